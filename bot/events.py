@@ -1,0 +1,219 @@
+"""What adapters hear: places, people, and the kinds of event."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Annotated, Literal, TypeAlias, Union
+from urllib.parse import quote, unquote
+
+from pydantic import Field, JsonValue, TypeAdapter
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The key of one conversation: memory, order of turns, settings and exports belong to it.
+
+    A thread is a place of its own; a direct message is its own channel.
+    """
+
+    platform: str
+    workspace: str
+    channel: str
+    thread: str | None = None
+
+    def __str__(self) -> str:
+        parts = [self.workspace, self.channel] + ([self.thread] if self.thread is not None else [])
+        return f"{quote(self.platform, safe='')}:" + "/".join(quote(part, safe=".-_~") for part in parts)
+
+    @classmethod
+    def parse(cls, text: str) -> Place:
+        """The inverse of `str()`; raises ValueError for anything else."""
+        platform, colon, rest = text.partition(":")
+        parts = [unquote(part) for part in rest.split("/")]
+        if not colon or not platform or len(parts) not in (2, 3):
+            raise ValueError(f"not a place: {text!r}")
+        return cls(unquote(platform), *parts)
+
+    @property
+    def parent(self) -> Place | None:
+        """The channel that a thread hangs in, None for a channel."""
+        return replace(self, thread=None) if self.thread is not None else None
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """A person or bot. `permissions` are plain names: `admin`, `manage_messages`.
+
+    A person's own direct message gives them `admin`, and so does the terminal.
+    """
+
+    id: str
+    name: str
+    is_bot: bool = False
+    roles: tuple[str, ...] = ()
+    permissions: frozenset[str] = frozenset()
+
+    @property
+    def is_moderator(self) -> bool:
+        return bool(self.permissions & {"admin", "manage_messages"})
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """How to answer. `data` is the adapter's own and opaque to the core; `Route(place)` always posts publicly."""
+
+    place: Place
+    data: Mapping[str, JsonValue] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """A file somebody sent, read with `Adapter.fetch`. `size` is in bytes, as the platform claims it."""
+
+    name: str
+    media_type: str
+    size: int
+    url: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """`id` is unique within the place and stable when the platform delivers the event again."""
+
+    id: str
+    user: User
+    route: Route
+    at: datetime
+
+    @property
+    def place(self) -> Place:
+        return self.route.place
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message(Event):
+    """`addressed` is the adapter's decision: a mention, a reply to the bot, a DM, the bot's own thread.
+
+    `text` is Markdown with mentions as names, the mention of the bot itself taken out.
+    `in_reply_to` is a platform message id; `quoted` the text of the reply chain, oldest first,
+    as the adapter could read it without asking the platform again.
+    """
+
+    kind: Literal["message"] = "message"
+    text: str
+    addressed: bool
+    attachments: tuple[Attachment, ...] = ()
+    in_reply_to: str | None = None
+    mentions: tuple[User, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandCall(Event):
+    """`command` is the full name (`system set`). Either `arguments` by name, or one line of `text` to parse.
+
+    A User argument is `{"id": …, "name": …}`, an Attachment argument its four fields.
+    `target` is the platform id of the message that a context menu was opened on.
+    """
+
+    kind: Literal["command"] = "command"
+    command: str
+    text: str | None = None
+    arguments: Mapping[str, JsonValue] | None = None
+    target: str | None = None
+    mentions: tuple[User, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ButtonPressed(Event):
+    kind: Literal["button"] = "button"
+    action: str
+    args: tuple[str, ...] = ()
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FormSubmitted(Event):
+    kind: Literal["form"] = "form"
+    command: str
+    values: Mapping[str, JsonValue]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageEdited(Event):
+    kind: Literal["edited"] = "edited"
+    message: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageDeleted(Event):
+    kind: Literal["deleted"] = "deleted"
+    messages: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reacted(Event):
+    kind: Literal["reacted"] = "reacted"
+    message: str
+    emoji: str
+    added: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Joined(Event):
+    kind: Literal["joined"] = "joined"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Left(Event):
+    kind: Literal["left"] = "left"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Online(Event):
+    """The adapter is connected, for the first time or after a gap that it could not resume.
+
+    `latest` maps `str(place)` to the newest message id there, for as many places as the platform told
+    without being asked; places it says nothing about are absent. Its `user` is the bot itself.
+    """
+
+    kind: Literal["online"] = "online"
+    latest: Mapping[str, str] = field(default_factory=dict)
+
+
+AnyEvent: TypeAlias = Annotated[
+    Union[
+        Message,
+        CommandCall,
+        ButtonPressed,
+        FormSubmitted,
+        MessageEdited,
+        MessageDeleted,
+        Reacted,
+        Joined,
+        Left,
+        Online,
+    ],
+    Field(discriminator="kind"),
+]
+
+_codec: TypeAdapter[AnyEvent] = TypeAdapter(AnyEvent)
+_routes: TypeAdapter[Route] = TypeAdapter(Route)
+
+
+def event_to_json(event: AnyEvent) -> str:
+    return _codec.dump_json(event).decode()
+
+
+def event_from_json(text: str) -> AnyEvent:
+    return _codec.validate_json(text)
+
+
+def route_to_json(route: Route) -> str:
+    return _routes.dump_json(route).decode()
+
+
+def route_from_json(text: str) -> Route:
+    return _routes.validate_json(text)

@@ -1,0 +1,127 @@
+"""What a platform is to the core: the Adapter protocol and what a route can do."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol, TypeAlias
+
+from pydantic import BaseModel
+
+from bot.commands import Command
+from bot.events import AnyEvent, Attachment, Message, Route, User
+from bot.replies import Reply, ReplyStream, Resume, SentId, Speaker
+
+Handle: TypeAlias = Callable[[AnyEvent], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """Of a route, not of a platform: direct messages and missing permissions differ.
+
+    `max_chars` is per message, 0 = no limit; `markup` names the markup that is shown (`markdown`, `plain`);
+    `appends` says that a stream only grows (terminal, SSE) and is never edited.
+    """
+
+    max_chars: int = 0
+    markup: str = "markdown"
+    edits: bool = False
+    speakers: bool = False
+    private: bool = False
+    max_file_bytes: int = 0
+    buttons: bool = False
+    forms: bool = False
+    threads: bool = False
+    appends: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Posted:
+    """A message as the platform keeps it, read back with `Adapter.history`.
+
+    `text` is Markdown as the adapter would hear it; for the bot's `own` messages it is the raw text that was sent,
+    so that it can be compared. `event` is what the adapter would have handed over had it heard the message live,
+    None for own messages and for those it would have ignored.
+    """
+
+    id: str
+    author: User
+    text: str
+    at: datetime
+    own: bool
+    in_reply_to: str | None = None
+    kind: str = ""
+    event: Message | None = None
+
+
+class Adapter(Protocol):
+    """One platform. Building one does no I/O; `run` connects and returns when it is cancelled."""
+
+    @property
+    def name(self) -> str: ...
+
+    async def run(self, handle: Handle, commands: Sequence[Command]) -> None:
+        """Hand every event to `handle`, which returns as soon as the event is safely claimed."""
+        ...
+
+    def capabilities(self, route: Route) -> Capabilities: ...
+
+    async def send(self, route: Route, reply: Reply) -> tuple[SentId, ...]:
+        """Post a reply, split where it is too long. Raises DeliveryError."""
+        ...
+
+    def stream(
+        self,
+        route: Route,
+        speaker: Speaker | None = None,
+        resume: Resume | None = None,
+        ready: Awaitable[None] | None = None,
+    ) -> ReplyStream:
+        """A growing answer. With `resume` it goes on in the messages of an earlier one.
+
+        Nothing is posted before `ready` is done: the core writes the answer's journal in the meantime.
+        """
+        ...
+
+    async def edit(self, route: Route, sent: SentId, reply: Reply) -> None:
+        """Replace a message. Raises TargetGone when it no longer exists."""
+        ...
+
+    async def delete(self, route: Route, sent: SentId) -> None: ...
+
+    async def fetch(self, attachment: Attachment, max_bytes: int) -> bytes:
+        """The file's bytes. Raises DeliveryError when it is larger than `max_bytes` or gone."""
+        ...
+
+    async def history(self, route: Route, after: str | None, limit: int) -> tuple[Posted, ...]:
+        """Messages after the id (exclusive), oldest first, at most `limit`; the newest ones for None.
+
+        An adapter whose platform keeps nothing returns an empty tuple.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of `duologue check`."""
+
+    ok: bool
+    subject: str
+    says: str
+
+
+@dataclass(frozen=True, slots=True)
+class AdapterSpec:
+    """What an adapter's entry point (group `duologue.adapters`) names.
+
+    Importing the module that holds it must not import the platform's SDK: `create` does, and a missing one becomes
+    an error with the install line for `extra`. `configured` says whether `duologue run` should start it.
+    """
+
+    name: str
+    settings: type[BaseModel]
+    create: Callable[[Any], Adapter]
+    configured: Callable[[Any], bool]
+    extra: str | None = None
+    check: Callable[[Any], Awaitable[Sequence[Finding]]] | None = None

@@ -1,0 +1,119 @@
+"""What the store gives back: frozen rows, no SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal, TypeAlias
+
+from pydantic import JsonValue
+
+from bot.events import Place, Route
+from bot.replies import SentId
+from bot.turn import Role
+
+MessageStatus: TypeAlias = Literal["complete", "partial", "interrupted", "failed", "forgotten"]
+ClaimState: TypeAlias = Literal["new", "taken_over", "done", "running"]
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """`new`: handle it · `taken_over`: a dead process had it, handle it again with care (`started` says whether it
+    had begun) · `done` and `running`: drop it."""
+
+    state: ClaimState
+    epoch: int = 0
+    started: bool = False
+
+    @property
+    def mine(self) -> bool:
+        return self.state in ("new", "taken_over")
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """`settings` is this conversation's own: system prompt, provider, model, parameters, mode.
+
+    `window_start` is the message id that the token window begins with, None = the beginning.
+    """
+
+    id: int
+    place: Place
+    settings: Mapping[str, JsonValue]
+    branch: int
+    tip: int | None
+    window_start: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """One message of the tree. `author_id`/`author` are of the person who said it, None for the bot's own.
+
+    `tokens` is the cached count, None = not counted yet. `parts` holds tool calls and results:
+    `{"tool_calls": [{"id", "name", "arguments"}], "tool_call_id": …, "attachments": […]}`.
+    """
+
+    id: int
+    conversation: int
+    parent: int | None
+    role: Role
+    text: str
+    author_id: str | None
+    author: str | None
+    speaker: str | None
+    parts: Mapping[str, JsonValue]
+    tokens: int | None
+    status: MessageStatus
+    model: str | None
+    created_at: datetime
+    variant_of: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NewMessage:
+    """A message to be written. `event_id` is the platform id of the message it came as, if it came from a person."""
+
+    role: Role
+    text: str
+    author_id: str | None = None
+    author: str | None = None
+    speaker: str | None = None
+    parts: Mapping[str, JsonValue] = field(default_factory=dict)
+    tokens: int | None = None
+    status: MessageStatus = "complete"
+    model: str | None = None
+    variant_of: int | None = None
+    sent: tuple[SentId, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """The journal of one answer, written before its first send.
+
+    `text` and `sent` may lag behind what the platform shows by a moment; `question` is the remembered message that
+    is answered, `event_id` the claim it belongs to. `epoch` is checked by `answered`.
+    """
+
+    id: int
+    conversation: int
+    route: Route
+    event_id: str
+    question: int | None
+    text: str
+    sent: tuple[SentId, ...]
+    epoch: int
+    started_at: datetime
+    attempts: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Path:
+    """The newest messages of a branch that a token limit allows, oldest first, and the conversation they belong to.
+
+    `complete` says whether the first row is the beginning of the branch or its window start.
+    """
+
+    conversation: Conversation
+    messages: tuple[Remembered, ...]
+    complete: bool
