@@ -1,0 +1,258 @@
+"""Every setting of the core. First wins: command line, environment, `.env`, config/bot.toml, default."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, Field, PrivateAttr, ValidationError, create_model
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from bot.errors import BotError, ConfigError
+from bot.settings.sections import (
+    AnswerSettings,
+    AzureSettings,
+    CommandSettings,
+    CompatibleSettings,
+    HealthSettings,
+    LocalSettings,
+    LogSettings,
+    MemorySettings,
+    ModelSettings,
+    OpenAISettings,
+    PluginSettings,
+    PriceSettings,
+    Section,
+)
+from bot.settings.sources import (
+    CONFIG_NAME,
+    PREFIX,
+    Entry,
+    Flags,
+    Found,
+    Source,
+    Toml,
+    Variables,
+    entries,
+    read_env_file,
+    read_toml,
+)
+
+__all__ = [
+    "AnswerSettings",
+    "AzureSettings",
+    "CommandSettings",
+    "CompatibleSettings",
+    "Entry",
+    "HealthSettings",
+    "LocalSettings",
+    "LogSettings",
+    "MemorySettings",
+    "ModelSettings",
+    "OpenAISettings",
+    "PluginSettings",
+    "PriceSettings",
+    "Section",
+    "Settings",
+    "entries",
+]
+
+Kind = TypeVar("Kind", bound=BaseModel)
+Sections = Mapping[str, type[BaseModel]]
+
+DEFAULT_CONFIG = "config/bot.toml"
+
+
+class Settings(BaseSettings):
+    """All settings, checked. Building one directly reads nothing: `Settings.load` does."""
+
+    model_config = SettingsConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    model: ModelSettings = ModelSettings()
+    memory: MemorySettings = MemorySettings()
+    answers: AnswerSettings = AnswerSettings()
+    commands: CommandSettings = CommandSettings()
+    log: LogSettings = LogSettings()
+    health: HealthSettings = HealthSettings()
+    plugins: PluginSettings = PluginSettings()
+
+    _found: dict[tuple[str, ...], Found] = PrivateAttr(default_factory=dict)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return (init_settings,)
+
+    @classmethod
+    def load(
+        cls,
+        sections: Sections | Callable[[tuple[str, ...]], Sections] | None = None,
+        *,
+        environment: Mapping[str, str] | None = None,
+        folder: Path | None = None,
+        flags: Mapping[str, tuple[str, Any]] | None = None,
+    ) -> Settings:
+        """Read and check everything; raises ConfigError with every mistake at once.
+
+        `sections` are those of adapters and plugins by dotted name (`discord`, `plugins.dice`), or a function that
+        finds them for the plugins that are enabled. `flags` maps an option of the command line to (setting, value).
+        """
+        return _Reading(environment if environment is not None else os.environ, folder or Path()).load(
+            cls, sections or {}, flags or {}
+        )
+
+    def section(self, name: str, kind: type[Kind]) -> Kind:
+        """The section of an adapter (`discord`) or a plugin (`plugins.dice`); its defaults if it was not declared."""
+        value: object = self
+        for step in name.split("."):
+            value = getattr(value, step, None)
+        return value if isinstance(value, kind) else kind()
+
+    def origin(self, setting: str) -> str:
+        """Where a setting's value came from, such as `OPENAI_MODEL in .env line 3`, or `default`."""
+        path = tuple(setting.split("."))
+        found = self._found.get(path) or next((f for p, f in self._found.items() if p[: len(path)] == path), None)
+        return found.origin if found else "default"
+
+    def effective(self) -> Iterator[tuple[str, str, str]]:
+        """Every setting as (name, value, origin), secrets masked."""
+        for entry in entries(type(self)):
+            value: Any = self
+            for step in entry.path:
+                value = getattr(value, step)
+            yield entry.dotted, _shown(entry, value), self.origin(entry.dotted)
+
+
+def _shown(entry: Entry, value: Any) -> str:
+    if value is None or value in ("", (), [], {}):
+        return "(not set)"
+    if entry.secret:
+        return "********"
+    if isinstance(value, str) and "://" in value and (password := urlsplit(value).password):
+        return value.replace(password, "********")
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return ", ".join(str(item) for item in value)
+    return str(value)
+
+
+class _Reading:
+    """One load: the sources in order of precedence, and the mistakes found on the way."""
+
+    def __init__(self, environment: Mapping[str, str], folder: Path) -> None:
+        self.problems: list[str] = []
+        self.environment = {name: (text, "in the environment") for name, text in environment.items()}
+        self.env_file = read_env_file(folder / ".env", ".env", self.problems)
+        named = environment.get(CONFIG_NAME) or self.env_file.get(CONFIG_NAME, ("", ""))[0]
+        self.file = named or DEFAULT_CONFIG
+        config = folder / Path(self.file).expanduser()
+        self.table = read_toml(config, self.file, self.problems, required=bool(named))
+        if isinstance(enabled := self.table.get("plugins"), list):
+            self.table["plugins"] = {"enabled": enabled}
+        self.home = not config.exists() and not (folder / ".env").exists()
+
+    def load(
+        self,
+        core: type[Settings],
+        sections: Sections | Callable[[tuple[str, ...]], Sections],
+        flags: Mapping[str, tuple[str, Any]],
+    ) -> Settings:
+        if callable(sections):
+            sections = self._find_sections(core, sections)
+        model = _with_sections(core, sections)
+        sources = self._sources(model, flags)
+        for source in sources:
+            self.problems += source.problems
+        found = {path: value for source in reversed(sources) for path, value in source.found.items()}
+        settings: Settings | None = None
+        try:
+            settings = model(_build_sources=(tuple(sources), {}))
+        except ValidationError as error:
+            self.problems += _explain(error, found, model)
+        if settings is not None:
+            self.problems += settings.model.missing()
+            if settings.memory.low_water >= settings.memory.high_water:
+                self.problems.append("memory.low_water must be below memory.high_water.")
+            if found.get(("memory", "database")) and self._password_in_file(found[("memory", "database")]):
+                self.problems.append(
+                    f"memory.database in {self.file} holds a password, and secrets do not belong in this file. "
+                    f"Set {PREFIX}MEMORY__DATABASE in the environment or in .env."
+                )
+        if self.problems or settings is None:
+            raise ConfigError(list(dict.fromkeys(self.problems)))
+        settings._found.update(found)
+        return settings
+
+    def _find_sections(self, core: type[Settings], find: Callable[[tuple[str, ...]], Sections]) -> Sections:
+        """Which plugins run must be known before their sections can be read."""
+        for source in self._sources(core, {}):
+            found = source.found.get(("plugins", "enabled"))
+            if found is not None and isinstance(found.value, list):
+                enabled = tuple(str(name) for name in found.value)
+                break
+        else:
+            enabled = PluginSettings().enabled
+        try:
+            return find(enabled)
+        except ConfigError as error:
+            self.problems += error.problems
+        except BotError as error:
+            self.problems.append(error.public)
+        return {}
+
+    def _sources(self, model: type[Settings], flags: Mapping[str, tuple[str, Any]]) -> list[Source]:
+        sources: list[Source] = [
+            Flags(model, flags),
+            Variables(model, self.environment, strict=False),
+            Variables(model, self.env_file, strict=True),
+            Toml(model, self.table, self.file),
+        ]
+        if self.home:
+            sources.append(_DataFolder(model, self.environment))
+        return sources
+
+    def _password_in_file(self, database: Found) -> bool:
+        return database.where == f"in {self.file}" and bool(urlsplit(str(database.value)).password)
+
+
+class _DataFolder(Source):
+    """Away from a project's folder the database belongs into the user's own data folder."""
+
+    def __init__(self, model: type[BaseSettings], environment: Mapping[str, tuple[str, str]]) -> None:
+        super().__init__(model)
+        base = environment.get("XDG_DATA_HOME", ("", ""))[0] or str(Path.home() / ".local" / "share")
+        path = ("memory", "database")
+        self.found[path] = Found(path, str(Path(base) / "duologue" / "duologue.db"), "default", "in your data folder")
+
+
+def _with_sections(core: type[Settings], sections: Sections) -> type[Settings]:
+    """The settings with a field for each section that adapters and plugins declare."""
+    own: dict[str, Any] = {}
+    of_plugins: dict[str, Any] = {}
+    for name, kind in sections.items():
+        group, _, plugin = name.partition(".")
+        (of_plugins if plugin else own)[plugin or group] = (kind, Field(default_factory=kind))
+    if of_plugins:
+        plugins = create_model("PluginSettings", __base__=PluginSettings, **of_plugins)
+        own["plugins"] = (plugins, Field(default_factory=plugins))
+    return create_model("Settings", __base__=core, **own) if own else core
+
+
+def _explain(error: ValidationError, found: Mapping[tuple[str, ...], Found], model: type[Settings]) -> Iterator[str]:
+    """pydantic's findings in plain words, with the name that the value was given under."""
+    secrets = {entry.path for entry in entries(model) if entry.secret}
+    for problem in error.errors(include_url=False, include_context=False):
+        path = tuple(str(step) for step in problem["loc"])
+        said = next((found[path[:end]] for end in range(len(path), 0, -1) if path[:end] in found), None)
+        message = problem["msg"].removeprefix("Value error, ").replace("Input should be", "it must be")
+        message = message.partition(", unable to parse")[0]
+        value = "" if said is None or said.path in secrets else f", not {said.value!r}"
+        yield f"{said.origin if said else '.'.join(path)}: {message[:1].lower()}{message[1:]}{value}."
