@@ -19,9 +19,11 @@ from pydantic import (
     SecretStr,
 )
 
+from bot.model import settings as model
+from bot.model.settings import ProviderSettings, Retry, Timeouts
 from bot.turn import ModelChoice
 
-DEFAULT_MODELS = {"openai": "gpt-6-luna", "azure": "gpt-6-luna", "local": "smollm2-135m-instruct"}
+DEFAULT_MODELS = {"openai": "gpt-6-luna", "azure": "gpt-6-luna", "local": "smollm2-135m"}
 DEFAULT_SYSTEM_PROMPT = (
     "You are Duologue, a warm, quick-witted companion in a chat. Answer in the language you are spoken to, "
     "come to the point, and use Markdown where it helps. Say so when you do not know something."
@@ -99,9 +101,9 @@ class LocalSettings(Section):
     """The embedded model, which runs in this process."""
 
     path: Path | None = Field(None, description="A GGUF file of your own; empty is the small one that is installed.")
-    threads: NonNegativeInt = Field(0, description="Processor threads; 0 takes what the machine has.")
-    parallel: PositiveInt = Field(2, description="Answers at the same time.")
-    context: PositiveInt = Field(4096, description="Tokens that each answer may read and write.")
+    context: PositiveInt = Field(4096, description="Tokens that a question with its history and answer may have.")
+    slots: PositiveInt = Field(2, description="Answers at the same time.")
+    max_tokens: PositiveInt = Field(512, description="The longest answer, in tokens.")
 
 
 class PriceSettings(Section):
@@ -117,7 +119,7 @@ class ModelSettings(Section):
 
     provider: str = Field(
         "auto",
-        description="`openai`, `azure`, `compatible`, `local`, `scripted` or a plugin's. `auto` takes the one whose "
+        description="`openai`, `azure`, `compatible`, `local` or a plugin's. `auto` takes the one whose "
         "key or address is set, else `local`.",
     )
     name: str = Field(
@@ -126,14 +128,14 @@ class ModelSettings(Section):
     parameters: dict[str, JsonValue] = Field(
         default_factory=dict, description="Parameters of every request, such as `temperature = 0.7`, `effort = 'low'`."
     )
-    max_output_tokens: PositiveInt = Field(2048, description="The longest answer, in tokens.")
-    connect_timeout: PositiveFloat = Field(5.0, description="Seconds to reach the provider.")
+    connect_timeout: PositiveFloat = Field(10.0, description="Seconds to reach the provider.")
     first_token_timeout: PositiveFloat = Field(
         60.0, description="Seconds to the first word.", json_schema_extra=_env("OPENAI_TIMEOUT")
     )
+    thinking_timeout: PositiveFloat = Field(300.0, description="The same for a model that reasons first.")
     silence_timeout: PositiveFloat = Field(30.0, description="Seconds of silence in the middle of an answer.")
-    attempts: PositiveInt = Field(3, description="Tries per answer before its first word.")
-    concurrency: PositiveInt = Field(64, description="Requests at the same time, per provider.")
+    attempts: PositiveInt = Field(4, description="Tries per answer before its first word.")
+    concurrency: PositiveInt = Field(256, description="Requests at the same time, per provider.")
     tool_rounds: NonNegativeInt = Field(8, description="How often in one answer the model may call tools.")
     openai: OpenAISettings = OpenAISettings()
     azure: AzureSettings = AzureSettings()
@@ -164,6 +166,59 @@ class ModelSettings(Section):
         name = (self.azure.deployment if provider == "azure" else "") or self.name
         return ModelChoice(provider, name or DEFAULT_MODELS.get(provider, ""), self.parameters)
 
+    @property
+    def retry(self) -> Retry:
+        return Retry(attempts=self.attempts)
+
+    def providers(self) -> tuple[ProviderSettings, ...]:
+        """Every provider that is set up, so that a conversation may choose any of them."""
+        timeouts = Timeouts(self.connect_timeout, self.first_token_timeout, self.silence_timeout, self.thinking_timeout)
+        given: list[ProviderSettings] = []
+        openai, azure, compatible, local = self.openai, self.azure, self.compatible, self.local
+        if openai.api_key or openai.base_url:
+            given.append(
+                model.OpenAISettings(
+                    api_key=openai.api_key,
+                    base_url=openai.base_url or None,
+                    api=openai.api,
+                    organization=openai.organization or None,
+                    project=openai.project or None,
+                    timeouts=timeouts,
+                    concurrency=self.concurrency,
+                )
+            )
+        if azure.endpoint and (azure.api_key or azure.ad_token):
+            given.append(
+                model.AzureSettings(
+                    endpoint=azure.endpoint,
+                    api_key=azure.api_key,
+                    ad_token=azure.ad_token,
+                    api_version=azure.api_version or None,
+                    timeouts=timeouts,
+                    concurrency=self.concurrency,
+                )
+            )
+        if compatible.base_url:
+            given.append(
+                model.OpenAISettings(
+                    name="compatible",
+                    api_key=compatible.api_key,
+                    base_url=compatible.base_url,
+                    api="chat",
+                    timeouts=timeouts,
+                    concurrency=self.concurrency,
+                )
+            )
+        given.append(
+            model.LocalSettings(
+                path=str(local.path.expanduser()) if local.path else None,
+                context=local.context,
+                slots=local.slots,
+                max_tokens=local.max_tokens,
+            )
+        )
+        return tuple(given)
+
     def missing(self) -> list[str]:
         """What the chosen provider still needs, each a sentence."""
         provider, azure = self.chosen_provider, self.azure
@@ -189,6 +244,7 @@ class MemorySettings(Section):
         "is in your own data folder.",
     )
     budget_tokens: PositiveInt = Field(16_000, ge=512, description="The most that is sent to the model per request.")
+    reserve_tokens: PositiveInt = Field(1024, description="What of the budget is kept free for the answer.")
     high_water: float = Field(0.8, gt=0, le=1, description="Old messages are left out past this share of the budget …")
     low_water: float = Field(0.5, gt=0, le=1, description="… until this share is left.")
     time_zone: Annotated[str, AfterValidator(_zone)] = Field(
