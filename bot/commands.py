@@ -2,50 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+import difflib
+import inspect
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from enum import Enum
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, overload
 
-from pydantic import BaseModel, JsonValue
+from pydantic import BaseModel, JsonValue, ValidationError
 
+from bot.arguments import Arg, Complete, Kind, Parameter, one_of, shown
+from bot.errors import PluginError, UsageError
 from bot.events import User
+from bot.parsing import parse_line
+from bot.signatures import parameters_of
 
-Complete: TypeAlias = Callable[[Any, str], Awaitable[Sequence[str]]]
-Kind: TypeAlias = Literal["str", "int", "float", "bool", "user", "attachment"]
+__all__ = ["Arg", "Command", "Commands", "Complete", "Kind", "Parameter", "Tool", "command_from", "is_command_line"]
 
-
-@dataclass(frozen=True, slots=True)
-class Arg:
-    """Put into `Annotated[...]`. `rest` takes the whole tail of the line. `ge`/`le` bound numbers,
-    `min_length`/`max_length` texts. `complete(ctx, typed)` suggests values."""
-
-    description: str = ""
-    ge: float | None = None
-    le: float | None = None
-    min_length: int | None = None
-    max_length: int | None = None
-    rest: bool = False
-    complete: Complete | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Parameter:
-    """One argument as platforms need to know it. `choices` are the texts that a Literal or Enum allows."""
-
-    name: str
-    kind: Kind
-    description: str
-    required: bool
-    default: Any
-    choices: tuple[str, ...]
-    arg: Arg
-    enum: type[Enum] | None = None
+# What every platform allows as a name.
+WORD = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
+LINE = re.compile(r"(\S+)(?:\s+(\S+))?")
+# Longer usage lines name the argument instead of listing what it may be.
+SHORT_CHOICES = 40
 
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """One command. `name` is the full name, at most two words (`system set`)."""
+    """One command. `name` is the full name, at most two words (`system set`).
+
+    With a `form`, the parameters are its fields and `bind` gives `{"form": the model}`.
+    """
 
     name: str
     description: str
@@ -61,18 +47,41 @@ class Command:
     @property
     def usage(self) -> str:
         """`/roll [sides]`, for error messages and help."""
-        raise NotImplementedError
+        return " ".join([f"/{self.name}", *(_in_usage(parameter) for parameter in self.parameters)])
 
     def bind(self, arguments: Mapping[str, JsonValue]) -> dict[str, Any]:
         """Typed keyword arguments for the callback. Raises UsageError that names what is wrong."""
-        raise NotImplementedError
+        try:
+            self._check_names(arguments)
+            bound = {parameter.name: _bound(parameter, arguments) for parameter in self.parameters}
+            if self.form is None:
+                return bound
+            # What was left out is the form's own to fill.
+            return {"form": _filled(self.form, {name: bound[name] for name in arguments if bound[name] is not None})}
+        except UsageError as error:
+            raise UsageError(str(error), usage=self.usage) from None
 
     def parse(self, text: str, mentions: Sequence[User] = ()) -> dict[str, JsonValue]:
         """One typed line → arguments for `bind`. Raises UsageError."""
-        raise NotImplementedError
+        try:
+            return parse_line(self.parameters, text, mentions)
+        except UsageError as error:
+            raise UsageError(str(error), usage=self.usage) from None
 
     def json_schema(self) -> dict[str, JsonValue]:
-        raise NotImplementedError
+        return {
+            "type": "object",
+            "properties": {parameter.name: parameter.schema for parameter in self.parameters},
+            "required": [parameter.name for parameter in self.parameters],
+            "additionalProperties": False,
+        }
+
+    def _check_names(self, arguments: Mapping[str, JsonValue]) -> None:
+        names = [parameter.name for parameter in self.parameters]
+        for name in arguments:
+            if name not in names:
+                takes = f"It takes {one_of(names)}." if names else "It takes none."
+                raise UsageError(f"There is no argument {shown(name)}. {takes}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,3 +94,161 @@ class Tool:
     def name(self) -> str:
         """Letters, digits, `_` and `-`: a command's spaces become `_`."""
         return self.command.name.replace(" ", "_")
+
+
+def command_from(
+    function: Callable[..., Any],
+    *,
+    plugin: str,
+    name: str | None = None,
+    private: bool = False,
+    immediate: bool = False,
+    who: Literal["anyone", "moderators"] = "anyone",
+    form: type[BaseModel] | None = None,
+    target: Literal["message"] | None = None,
+    whole_docstring: bool = False,
+) -> Command:
+    """Raises PluginError, naming plugin and function, for a function that cannot be a command."""
+    called = getattr(function, "__name__", type(function).__name__)
+    where = f"Plugin `{plugin}`, function `{called}`"
+    if not (inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function)):
+        raise PluginError(f"{where}: it is not async. Write `async def {called}(ctx: Context, …)`.")
+    # `help_` keeps the built-in name free.
+    name = called.rstrip("_").lower() if name is None else name
+    check_name(name, where)
+    text = inspect.cleandoc(function.__doc__ or "")
+    if not text:
+        raise PluginError(f"{where}: it has no docstring. Its first line tells people what the command does.")
+    parameters = parameters_of(function, where, form)
+    if target is not None and any(parameter.required for parameter in parameters):
+        raise PluginError(f"{where}: opened on a {target}, it gets no arguments, so none may be required.")
+    return Command(
+        name=name,
+        description=text if whole_docstring else text.splitlines()[0].strip(),
+        parameters=parameters,
+        callback=function,
+        plugin=plugin,
+        private=private,
+        immediate=immediate,
+        who=who,
+        form=form,
+        target=target,
+    )
+
+
+def check_name(name: str, where: str) -> None:
+    words = name.split(" ")
+    if not 1 <= len(words) <= 2 or not all(WORD.fullmatch(word) for word in words):
+        raise PluginError(
+            f"{where}: `{name}` cannot be the name of a command. "
+            "It needs one or two words of lowercase letters, digits, - and _, each at most 32 long."
+        )
+
+
+class Commands(Sequence[Command]):
+    """All commands of all plugins, by name. Raises PluginError where two cannot live side by side."""
+
+    def __init__(self, commands: Iterable[Command] = ()) -> None:
+        self._by_name: dict[str, Command] = {}
+        for command in commands:
+            if other := self._by_name.get(command.name):
+                raise PluginError(f"{_both(other, command)} have a command `/{command.name}`. Leave one of them out.")
+            self._by_name[command.name] = command
+        self._all = tuple(self._by_name.values())
+        self._groups: dict[str, list[Command]] = {}
+        for command in self._all:
+            first, space, _ = command.name.partition(" ")
+            if space:
+                self._groups.setdefault(first, []).append(command)
+        for first, inside in self._groups.items():
+            if alone := self._by_name.get(first):
+                raise PluginError(
+                    f"{_both(alone, inside[0])} clash: `/{first}` cannot be a command of its own "
+                    f"beside `/{inside[0].name}`."
+                )
+
+    @overload
+    def __getitem__(self, index: int) -> Command: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Command]: ...
+    def __getitem__(self, index: int | slice) -> Command | Sequence[Command]:
+        return self._all[index]
+
+    def __len__(self) -> int:
+        return len(self._all)
+
+    def find(self, name: str) -> Command | None:
+        return self._by_name.get(" ".join(name.removeprefix("/").lower().split()))
+
+    def match(self, line: str) -> tuple[Command, str] | None:
+        """The command that a typed line calls, the longest name first, and the untouched rest of the line."""
+        words = LINE.match(line.lstrip().removeprefix("/"))
+        if words is None:
+            return None
+        two = f"{words[1]} {words[2]}".lower() if words[2] else ""
+        for name, end in ((two, words.end()), (words[1].lower(), words.end(1))):
+            if command := self._by_name.get(name):
+                return command, words.string[end:].lstrip()
+        return None
+
+    def nearest(self, name: str) -> str | None:
+        """The name of the command that was probably meant."""
+        typed = " ".join(name.removeprefix("/").lower().split()[:2])[:70]
+        if not typed:
+            return None
+        for candidate in (typed, typed.partition(" ")[0]):
+            known = [*self._by_name, *self._groups]
+            begun = sorted(name for name in known if len(candidate) > 1 and name.startswith(candidate))
+            if found := begun or difflib.get_close_matches(candidate, known, n=1, cutoff=0.6):
+                return found[0]
+        return None
+
+    def unknown(self, line: str) -> str:
+        """A friendly sentence for a line that `match` finds nothing in."""
+        words = line.strip().removeprefix("/").split()
+        if not words:
+            return "Type `/help` to see what I can do."
+        if inside := self._groups.get(words[0].lower()):
+            endings = [command.name.partition(" ")[2] for command in inside]
+            return f"`/{words[0].lower()}` needs one more word: {one_of(endings)}."
+        hint = f" Did you mean `/{nearest}`?" if (nearest := self.nearest(line)) else ""
+        return f"Unknown command: {shown('/' + words[0])}.{hint} `/help` lists all of them."
+
+
+def is_command_line(text: str, prefix: str = "/") -> bool:
+    """Whether somebody meant a command: `/help` and a lone `/`, but not a pasted path like `/usr/bin`."""
+    if not text.startswith(prefix):
+        return False
+    words = text[len(prefix) :].split(maxsplit=1)
+    return not words or (not text[len(prefix)].isspace() and bool(WORD.fullmatch(words[0].lower())))
+
+
+def _in_usage(parameter: Parameter) -> str:
+    choices = "|".join(parameter.choices)
+    text = choices if choices and len(choices) <= SHORT_CHOICES else parameter.name
+    text += "…" if parameter.arg.rest else ""
+    return f"<{text}>" if parameter.required else f"[{text}]"
+
+
+def _bound(parameter: Parameter, arguments: Mapping[str, JsonValue]) -> Any:
+    value = arguments.get(parameter.name)
+    if value is not None:
+        return parameter.bind(value)
+    if parameter.required:
+        raise UsageError(f"`{parameter.name}` is missing. It must be {parameter.allowed}.")
+    return parameter.default
+
+
+def _filled(form: type[BaseModel], values: Mapping[str, Any]) -> BaseModel:
+    try:
+        return form.model_validate(values)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        field = ".".join(str(part) for part in first["loc"])
+        raise UsageError(f"`{field}`: {first['msg']}." if field else f"{first['msg']}.") from None
+
+
+def _both(one: Command, other: Command) -> str:
+    if one.plugin == other.plugin:
+        return f"Two functions of plugin `{one.plugin}`"
+    return f"The plugins `{one.plugin}` and `{other.plugin}`"

@@ -1,214 +1,73 @@
-"""What a plugin declares, and the Context that its handlers get."""
+"""What a plugin declares; every declaration is checked where it is written."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+import inspect
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, Literal, Protocol, TypeAlias, TypeVar
-
-from pydantic import BaseModel, JsonValue
-
-from bot.commands import Command, Tool
-from bot.events import AnyEvent, Event, Place, User
-from bot.platform import Capabilities
-from bot.replies import Piece, Reply, ReplyStream, SentId, Speaker
-from bot.store.records import Remembered
-from bot.turn import LanguageModel, ModelCall, ModelChoice, Prompt, Turn
-
-T = TypeVar("T")
-State = TypeVar("State", bound=BaseModel)
-Function = TypeVar("Function", bound=Callable[..., Any])
-
-Handler: TypeAlias = Callable[..., Any]
-Filter: TypeAlias = Callable[[Turn, LanguageModel], AsyncIterator[Piece]]
-Listener: TypeAlias = Callable[["Context"], Awaitable["Taken | None"]]
-Scope: TypeAlias = Literal["place", "workspace", "user", "global"]
-
-
-@dataclass(frozen=True, slots=True)
-class Taken:
-    """A listener returns this when the message needs no answer from the bot."""
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """One part of what will be sent to the model, for `/context`: its tokens and how many messages it has."""
-
-    name: str
-    tokens: int
-    messages: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class WindowReport:
-    """What would be sent now. `budget` is all that may be used for input, `reserve` what is kept for the answer."""
-
-    parts: tuple[Part, ...]
-    budget: int
-    reserve: int
-    trimmed: bool
-
-    @property
-    def total(self) -> int:
-        return sum(part.tokens for part in self.parts)
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """What a speaker said, as it stands on the platform and in memory."""
-
-    text: str
-    sent: tuple[SentId, ...]
-    message: int | None
-
-
-class Talk(Protocol):
-    """The conversation of the event's place: its settings, its memory, its meters."""
-
-    @property
-    def settings(self) -> Mapping[str, JsonValue]:
-        """The conversation's own settings as they were when the event was handled: `system`, `provider`, `model`,
-        `parameters`, `mode`."""
-        ...
-
-    @property
-    def system_prompt(self) -> str:
-        """The effective one: the conversation's own or the default."""
-        ...
-
-    @property
-    def model(self) -> ModelChoice:
-        """The effective choice: provider, model, and parameters with the mode applied."""
-        ...
-
-    async def change(self, **changes: JsonValue) -> None:
-        """Merge into the settings; None removes a key."""
-        ...
-
-    async def path(self, limit: int = 50) -> tuple[Remembered, ...]:
-        """The newest messages of the active branch, oldest first."""
-        ...
-
-    async def count(self) -> int: ...
-
-    async def clear(self) -> int: ...
-
-    async def append(
-        self, role: Literal["user", "assistant"], text: str, speaker: Speaker | None = None
-    ) -> Remembered: ...
-
-    async def branch(self, at: int | None, name: str = "") -> None: ...
-
-    async def move_tip(self, to: int | None) -> None: ...
-
-    async def forget(self, *messages: int) -> None: ...
-
-    async def window(self) -> WindowReport: ...
-
-    async def usage(self, since: datetime | None = None) -> Sequence[ModelCall]: ...
-
-
-class Models(Protocol):
-    """The registry of language models, as commands may see it."""
-
-    @property
-    def providers(self) -> tuple[str, ...]: ...
-
-    async def known(self, provider: str) -> tuple[str, ...]:
-        """Names that the provider lists; empty where it does not tell."""
-        ...
-
-    def reasons(self, choice: ModelChoice) -> bool:
-        """Whether it is a reasoning model, which takes effort instead of sampling parameters."""
-        ...
-
-    def refused(self, choice: ModelChoice) -> Mapping[str, str]:
-        """Parameter → what the provider said when it refused it."""
-        ...
-
-    def mode(self, name: str, choice: ModelChoice) -> Mapping[str, JsonValue]:
-        """The parameters that `creative`, `precise` or `balanced` mean on this model. Raises UsageError."""
-        ...
-
-
-class Context(Protocol):
-    """Everything that a handler may touch."""
-
-    @property
-    def event(self) -> AnyEvent: ...
-
-    @property
-    def place(self) -> Place: ...
-
-    @property
-    def user(self) -> User: ...
-
-    @property
-    def capabilities(self) -> Capabilities: ...
-
-    @property
-    def conversation(self) -> Talk: ...
-
-    @property
-    def models(self) -> Models: ...
-
-    @property
-    def commands(self) -> Sequence[Command]:
-        """All commands that this user may run here."""
-        ...
-
-    async def reply(self, text: str) -> tuple[SentId, ...]: ...
-
-    async def send(self, reply: Reply) -> tuple[SentId, ...]: ...
-
-    def stream(self, speaker: Speaker | None = None) -> ReplyStream: ...
-
-    async def say(self, speaker: Speaker | None, prompt: Prompt) -> Line:
-        """The engine's own way: streamed, journaled, remembered, filtered, budgeted."""
-        ...
-
-    async def ask(self, prompt: Prompt, *, model: ModelChoice | None = None) -> str:
-        """An answer that is neither shown nor remembered, but counted."""
-        ...
-
-    async def interrupt(self) -> bool:
-        """Stop the answer that is being written here. False when there is none."""
-        ...
-
-    async def start(self, job: Job, state: BaseModel) -> int:
-        """Begin a job here; its steps run one at a time under the conversation's turn lock."""
-        ...
-
-    async def end(self, job: Job) -> bool:
-        """End this plugin's running job of that name here."""
-        ...
-
-    async def load(self, kind: type[State], *, scope: Scope = "place", key: str = "") -> State | None: ...
-
-    async def save(self, state: BaseModel, *, scope: Scope = "place", key: str = "") -> None: ...
-
-    async def forget_state(self, kind: type[BaseModel], *, scope: Scope = "place", key: str = "") -> None: ...
-
-    async def put_blob(self, content: bytes, media_type: str) -> str: ...
-
-    async def get_blob(self, id: str) -> tuple[bytes, str] | None: ...
-
-    async def fetch(self, attachment: Any, max_bytes: int) -> bytes: ...
-
-    def get(self, kind: type[T]) -> T:
-        """This plugin's settings or what its lifespan yielded, by type. Raises PluginError for anything else."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """`step(ctx, state)` returns the next state, or None when the job is over."""
-
-    name: str
-    state: type[BaseModel]
-    step: Callable[[Context, Any], Awaitable[Any]]
+from typing import Any, Concatenate, Literal, TypedDict, TypeVar, Unpack
+
+from pydantic import BaseModel
+
+from bot.commands import WORD, Command, Commands, Tool, command_from
+from bot.errors import PluginError
+from bot.events import Event
+from bot.handler import (
+    Context,
+    Filter,
+    Handler,
+    Job,
+    Line,
+    Listener,
+    Models,
+    Part,
+    Scope,
+    State,
+    Taken,
+    Talk,
+    WindowReport,
+)
+from bot.replies import Reply
+from bot.signatures import check_context, hints_of
+from bot.turn import LanguageModel
+
+__all__ = [
+    "Context",
+    "Filter",
+    "Group",
+    "Handler",
+    "Job",
+    "Line",
+    "Listener",
+    "Models",
+    "Part",
+    "Plugin",
+    "Scope",
+    "State",
+    "Taken",
+    "Talk",
+    "WindowReport",
+]
+
+# What a decorator takes is what it gives back, so that a function keeps its own type.
+CommandFunction = TypeVar(
+    "CommandFunction",
+    bound="Callable[Concatenate[Context, ...], Awaitable[str | Reply | None] | AsyncIterator[str]]",
+)
+ListenerFunction = TypeVar("ListenerFunction", bound="Callable[[Context], Awaitable[Taken | None]]")
+ButtonFunction = TypeVar("ButtonFunction", bound="Callable[Concatenate[Context, ...], Awaitable[str | Reply | None]]")
+
+
+class CommandOptions(TypedDict, total=False):
+    """`private` answers are seen by the asker alone; `immediate` ones do not wait for the running answer.
+    `form` is shown where the platform has forms, `target` puts the command into a message's context menu."""
+
+    private: bool
+    immediate: bool
+    who: Literal["anyone", "moderators"]
+    form: type[BaseModel] | None
+    target: Literal["message"] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,11 +78,13 @@ class Group:
     name: str
     description: str
 
-    def command(self, name: str | None = None, **options: Any) -> Callable[[Function], Function]:
+    def command(
+        self, name: str | None = None, **options: Unpack[CommandOptions]
+    ) -> Callable[[CommandFunction], CommandFunction]:
         """As `Plugin.command`, with the group's name in front."""
 
-        def declare(function: Function) -> Function:
-            word = name or function.__name__
+        def declare(function: CommandFunction) -> CommandFunction:
+            word = called(function).rstrip("_").lower() if name is None else name
             return self.plugin.command(f"{self.name} {word}", **options)(function)
 
         return declare
@@ -242,6 +103,8 @@ class Plugin:
         order: int = 0,
         lifespan: Callable[[Any], AbstractAsyncContextManager[Any]] | None = None,
     ) -> None:
+        if not WORD.fullmatch(name):
+            raise PluginError(f"A plugin cannot be called `{name}`: use at most 32 lowercase letters, digits, - and _.")
         self.name = name
         self.description = description
         self.settings = settings
@@ -257,45 +120,147 @@ class Plugin:
         self.models: dict[str, LanguageModel] = {}
 
     def command(
-        self,
-        name: str | None = None,
-        *,
-        private: bool = False,
-        immediate: bool = False,
-        who: Literal["anyone", "moderators"] = "anyone",
-        form: type[BaseModel] | None = None,
-        target: Literal["message"] | None = None,
-    ) -> Callable[[Function], Function]:
+        self, name: str | None = None, **options: Unpack[CommandOptions]
+    ) -> Callable[[CommandFunction], CommandFunction]:
         """An async function `(ctx, *typed)` returning `str | Reply | None`, or an async generator of text.
 
-        The name is the function's, the description the first line of its docstring. `private` answers are seen by
-        the asker alone; `immediate` ones do not wait for the running answer.
+        The name is the function's, the description the first line of its docstring.
         """
-        raise NotImplementedError
 
-    def tool(self, name: str | None = None) -> Callable[[Function], Function]:
+        def declare(function: CommandFunction) -> CommandFunction:
+            command = command_from(function, plugin=self.name, name=name, **options)
+            # Built anew so that a clash is found where it is written.
+            Commands([*self.commands, command])
+            self.commands.append(command)
+            return function
+
+        return declare
+
+    def tool(self, name: str | None = None) -> Callable[[CommandFunction], CommandFunction]:
         """The same kind of function, offered to the model; its docstring is the description."""
-        raise NotImplementedError
+
+        def declare(function: CommandFunction) -> CommandFunction:
+            where = self._where(function)
+            tool = Tool(command_from(function, plugin=self.name, name=name, whole_docstring=True))
+            for parameter in tool.command.parameters:
+                if parameter.kind in ("user", "attachment"):
+                    raise PluginError(f"{where}: a model cannot give a {parameter.kind}, as `{parameter.name}` asks.")
+            if any(other.name == tool.name for other in self.tools):
+                raise PluginError(f"{where}: the plugin already has a tool `{tool.name}`.")
+            self.tools.append(tool)
+            return function
+
+        return declare
 
     def group(self, name: str, description: str = "") -> Group:
-        raise NotImplementedError
+        if not WORD.fullmatch(name):
+            raise PluginError(
+                f"Plugin `{self.name}`: a group cannot be called `{name}`; it must be one lowercase word."
+            )
+        if any(group.name == name for group in self.groups):
+            raise PluginError(f"Plugin `{self.name}`: it already has a group `{name}`.")
+        group = Group(self, name, description)
+        self.groups.append(group)
+        return group
 
     def filter(self, function: Filter) -> Filter:
         """`async def f(turn, call_next)` yielding pieces: wrapped around every answer."""
-        raise NotImplementedError
+        where = self._where(function)
+        if not inspect.isasyncgenfunction(function):
+            raise PluginError(f"{where}: a filter is an `async def f(turn, call_next)` that yields pieces.")
+        self._check_count(function, 2, "(turn: Turn, call_next: LanguageModel)", where)
+        self.filters.append(function)
+        return function
 
-    def on(self, *kinds: type[Event]) -> Callable[[Function], Function]:
+    def on(self, *kinds: type[Event]) -> Callable[[ListenerFunction], ListenerFunction]:
         """A listener. Its errors are logged and never break a turn."""
-        raise NotImplementedError
 
-    def button(self, action: str) -> Callable[[Function], Function]:
-        """`async (ctx, *args)` for buttons whose action is this; plugins see only their own."""
-        raise NotImplementedError
+        def declare(function: ListenerFunction) -> ListenerFunction:
+            where = self._where(function)
+            if not kinds or not all(isinstance(kind, type) and issubclass(kind, Event) for kind in kinds):
+                raise PluginError(f"{where}: name the events it listens to, for example `@plugin.on(Message)`.")
+            self._check_async(function, where)
+            self._check_count(function, 1, "(ctx: Context)", where)
+            check_context(parameters_in(function), hints_of(function, where), where)
+            self.listeners.append((kinds, function))
+            return function
 
-    def job(self, function: Callable[[Context, Any], Awaitable[Any]]) -> Job:
+        return declare
+
+    def button(self, action: str) -> Callable[[ButtonFunction], ButtonFunction]:
+        """`async (ctx, *args)` for buttons whose action is this; plugins see only their own. Arguments are texts."""
+
+        def declare(function: ButtonFunction) -> ButtonFunction:
+            where = self._where(function)
+            if not WORD.fullmatch(action):
+                raise PluginError(f"{where}: `{action}` cannot be the action of a button; use one lowercase word.")
+            if action in self.buttons:
+                raise PluginError(f"{where}: the plugin already has a button `{action}`.")
+            self._check_async(function, where)
+            hints = hints_of(function, where)
+            takes = parameters_in(function)
+            check_context(takes, hints, where)
+            for taken in takes[1:]:
+                if hints.get(taken.name, str) is not str or taken.kind in (taken.KEYWORD_ONLY, taken.VAR_KEYWORD):
+                    raise PluginError(f"{where}: a button carries texts only, so `{taken.name}` must be a `str`.")
+            self.buttons[action] = function
+            return function
+
+        return declare
+
+    def job(self, function: Callable[[Context, State], Awaitable[State | None]]) -> Job:
         """`async (ctx, state: Model) -> Model | None`; persisted between steps, paused after a crash."""
-        raise NotImplementedError
+        where = self._where(function)
+        self._check_async(function, where)
+        self._check_count(function, 2, "(ctx: Context, state: YourModel)", where)
+        hints = hints_of(function, where)
+        takes = parameters_in(function)
+        check_context(takes, hints, where)
+        state = hints.get(takes[1].name)
+        if not (isinstance(state, type) and issubclass(state, BaseModel)):
+            raise PluginError(f"{where}: the state of a job must be a pydantic model: `state: YourModel`.")
+        name = called(function)
+        if any(job.name == name for job in self.jobs):
+            raise PluginError(f"{where}: the plugin already has a job `{name}`.")
+        job = Job(name, state, function)
+        self.jobs.append(job)
+        return job
 
     def model(self, name: str) -> Callable[[LanguageModel], LanguageModel]:
         """A language model under a provider name of its own."""
-        raise NotImplementedError
+
+        def declare(function: LanguageModel) -> LanguageModel:
+            where = self._where(function)
+            if not WORD.fullmatch(name):
+                raise PluginError(f"{where}: a provider cannot be called `{name}`; use one lowercase word.")
+            if name in self.models:
+                raise PluginError(f"{where}: the plugin already has a model `{name}`.")
+            if not callable(function):
+                raise PluginError(f"{where}: a model is an `async def f(turn)` that yields pieces.")
+            self._check_count(function, 1, "(turn: Turn)", where)
+            self.models[name] = function
+            return function
+
+        return declare
+
+    def _where(self, function: object) -> str:
+        return f"Plugin `{self.name}`, function `{called(function)}`"
+
+    def _check_async(self, function: Callable[..., Any], where: str) -> None:
+        if not inspect.iscoroutinefunction(function):
+            raise PluginError(f"{where}: it is not async. Write `async def {called(function)}(…)`.")
+
+    def _check_count(self, function: Callable[..., Any], count: int, takes: str, where: str) -> None:
+        """Whether it can be called with that many arguments by position."""
+        try:
+            inspect.signature(function).bind(*range(count))
+        except TypeError:
+            raise PluginError(f"{where}: its parameters must be `{takes}`.") from None
+
+
+def called(function: object) -> str:
+    return str(getattr(function, "__name__", type(function).__name__))
+
+
+def parameters_in(function: Callable[..., Any]) -> list[inspect.Parameter]:
+    return list(inspect.signature(function).parameters.values())

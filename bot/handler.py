@@ -1,0 +1,208 @@
+"""What a handler of a plugin may touch: the Context and what it leads to."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal, Protocol, TypeAlias, TypeVar
+
+from pydantic import BaseModel, JsonValue
+
+from bot.commands import Command
+from bot.events import AnyEvent, Place, User
+from bot.platform import Capabilities
+from bot.replies import Piece, Reply, ReplyStream, SentId, Speaker
+from bot.store.records import Remembered
+from bot.turn import LanguageModel, ModelCall, ModelChoice, Prompt, Turn
+
+T = TypeVar("T")
+State = TypeVar("State", bound=BaseModel)
+Handler: TypeAlias = Callable[..., Any]
+Filter: TypeAlias = Callable[[Turn, LanguageModel], AsyncIterator[Piece]]
+Listener: TypeAlias = Callable[["Context"], Awaitable["Taken | None"]]
+Scope: TypeAlias = Literal["place", "workspace", "user", "global"]
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A listener returns this when the message needs no answer from the bot."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One part of what will be sent to the model, for `/context`: its tokens and how many messages it has."""
+
+    name: str
+    tokens: int
+    messages: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class WindowReport:
+    """What would be sent now. `budget` is all that may be used for input, `reserve` what is kept for the answer."""
+
+    parts: tuple[Part, ...]
+    budget: int
+    reserve: int
+    trimmed: bool
+
+    @property
+    def total(self) -> int:
+        return sum(part.tokens for part in self.parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """What a speaker said, as it stands on the platform and in memory."""
+
+    text: str
+    sent: tuple[SentId, ...]
+    message: int | None
+
+
+class Talk(Protocol):
+    """The conversation of the event's place: its settings, its memory, its meters."""
+
+    @property
+    def settings(self) -> Mapping[str, JsonValue]:
+        """The conversation's own settings as they were when the event was handled: `system`, `provider`, `model`,
+        `parameters`, `mode`."""
+        ...
+
+    @property
+    def system_prompt(self) -> str:
+        """The effective one: the conversation's own or the default."""
+        ...
+
+    @property
+    def model(self) -> ModelChoice:
+        """The effective choice: provider, model, and parameters with the mode applied."""
+        ...
+
+    async def change(self, **changes: JsonValue) -> None:
+        """Merge into the settings; None removes a key."""
+        ...
+
+    async def path(self, limit: int = 50) -> tuple[Remembered, ...]:
+        """The newest messages of the active branch, oldest first."""
+        ...
+
+    async def count(self) -> int: ...
+
+    async def clear(self) -> int: ...
+
+    async def append(
+        self, role: Literal["user", "assistant"], text: str, speaker: Speaker | None = None
+    ) -> Remembered: ...
+
+    async def branch(self, at: int | None, name: str = "") -> None: ...
+
+    async def move_tip(self, to: int | None) -> None: ...
+
+    async def forget(self, *messages: int) -> None: ...
+
+    async def window(self) -> WindowReport: ...
+
+    async def usage(self, since: datetime | None = None) -> Sequence[ModelCall]: ...
+
+
+class Models(Protocol):
+    """The registry of language models, as commands may see it."""
+
+    @property
+    def providers(self) -> tuple[str, ...]: ...
+
+    async def known(self, provider: str) -> tuple[str, ...]:
+        """Names that the provider lists; empty where it does not tell."""
+        ...
+
+    def reasons(self, choice: ModelChoice) -> bool:
+        """Whether it is a reasoning model, which takes effort instead of sampling parameters."""
+        ...
+
+    def refused(self, choice: ModelChoice) -> Mapping[str, str]:
+        """Parameter → what the provider said when it refused it."""
+        ...
+
+    def mode(self, name: str, choice: ModelChoice) -> Mapping[str, JsonValue]:
+        """The parameters that `creative`, `precise` or `balanced` mean on this model. Raises UsageError."""
+        ...
+
+
+class Context(Protocol):
+    """Everything that a handler may touch."""
+
+    @property
+    def event(self) -> AnyEvent: ...
+
+    @property
+    def place(self) -> Place: ...
+
+    @property
+    def user(self) -> User: ...
+
+    @property
+    def capabilities(self) -> Capabilities: ...
+
+    @property
+    def conversation(self) -> Talk: ...
+
+    @property
+    def models(self) -> Models: ...
+
+    @property
+    def commands(self) -> Sequence[Command]:
+        """All commands that this user may run here."""
+        ...
+
+    async def reply(self, text: str) -> tuple[SentId, ...]: ...
+
+    async def send(self, reply: Reply) -> tuple[SentId, ...]: ...
+
+    def stream(self, speaker: Speaker | None = None) -> ReplyStream: ...
+
+    async def say(self, speaker: Speaker | None, prompt: Prompt) -> Line:
+        """The engine's own way: streamed, journaled, remembered, filtered, budgeted."""
+        ...
+
+    async def ask(self, prompt: Prompt, *, model: ModelChoice | None = None) -> str:
+        """An answer that is neither shown nor remembered, but counted."""
+        ...
+
+    async def interrupt(self) -> bool:
+        """Stop the answer that is being written here. False when there is none."""
+        ...
+
+    async def start(self, job: Job, state: BaseModel) -> int:
+        """Begin a job here; its steps run one at a time under the conversation's turn lock."""
+        ...
+
+    async def end(self, job: Job) -> bool:
+        """End this plugin's running job of that name here."""
+        ...
+
+    async def load(self, kind: type[State], *, scope: Scope = "place", key: str = "") -> State | None: ...
+
+    async def save(self, state: BaseModel, *, scope: Scope = "place", key: str = "") -> None: ...
+
+    async def forget_state(self, kind: type[BaseModel], *, scope: Scope = "place", key: str = "") -> None: ...
+
+    async def put_blob(self, content: bytes, media_type: str) -> str: ...
+
+    async def get_blob(self, id: str) -> tuple[bytes, str] | None: ...
+
+    async def fetch(self, attachment: Any, max_bytes: int) -> bytes: ...
+
+    def get(self, kind: type[T]) -> T:
+        """This plugin's settings or what its lifespan yielded, by type. Raises PluginError for anything else."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """`step(ctx, state)` returns the next state, or None when the job is over."""
+
+    name: str
+    state: type[BaseModel]
+    step: Callable[[Context, Any], Awaitable[Any]]

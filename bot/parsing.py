@@ -1,0 +1,147 @@
+"""A typed line becomes arguments by name: quotes, `--name=value`, mentions, and a tail that is taken as it is."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pydantic import JsonValue
+
+from bot.arguments import NO, YES, Parameter, one_of, shown
+from bot.errors import UsageError
+from bot.events import User
+
+# A quote opens only at the start of a word and closes only before a space, so that apostrophes are just letters.
+QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"(?=\s|$)|\'([^\']*)\'(?=\s|$)|“([^”]*)”(?=\s|$)', re.DOTALL)
+# Phones turn two hyphens into a dash.
+OPTION = re.compile(r"(--|—)([A-Za-z][\w-]*)(=|(?=\s)|$)")
+WORD = re.compile(r"\S+")
+ESCAPED = re.compile(r'\\(["\\])')
+MENTION = re.compile(r"<@[!&]?([^>|\s]+)(?:\|[^>]*)?>")
+
+
+def parse_line(parameters: Sequence[Parameter], text: str, mentions: Sequence[User] = ()) -> dict[str, JsonValue]:
+    """Raises UsageError, and nothing else, for whatever cannot be understood."""
+    return _Line(parameters, text, mentions).arguments()
+
+
+@dataclass(slots=True)
+class _Word:
+    text: str
+    end: int
+    quoted: bool
+
+
+class _Line:
+    def __init__(self, parameters: Sequence[Parameter], text: str, mentions: Sequence[User]) -> None:
+        self._parameters = {parameter.name: parameter for parameter in parameters}
+        self._text = text.rstrip()
+        self._mentions = sorted(mentions, key=lambda user: len(user.name), reverse=True)
+        self._at = 0
+        self._found: dict[str, JsonValue] = {}
+
+    def arguments(self) -> dict[str, JsonValue]:
+        options = True
+        while self._skip_spaces():
+            if options and self._word_at(self._at).text == "--":
+                self._at += 2
+                options = False
+            elif not (options and self._option()):
+                self._positional()
+        return self._found
+
+    def _skip_spaces(self) -> bool:
+        while self._at < len(self._text) and self._text[self._at].isspace():
+            self._at += 1
+        return self._at < len(self._text)
+
+    def _option(self) -> bool:
+        match = OPTION.match(self._text, self._at)
+        if match is None:
+            return False
+        name = match[2].replace("-", "_").lower()
+        parameter = self._parameters.get(name)
+        if parameter is None:
+            if match[1] == "—":
+                return False
+            known = one_of([f"--{known}" for known in self._parameters])
+            hint = f" There is {known}." if known else ""
+            raise UsageError(f"I do not know {shown('--' + match[2])}.{hint}")
+        if name in self._found:
+            raise UsageError(f"`{name}` was given twice.")
+        self._at = match.end()
+        self._found[name] = self._option_value(parameter, glued=match[3] == "=")
+        return True
+
+    def _option_value(self, parameter: Parameter, *, glued: bool) -> JsonValue:
+        if glued:
+            if self._at >= len(self._text) or self._text[self._at].isspace():
+                return ""
+            return self._value(parameter)
+        there_is_more = self._skip_spaces()
+        if parameter.kind == "bool":
+            word = self._word_at(self._at) if there_is_more else None
+            if word is None or word.text.casefold() not in YES | NO:
+                return True
+        if not there_is_more:
+            raise UsageError(f"`--{parameter.name}` needs a value: {parameter.allowed}.")
+        return self._value(parameter)
+
+    def _positional(self) -> None:
+        for parameter in self._parameters.values():
+            if parameter.name in self._found or parameter.kind == "attachment":
+                continue
+            if parameter.arg.rest:
+                self._found[parameter.name] = self._text[self._at :]
+                self._at = len(self._text)
+            else:
+                self._found[parameter.name] = self._value(parameter)
+            return
+        raise self._too_many()
+
+    def _too_many(self) -> UsageError:
+        left = shown(self._text[self._at :])
+        if not self._parameters:
+            return UsageError(f"This command takes no arguments, so I do not know what to do with {left}.")
+        hint = ""
+        if any(parameter.kind == "str" and not parameter.choices for parameter in self._parameters.values()):
+            hint = ' Put "quotes" around a text with spaces.'
+        return UsageError(f"That is more than I expected: {left}.{hint}")
+
+    def _value(self, parameter: Parameter) -> JsonValue:
+        if parameter.kind == "user":
+            return self._user(parameter)
+        if parameter.kind == "attachment":
+            raise UsageError(f"`{parameter.name}` must be {parameter.allowed}.")
+        word = self._word_at(self._at)
+        self._at = word.end
+        return word.text
+
+    def _user(self, parameter: Parameter) -> JsonValue:
+        word = self._word_at(self._at)
+        # A display name may have spaces, so the longest one that stands here wins.
+        start = self._at + (self._text[self._at] == "@")
+        for user in self._mentions:
+            end = start + len(user.name)
+            if user.name and self._text[start:end].casefold() == user.name.casefold() and self._ends_at(end):
+                self._at = end
+                return {"id": user.id, "name": user.name, "is_bot": user.is_bot}
+        self._at = word.end
+        by_id = MENTION.fullmatch(word.text)
+        typed = by_id[1] if by_id else word.text.removeprefix("@")
+        for user in self._mentions:
+            if user.id == typed or user.name.casefold() == typed.casefold():
+                return {"id": user.id, "name": user.name, "is_bot": user.is_bot}
+        raise UsageError(f"I do not know who {shown(word.text)} is. `{parameter.name}` must be {parameter.allowed}.")
+
+    def _ends_at(self, end: int) -> bool:
+        return end >= len(self._text) or self._text[end].isspace()
+
+    def _word_at(self, at: int) -> _Word:
+        if quoted := QUOTED.match(self._text, at):
+            double, single, curly = quoted.groups()
+            text = ESCAPED.sub(r"\1", double) if double is not None else single if single is not None else curly
+            return _Word(text, quoted.end(), True)
+        match = WORD.match(self._text, at)
+        return _Word(match[0], match.end(), False) if match else _Word("", at, False)
