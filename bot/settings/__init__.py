@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, Field, PrivateAttr, ValidationError, create_model
+from pydantic import BaseModel, Field, PrivateAttr, SecretStr, ValidationError, create_model
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from bot.errors import BotError, ConfigError
@@ -130,6 +130,17 @@ class Settings(BaseSettings):
             for step in entry.path:
                 value = getattr(value, step)
             yield entry.dotted, _shown(entry, value), self.origin(entry.dotted)
+
+    def secrets(self) -> Iterator[str]:
+        """The plain text of every secret, for those who hide them."""
+        for entry in entries(type(self)):
+            value: Any = self
+            for step in entry.path:
+                value = getattr(value, step)
+            if isinstance(value, SecretStr):
+                yield value.get_secret_value()
+        if password := urlsplit(self.memory.url).password:
+            yield password
 
 
 def _shown(entry: Entry, value: Any) -> str:
