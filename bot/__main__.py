@@ -1,0 +1,186 @@
+"""The `duologue` command."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import Coroutine, Mapping, Sequence
+from importlib.metadata import entry_points, version
+from typing import TYPE_CHECKING, Any
+
+from bot.errors import BotError, ConfigError
+
+if TYPE_CHECKING:
+    from bot.app import App
+    from bot.settings import Settings
+
+EDGE_COMMANDS = "duologue.cli"
+NOTHING_TO_RUN = (
+    "No platform is set up. For Discord put DISCORD_TOKEN=… into .env (the README says where to get one); "
+    "to talk right here, run `duologue chat`."
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; what goes wrong is said in a sentence, and the exit code is 2."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        if arguments and (edge := entry_points(group=EDGE_COMMANDS, name=arguments[0])):
+            return int(next(iter(edge)).load()(arguments[1:]) or 0)
+        options = _parser().parse_args(arguments)
+        return int(options.run(options) or 0)
+    except BotError as error:
+        print(f"duologue: {error.public}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # Whoever read our output has gone; without this the interpreter complains once more at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    edges = ", ".join(sorted({entry.name for entry in entry_points(group=EDGE_COMMANDS)}))
+    parser = argparse.ArgumentParser(
+        prog="duologue",
+        description="A chat bot for Discord and the terminal.",
+        epilog=f"Installed beside these: {edges}." if edges else None,
+    )
+    parser.add_argument("--version", action="version", version=f"duologue {version('duologue')}")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+
+    run = commands.add_parser("run", help="start the bot on every platform that is set up")
+    run.add_argument("adapters", nargs="*", metavar="PLATFORM", help="only these platforms")
+    run.set_defaults(run=_run)
+
+    chat = commands.add_parser("chat", help="talk to the bot in this terminal")
+    chat.add_argument("--model", metavar="NAME", help="the model that answers")
+    chat.add_argument("--provider", metavar="NAME", help="openai, azure, compatible, local, …")
+    chat.add_argument("--resume", action="store_true", help="go on with the last conversation")
+    chat.add_argument("--once", metavar="QUESTION", help="answer one question and leave")
+    chat.add_argument("--json", action="store_true", help="print the pieces of the answer, one JSON object a line")
+    chat.set_defaults(run=_chat)
+
+    for name, action, says in (
+        ("check", _check, "print the settings and try database, model and platforms"),
+        ("plugins", _plugins, "list what is installed and what is enabled"),
+        ("migrate", _migrate, "bring the database up to date"),
+        ("setup", _setup, "put the tokenizer's vocabulary on this machine"),
+    ):
+        commands.add_parser(name, help=says).set_defaults(run=action)
+    return parser
+
+
+def _run(options: argparse.Namespace) -> int:
+    settings = _load()
+    _start_logging(settings)
+    names = options.adapters or _configured(settings)
+    if not names:
+        raise ConfigError([NOTHING_TO_RUN])
+    return _serve(settings, names, signals=(signal.SIGTERM, signal.SIGINT))
+
+
+def _chat(options: argparse.Namespace) -> int:
+    flags = {
+        "--model": ("model.name", options.model),
+        "--provider": ("model.provider", options.provider),
+        "--resume": ("terminal.resume", options.resume or None),
+        "--once": ("terminal.once", options.once),
+        "--json": ("terminal.json", options.json or None),
+        # The terminal belongs to the conversation.
+        "duologue chat": ("log.level", "error"),
+    }
+    settings = _load({flag: given for flag, given in flags.items() if given[1] is not None})
+    _start_logging(settings)
+    # Ctrl-C is the adapter's: it stops the answer, not the program.
+    return _serve(settings, ["terminal"], signals=(signal.SIGTERM, signal.SIGHUP))
+
+
+def _check(options: argparse.Namespace) -> int:
+    from bot.checking import check
+
+    return 0 if asyncio.run(check(_load())) else 1
+
+
+def _plugins(options: argparse.Namespace) -> int:
+    from bot.checking import list_plugins
+
+    print(list_plugins(_load()))
+    return 0
+
+
+def _migrate(options: argparse.Namespace) -> int:
+    from bot.store import migrate
+
+    print(asyncio.run(migrate(_load().memory.url)))
+    return 0
+
+
+def _setup(options: argparse.Namespace) -> int:
+    from bot.tokens import default_cache_dir, fill_cache
+
+    try:
+        print(fill_cache(default_cache_dir()))
+    except OSError as error:
+        # The bot works without, so an installation does not fail for it.
+        print(f"duologue: {error}; until then tokens are estimated.", file=sys.stderr)
+    return 0
+
+
+def _load(flags: Mapping[str, tuple[str, Any]] | None = None) -> Settings:
+    from bot.loading import sections
+    from bot.settings import Settings
+
+    return Settings.load(sections, flags=flags)
+
+
+def _start_logging(settings: Settings) -> None:
+    from bot.logs import start_logging
+
+    start_logging(settings.log, secrets=settings.secrets())
+
+
+def _configured(settings: Settings) -> list[str]:
+    from bot.loading import adapter_specs
+
+    specs = adapter_specs().values()
+    return [spec.name for spec in specs if spec.configured(settings.section(spec.name, spec.settings))]
+
+
+def _serve(settings: Settings, names: Sequence[str], *, signals: Sequence[signal.Signals]) -> int:
+    from bot.app import App
+
+    _without_debugging(_until_signal(App(settings), names, signals))
+    return 0
+
+
+def _without_debugging(work: Coroutine[Any, Any, None]) -> None:
+    asyncio.run(work, debug=False)
+
+
+async def _until_signal(app: App, names: Sequence[str], signals: Sequence[signal.Signals]) -> None:
+    """Run until the adapters are done or a signal asks to stop; leaving the app finishes what is being said."""
+    loop = asyncio.get_running_loop()
+    async with app:
+        running = asyncio.create_task(app.run(names))
+        for name in signals:
+            with contextlib.suppress(NotImplementedError):  # Windows has no signal handlers in the loop
+                loop.add_signal_handler(name, running.cancel)
+        try:
+            await running
+        except asyncio.CancelledError:
+            if not running.cancelled():
+                raise
+        finally:
+            for name in signals:
+                with contextlib.suppress(NotImplementedError):
+                    loop.remove_signal_handler(name)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
