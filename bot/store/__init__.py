@@ -2,19 +2,35 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
+import secrets
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
+from functools import partial
 from types import TracebackType
 
 from pydantic import JsonValue
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.clock import Clock, SystemClock
+from bot.errors import StoreError
 from bot.events import AnyEvent, Place, Route
 from bot.replies import SentId
+from bot.store import claims, drafts, ledger, opening, shelf, tree
+from bot.store.database import Database, database_url
+from bot.store.presence import presence
 from bot.store.records import Claim, Conversation, Draft, NewMessage, Path, Remembered
 from bot.turn import ModelCall
 
 __all__ = ["Claim", "Conversation", "Draft", "NewMessage", "Path", "Remembered", "Store"]
+
+log = logging.getLogger(__name__)
+
+KEPT_DONE = timedelta(days=30)
+PRUNED_AT_ONCE = 500
+PRUNED_STEPS = 200
+LEDGER_PAGE = 2000
 
 
 class Store:
@@ -25,119 +41,191 @@ class Store:
     """
 
     def __init__(self, url: str, *, clock: Clock | None = None) -> None:
-        self._url = url
         self._clock = clock or SystemClock()
+        self._owner = secrets.token_hex(8)
+        self._db = Database(database_url(url))
+        self._presence = presence(self._db, self._owner, self._clock)
+
+    async def migrate(self) -> None:
+        """Bring the schema of a server up to date (`duologue migrate`); a SQLite file is, whenever it is opened."""
+        self._db.open()
+        try:
+            await opening.migrate(self._db)
+        finally:
+            await self._db.close()
 
     async def __aenter__(self) -> Store:
-        raise NotImplementedError
+        self._db.open()
+        try:
+            await opening.bring_up_to_date(self._db)
+            await self._presence.enter()
+        except BaseException:
+            await self._db.close()
+            raise
+        self._pruning = asyncio.create_task(self._prune())
+        return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        raise NotImplementedError
+        self._pruning.cancel()
+        await asyncio.wait([self._pruning])
+        await self._presence.leave()
+        await self._db.close()
 
     @property
     def owner(self) -> str:
         """Names this process in claims and drafts; others can tell whether it still lives."""
-        raise NotImplementedError
+        return self._owner
 
     # Claims: every event is claimed first.
 
     async def claim(self, event: AnyEvent) -> Claim:
         """Insert-or-ignore on (place, event id); the event itself is kept until it is done, so that what a crash
         left can be handled again."""
-        raise NotImplementedError
+        now = self._clock.now()
+        if await self._db.write(lambda c: claims.insert(c, event, self._owner, now)):
+            return Claim("new")
+        held = await self._db.read(lambda c: claims.holder(c, event.place, event.id))
+        if held is None or held.state == "done":
+            return Claim("done", held.epoch if held else 0)
+        if held.drafted or not await self._presence.is_dead(held.owner):
+            return Claim("running", held.epoch)
+        epoch = await self._db.write(lambda c: claims.take_over(c, event.place, event.id, held, self._owner))
+        if epoch is None:
+            return Claim("running", held.epoch)
+        return Claim("taken_over", epoch, started=held.state == "running")
 
     async def begin(self, place: Place, event_id: str) -> None:
         """seen → running: from here on a repeat could be noticed by people."""
-        raise NotImplementedError
+        await self._db.write(lambda c: claims.begin(c, place, event_id, self._owner))
 
     async def done(self, place: Place, event_id: str) -> None:
-        raise NotImplementedError
+        await self._db.write(lambda c: claims.done(c, place, event_id, self._owner))
 
     async def left_behind(self, platform: str) -> tuple[tuple[AnyEvent, Claim], ...]:
         """Events that dead processes claimed and did not finish, oldest first, without those a draft stands for.
         They now belong to this process."""
-        raise NotImplementedError
+        found = await self._db.read(lambda c: claims.unfinished(c, platform, self._owner))
+        dead = await self._dead({one.owner for one in found})
+        left = tuple(one for one in found if one.owner in dead)
+        return await self._db.write(lambda c: claims.take_unfinished(c, left, self._owner)) if left else ()
 
     async def last_heard(self, platform: str) -> Mapping[str, str]:
         """`str(place)` → newest event id claimed of a message there, for finding what was missed while down."""
-        raise NotImplementedError
+        return await self._db.read(lambda c: claims.last_heard(c, platform))
 
     # Conversations and their tree.
 
     async def conversation(self, place: Place, *, inherit: Place | None = None) -> Conversation:
         """The conversation of a place, made on first sight; `inherit` copies the settings of another one."""
-        raise NotImplementedError
+        found = await self._db.read(lambda c: tree.find(c, place))
+        if found is not None:
+            return found
+        now = self._clock.now()
+        return await self._db.write(lambda c: tree.ensure(c, place, now, inherit=inherit))
 
     async def change_settings(self, place: Place, changes: Mapping[str, JsonValue]) -> Conversation:
         """Merge; a None value removes the key."""
-        raise NotImplementedError
+        now = self._clock.now()
+        return await self._db.write(lambda c: tree.change_settings(c, place, changes, now))
 
     async def remember(self, place: Place, message: NewMessage) -> tuple[Conversation, Remembered]:
         """Append to the tip of the active branch, in one transaction; remembering the same `sent` id again
         returns what is there."""
-        raise NotImplementedError
+        now = self._clock.now()
+        return await self._db.write(lambda c: tree.remember(c, place, message, now))
 
     async def path(self, place: Place, *, max_tokens: int) -> Path:
         """The end of the active branch, from its window start, no more than `max_tokens` and at least the tip.
         Costs the same however long the branch is. Messages whose tokens are unknown count one per four bytes."""
-        raise NotImplementedError
 
-    def pages(self, place: Place, *, size: int = 1000) -> AsyncIterator[Sequence[Remembered]]:
+        async def newest(connection: AsyncConnection) -> Path | None:
+            current = await tree.find(connection, place)
+            return None if current is None else await tree.path(connection, current, max_tokens)
+
+        found = await self._db.read(newest)
+        return found or Path(await self.conversation(place), (), complete=True)
+
+    async def pages(self, place: Place, *, size: int = 1000) -> AsyncIterator[Sequence[Remembered]]:
         """The whole active branch, oldest first, from a read-only connection, keyset paged."""
-        raise NotImplementedError
+        ids = await self._db.read(lambda c: _ids(c, place))
+        size = max(1, min(size, 1000))
+        for first in range(0, len(ids), size):
+            page = ids[first : first + size]
+            messages = await self._db.read(partial(tree.messages_by_id, ids=page))
+            if messages:
+                yield messages
 
     async def tree(self, place: Place, *, after: int = 0, limit: int = 1000) -> tuple[Remembered, ...]:
         """Every message of the conversation in order of creation, one page."""
-        raise NotImplementedError
+        return await self._db.read(lambda c: tree.page_of_tree(c, place, after, limit))
 
     async def count(self, place: Place) -> int:
         """User and assistant messages on the active branch that are in the window's reach (since the last clear)."""
-        raise NotImplementedError
+        current = await self.conversation(place)
+        return await self._db.read(lambda c: tree.count(c, current))
 
     async def set_window_start(self, branch: int, start: int | None) -> None:
-        raise NotImplementedError
+        await self._db.write(lambda c: tree.set_window_start(c, branch, start))
 
     async def set_tokens(self, counts: Mapping[int, int]) -> None:
         """Cache token counts by message id."""
-        raise NotImplementedError
+        if counts:
+            await self._db.write(lambda c: tree.set_tokens(c, counts))
 
     async def clear(self, place: Place) -> int:
         """Begin anew: a fresh branch with no messages; settings stay. Returns how many messages left the memory."""
-        raise NotImplementedError
+        now = self._clock.now()
+        return await self._db.write(lambda c: tree.clear(c, place, now))
 
     async def branch(self, place: Place, at: int | None, name: str = "") -> Conversation:
         """A new branch forked at a message and made the active one."""
-        raise NotImplementedError
+        now = self._clock.now()
+        return await self._db.write(lambda c: tree.fork(c, place, at, name, now))
 
     async def move_tip(self, place: Place, to: int | None) -> Conversation:
-        raise NotImplementedError
+        now = self._clock.now()
+        return await self._db.write(lambda c: tree.move_tip(c, place, to, now))
 
     async def forget(self, place: Place, messages: Collection[int]) -> None:
         """Their text is gone; the tree stays connected."""
-        raise NotImplementedError
+        if messages:
+            await self._db.write(lambda c: tree.forget(c, place, messages))
 
     async def rewrite(self, place: Place, platform_id: str, text: str) -> Remembered | None:
         """A person edited a message: what is remembered of it changes. None if it is not known."""
-        raise NotImplementedError
+
+        async def change(connection: AsyncConnection) -> Remembered | None:
+            current = await tree.find(connection, place, lock=True)
+            return None if current is None else await tree.rewrite(connection, current, platform_id, text)
+
+        return await self._db.write(change)
 
     async def message_of(self, place: Place, platform_id: str) -> Remembered | None:
         """The remembered message that this platform message is (part of)."""
-        raise NotImplementedError
+
+        async def known(connection: AsyncConnection) -> Remembered | None:
+            current = await tree.find(connection, place)
+            return None if current is None else await tree.message_of(connection, current.id, platform_id)
+
+        return await self._db.read(known)
 
     async def message(self, id: int) -> Remembered | None:
-        raise NotImplementedError
+        return await self._db.read(lambda c: tree.message_by_id(c, id))
 
     # Drafts and answers.
 
     async def open_draft(
         self, conversation: int, route: Route, event_id: str, question: int | None, *, epoch: int
     ) -> Draft:
-        raise NotImplementedError
+        now = self._clock.now()
+        return await self._db.write(
+            lambda c: drafts.begin(c, conversation, route, event_id, question, epoch=epoch, owner=self._owner, now=now)
+        )
 
     async def save_draft(self, draft: int, *, text: str, sent: Sequence[SentId]) -> None:
-        raise NotImplementedError
+        await self._db.write(lambda c: drafts.save(c, draft, text, sent, self._owner))
 
     async def answered(
         self,
@@ -150,62 +238,104 @@ class Store:
     ) -> tuple[Remembered, ...] | None:
         """One transaction: append the messages to the tip, write their sent ids and the ledger, mark the event done,
         remove the draft. None, and nothing is written, if another process took the draft over (its epoch moved)."""
-        raise NotImplementedError
+        now = self._clock.now()
+        return await self._db.write(
+            lambda c: drafts.answered(c, draft, place, messages, calls, user_id=user_id, now=now)
+        )
 
     async def abandon(self, draft: Draft) -> None:
         """Remove a draft that leaves nothing to remember and mark its event done."""
-        raise NotImplementedError
+        await self._db.write(lambda c: drafts.abandon(c, draft))
 
     async def orphans(self, platform: str) -> tuple[Draft, ...]:
         """Drafts of dead processes, taken over: their epoch is one higher, `attempts` counts the take-overs."""
-        raise NotImplementedError
+        found = await self._db.read(lambda c: drafts.of_others(c, platform, self._owner))
+        dead = await self._dead({owner for owner, _ in found})
+        left = tuple(draft for owner, draft in found if owner in dead)
+        return await self._db.write(lambda c: drafts.take_over(c, left, self._owner)) if left else ()
 
     # Ledger.
 
     async def spend(self, place: Place, calls: Sequence[ModelCall], *, user_id: str | None = None) -> None:
         """Calls that were no answer: summaries, `ctx.ask`."""
-        raise NotImplementedError
+        now = self._clock.now()
+        await self._db.write(lambda c: ledger.write(c, place, calls, user_id=user_id, now=now))
 
     async def usage(self, place: Place | None = None, *, since: datetime | None = None) -> Sequence[ModelCall]:
         """Ledger lines summed by (provider, model, feature)."""
-        raise NotImplementedError
+        total = ledger.Sum()
+        after = 0
+        while lines := await self._db.read(
+            partial(ledger.page, place=place, since=since, after=after, limit=LEDGER_PAGE)
+        ):
+            total.add(line.call for line in lines)
+            after = lines[-1].number
+        return total.lines
 
     # Plugin state, blobs, jobs.
 
     async def load_state(self, plugin: str, scope: str, key: str) -> tuple[JsonValue, int] | None:
         """Value and version."""
-        raise NotImplementedError
+        return await self._db.read(lambda c: shelf.load_state(c, plugin, scope, key))
 
     async def save_state(
         self, plugin: str, scope: str, key: str, value: JsonValue, *, version: int | None = None
     ) -> int:
         """Returns the new version; a `version` that is no longer current raises StoreError."""
-        raise NotImplementedError
+        now = self._clock.now()
+        return await self._db.write(lambda c: shelf.save_state(c, plugin, scope, key, value, version=version, now=now))
 
     async def delete_state(self, plugin: str, scope: str, key: str) -> None:
-        raise NotImplementedError
+        await self._db.write(lambda c: shelf.delete_state(c, plugin, scope, key))
 
     async def put_blob(self, content: bytes, media_type: str) -> str:
         """Its id; the same bytes have the same id."""
-        raise NotImplementedError
+        now = self._clock.now()
+        return await self._db.write(lambda c: shelf.put_blob(c, content, media_type, now))
 
     async def get_blob(self, id: str) -> tuple[bytes, str] | None:
-        raise NotImplementedError
+        return await self._db.read(lambda c: shelf.get_blob(c, id))
 
     async def save_job(
         self, plugin: str, name: str, route: Route, state: JsonValue, *, status: str, id: int | None = None
     ) -> int:
-        raise NotImplementedError
+        now = self._clock.now()
+        return await self._db.write(
+            lambda c: shelf.save_job(c, plugin, name, route, state, status=status, id=id, now=now)
+        )
 
     async def jobs(
         self, *, place: Place | None = None, status: str | None = None
     ) -> Sequence[tuple[int, str, str, Route, JsonValue, str]]:
         """id, plugin, name, route, state, status."""
-        raise NotImplementedError
+        return await self._db.read(lambda c: shelf.jobs(c, place, status))
 
     async def learned(self, provider: str, model: str) -> Mapping[str, JsonValue]:
         """What was learned about a model: refused parameters, token calibration."""
-        raise NotImplementedError
+        return await self._db.read(lambda c: shelf.learned(c, provider, model))
 
     async def learn(self, provider: str, model: str, facts: Mapping[str, JsonValue]) -> None:
-        raise NotImplementedError
+        now = self._clock.now()
+        await self._db.write(lambda c: shelf.learn(c, provider, model, facts, now))
+
+    # Behind the scenes.
+
+    async def _dead(self, owners: Collection[str]) -> Collection[str]:
+        return [owner for owner in owners if await self._presence.is_dead(owner)]
+
+    async def _prune(self) -> None:
+        """Drop what was handled long ago, in the background and in small steps, so that nobody waits for it."""
+        before = self._clock.now() - KEPT_DONE
+        for _ in range(PRUNED_STEPS):
+            try:
+                pruned = await self._db.write(lambda c: claims.prune(c, before, PRUNED_AT_ONCE))
+            except StoreError as error:
+                log.warning("Old events could not be dropped: %s", error)
+                return
+            if pruned < PRUNED_AT_ONCE:
+                return
+
+
+async def _ids(connection: AsyncConnection, place: Place) -> Sequence[int]:
+    current = await tree.find(connection, place)
+    return () if current is None else await tree.ids_on_branch(connection, current)

@@ -1,0 +1,155 @@
+"""Claims: who handles which event, and what a dead process left."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, delete, exists, func, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bot.events import AnyEvent, Place, event_from_json
+from bot.store.cleaning import event_text, storable
+from bot.store.database import insert_into
+from bot.store.records import Claim
+from bot.store.tables import draft, event
+
+log = logging.getLogger(__name__)
+
+_drafted = exists().where(draft.c.place == event.c.place, draft.c.event_id == event.c.id)
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Who has an event that was claimed before. `drafted`: an answer to it was begun and will be recovered as such."""
+
+    state: str
+    owner: str
+    epoch: int
+    drafted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Unfinished:
+    """A claim that some other process has not finished."""
+
+    number: int
+    owner: str
+    state: str
+    data: str | None
+
+
+async def insert(connection: AsyncConnection, heard: AnyEvent, owner: str, now: datetime) -> bool:
+    """False if the event is known already."""
+    statement = insert_into(connection, event).on_conflict_do_nothing(index_elements=["place", "id"])
+    values = {
+        "platform": heard.place.platform,
+        "place": str(heard.place),
+        "id": storable(heard.id),
+        "kind": heard.kind,
+        "data": event_text(heard),
+        "state": "seen",
+        "owner": owner,
+        "epoch": 0,
+        "at": heard.at,
+        "claimed_at": now,
+    }
+    return (await connection.execute(statement.returning(event.c.number), values)).first() is not None
+
+
+async def holder(connection: AsyncConnection, place: Place, event_id: str) -> Holder | None:
+    columns = select(event.c.state, event.c.owner, event.c.epoch, _drafted.label("drafted"))
+    row = (await connection.execute(columns.where(*_is(place, event_id)))).first()
+    return None if row is None else Holder(row.state, row.owner, row.epoch, bool(row.drafted))
+
+
+async def take_over(connection: AsyncConnection, place: Place, event_id: str, held: Holder, owner: str) -> int | None:
+    """The new epoch; None if another process was faster."""
+    statement = update(event).where(
+        *_is(place, event_id), event.c.owner == held.owner, event.c.epoch == held.epoch, event.c.state != "done"
+    )
+    taken = await connection.execute(statement.values(owner=owner, epoch=held.epoch + 1).returning(event.c.epoch))
+    epoch: int | None = taken.scalar_one_or_none()
+    return epoch
+
+
+async def begin(connection: AsyncConnection, place: Place, event_id: str, owner: str) -> None:
+    statement = update(event).where(*_is(place, event_id), event.c.owner == owner, event.c.state == "seen")
+    await connection.execute(statement.values(state="running"))
+
+
+async def done(connection: AsyncConnection, place: Place, event_id: str, owner: str | None = None) -> None:
+    """What the event said is dropped: from here on only its number matters."""
+    statement = update(event).where(*_is(place, event_id))
+    if owner is not None:
+        statement = statement.where(event.c.owner == owner)
+    await connection.execute(statement.values(state="done", data=None))
+
+
+async def unfinished(connection: AsyncConnection, platform: str, owner: str) -> tuple[Unfinished, ...]:
+    """Of other owners, oldest first, without those that a draft stands for."""
+    rows = await connection.execute(
+        select(event.c.number, event.c.owner, event.c.state, event.c.data)
+        .where(event.c.state.in_(("seen", "running")), event.c.platform == platform)
+        .where(event.c.owner != owner, ~_drafted)
+        .order_by(event.c.number)
+    )
+    return tuple(Unfinished(row.number, row.owner, row.state, row.data) for row in rows)
+
+
+async def take_unfinished(
+    connection: AsyncConnection, left: tuple[Unfinished, ...], owner: str
+) -> tuple[tuple[AnyEvent, Claim], ...]:
+    taken = []
+    for one in left:
+        statement = update(event).where(
+            event.c.number == one.number, event.c.owner == one.owner, event.c.state != "done", ~_drafted
+        )
+        values = statement.values(owner=owner, epoch=event.c.epoch + 1).returning(event.c.epoch)
+        epoch = (await connection.execute(values)).scalar_one_or_none()
+        if epoch is None:
+            continue
+        heard = _read(one)
+        if heard is None:
+            await connection.execute(update(event).where(event.c.number == one.number).values(state="done", data=None))
+        else:
+            taken.append((heard, Claim("taken_over", epoch, started=one.state == "running")))
+    return tuple(taken)
+
+
+async def last_heard(connection: AsyncConnection, platform: str) -> Mapping[str, str]:
+    newest = func.row_number().over(partition_by=event.c.place, order_by=(event.c.at.desc(), event.c.number.desc()))
+    ranked = (
+        select(event.c.place, event.c.id, newest.label("rank"))
+        .where(event.c.platform == platform, event.c.kind == "message")
+        .subquery()
+    )
+    rows = await connection.execute(select(ranked.c.place, ranked.c.id).where(ranked.c.rank == 1))
+    return {row.place: row.id for row in rows}
+
+
+async def prune(connection: AsyncConnection, before: datetime, limit: int) -> int:
+    """Forget done events, but keep the newest message of each place: `last_heard` tells by it what was missed."""
+    newer = event.alias()
+    superseded = exists().where(newer.c.place == event.c.place, newer.c.kind == "message", newer.c.at > event.c.at)
+    old = (
+        select(event.c.number)
+        .where(event.c.claimed_at < before, event.c.state == "done", (event.c.kind != "message") | superseded)
+        .limit(limit)
+    )
+    deleted = await connection.execute(delete(event).where(event.c.number.in_(old)))
+    return deleted.rowcount
+
+
+def _is(place: Place, event_id: str) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    return event.c.place == str(place), event.c.id == storable(event_id)
+
+
+def _read(left: Unfinished) -> AnyEvent | None:
+    try:
+        return event_from_json(left.data or "")
+    except ValueError:
+        log.warning("Event %s was written by another version and cannot be read; it is dropped.", left.number)
+        return None

@@ -1,0 +1,207 @@
+"""Connections and transactions: how SQLite and PostgreSQL are opened, and where their errors become ours."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Awaitable, Callable, Coroutine
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+
+from sqlalchemy import URL, AsyncAdaptedQueuePool, Table, event, make_url
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.engine import Connection
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from bot.errors import StoreCorrupt, StoreError, StoreUnavailable
+
+if TYPE_CHECKING:
+    from sqlalchemy.dialects.postgresql import Insert as PostgresInsert
+
+Upsert: TypeAlias = "sqlite.Insert | PostgresInsert"
+T = TypeVar("T")
+Work = Callable[[AsyncConnection], Awaitable[T]]
+
+BUSY_MS = 5000
+READERS = 3
+
+
+def database_url(text: str) -> URL:
+    """With the asynchronous driver that goes with the database, whatever the short form says."""
+    try:
+        url = make_url(text)
+    except ArgumentError:
+        raise StoreError(f"{text!r} is not a database address; write for example sqlite:///data/duologue.db") from None
+    drivers = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg"}
+    backend = url.get_backend_name()
+    if backend not in drivers:
+        raise StoreError(f"Duologue keeps its memory in SQLite or PostgreSQL, not in {backend!r}.")
+    return url.set(drivername=drivers[backend])
+
+
+def file_of(url: URL) -> Path | None:
+    """The SQLite file; None for a database in memory and for a server."""
+    if url.get_backend_name() != "sqlite" or not url.database or url.database == ":memory:":
+        return None
+    return Path(url.database)
+
+
+class Database:
+    """One writer and a few readers on SQLite, one pool elsewhere.
+
+    Work that has begun is finished even when whoever asked for it is cancelled: a stopped answer must not cost the
+    connection, nor leave half a thought behind.
+    """
+
+    def __init__(self, url: URL) -> None:
+        self.url = url
+        self.file = file_of(url)
+        self._name = str(self.file or url.render_as_string(hide_password=True))
+        self._working: set[asyncio.Task[Any]] = set()  # Any: each piece of work has its own result
+
+    def open(self) -> None:
+        self._writer, self._reader = _engines(self.url, self.file)
+
+    async def close(self) -> None:
+        if self._working:
+            await asyncio.wait(tuple(self._working))
+        await self._reader.dispose()
+        if self._reader is not self._writer:
+            await self._writer.dispose()
+
+    @property
+    def writer(self) -> AsyncEngine:
+        return self._writer
+
+    async def write(self, work: Work[T]) -> T:
+        """One transaction; it is rolled back if the work raises."""
+        return await self._finish(self._in_transaction(self._writer, work))
+
+    async def read(self, work: Work[T]) -> T:
+        """One consistent view of the database that waits for no writer."""
+        return await self._finish(self._in_transaction(self._reader, work))
+
+    async def migrate(self, work: Work[T]) -> T:
+        """One transaction in which tables may be copied: SQLite's foreign keys must be off before it begins."""
+        if self.file is None:
+            return await self.write(work)
+        engine = _sqlite_engine(self.url, connections=1, begin="BEGIN IMMEDIATE", pragmas=("foreign_keys = OFF",))
+        try:
+            return await self._finish(self._in_transaction(engine, work))
+        finally:
+            await engine.dispose()
+
+    async def _finish(self, work: Coroutine[None, None, T]) -> T:
+        task = asyncio.get_running_loop().create_task(work)
+        self._working.add(task)
+        task.add_done_callback(self._worked)
+        return await asyncio.shield(task)
+
+    def _worked(self, task: asyncio.Task[Any]) -> None:
+        self._working.discard(task)
+        if not task.cancelled():
+            task.exception()  # has been seen, also when nobody waits for it any more
+
+    async def _in_transaction(self, engine: AsyncEngine, work: Work[T]) -> T:
+        try:
+            async with engine.begin() as connection:
+                return await work(connection)
+        except (SQLAlchemyError, sqlite3.Error, OSError) as error:
+            raise translated(error, self._name) from error
+
+
+def _engines(url: URL, file: Path | None) -> tuple[AsyncEngine, AsyncEngine]:
+    if url.get_backend_name() != "sqlite":
+        engine = create_async_engine(url, pool_size=5, max_overflow=5, pool_pre_ping=True)
+        return engine, engine
+    writer = _sqlite_engine(url, connections=1, begin="BEGIN IMMEDIATE", pragmas=())
+    if file is None:
+        return writer, writer
+    return writer, _sqlite_engine(url, connections=READERS, begin="BEGIN", pragmas=("query_only = ON",))
+
+
+def _sqlite_engine(url: URL, *, connections: int, begin: str, pragmas: tuple[str, ...]) -> AsyncEngine:
+    engine = create_async_engine(
+        url,
+        poolclass=AsyncAdaptedQueuePool,
+        pool_size=connections,
+        max_overflow=0,
+        connect_args={"isolation_level": None, "timeout": BUSY_MS / 1000},
+    )
+    settings = (
+        f"busy_timeout = {BUSY_MS}",
+        "journal_mode = WAL",
+        "synchronous = NORMAL",
+        "foreign_keys = ON",
+        *pragmas,
+    )
+
+    def connected(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
+        cursor = connection.cursor()
+        for setting in settings:
+            cursor.execute(f"PRAGMA {setting}")
+        cursor.close()
+
+    def begun(connection: Connection) -> None:
+        # The driver's own BEGIN comes late and does not take the write lock: two processes would run into each other.
+        connection.exec_driver_sql(begin)
+
+    event.listen(engine.sync_engine, "connect", connected)
+    event.listen(engine.sync_engine, "begin", begun)
+    return engine
+
+
+def insert_into(connection: AsyncConnection, table: Table) -> Upsert:
+    """An INSERT that knows ON CONFLICT, which SQLAlchemy has per database."""
+    if connection.dialect.name == "postgresql":
+        from sqlalchemy.dialects import postgresql  # costs time that only its users should pay
+
+        return postgresql.insert(table)
+    return sqlite.insert(table)
+
+
+def translated(error: Exception, name: str) -> StoreError:
+    """What a driver says, as one of our errors with a sentence that helps; the only place that knows their texts."""
+    said = str(getattr(error, "orig", None) or error)
+    low = said.lower()
+    if isinstance(error, StoreError):
+        return error
+    if "malformed" in low or "not a database" in low:
+        return StoreCorrupt(
+            f"The database {name} is damaged ({said}). Nothing was overwritten: stop the bot, keep a copy of the file, "
+            "and put a backup in its place or recover it with `sqlite3 FILE .recover`."
+        )
+    for signs, sentence in _UNAVAILABLE:
+        if any(sign in low for sign in signs):
+            return StoreUnavailable(f"{sentence.format(name=name)} ({said})")
+    if isinstance(error, (PoolTimeout, OSError)) or getattr(error, "connection_invalidated", False):
+        return StoreUnavailable(f"The database {name} does not answer. Check that it runs and can be reached. ({said})")
+    return StoreError(f"The database {name} refused a statement: {said}")
+
+
+_UNAVAILABLE = (
+    (
+        ("is full", "no space left", "disk i/o error", "file too large"),
+        "The disk that holds the database {name} is full or fails. Free some space; nothing that was kept is lost.",
+    ),
+    (
+        ("readonly", "read-only", "permission denied"),
+        "The database {name} cannot be written. Give the bot's user write permission to the file and its folder.",
+    ),
+    (
+        ("database is locked", "table is locked", "database is busy"),
+        "The database {name} is locked by another program for too long. Close whatever else has it open.",
+    ),
+    (
+        ("unable to open database file", "no such file"),
+        "The database {name} cannot be opened. Check that its folder exists and that the bot's user may write there.",
+    ),
+    (
+        ("connection refused", "connection was closed", "too many clients", "cannot connect", "shutting down"),
+        "The database {name} does not answer. Check that it runs and can be reached.",
+    ),
+)

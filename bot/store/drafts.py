@@ -1,0 +1,132 @@
+"""Drafts: the journal of answers that are not finished, and how one is finished."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from pydantic import JsonValue
+from sqlalchemy import Row, delete, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bot.events import Place, Route, route_from_json
+from bot.replies import SentId
+from bot.store import claims, ledger, tree
+from bot.store.cleaning import route_text, storable
+from bot.store.records import Draft, NewMessage, Remembered
+from bot.store.tables import draft, event
+from bot.turn import ModelCall
+
+
+async def begin(
+    connection: AsyncConnection,
+    conversation: int,
+    route: Route,
+    event_id: str,
+    question: int | None,
+    *,
+    epoch: int,
+    owner: str,
+    now: datetime,
+) -> Draft:
+    values = {
+        "conversation_id": conversation,
+        "platform": route.place.platform,
+        "place": str(route.place),
+        "route": route_text(route),
+        "event_id": storable(event_id),
+        "question": question,
+        "text": "",
+        "sent": [],
+        "owner": owner,
+        "epoch": epoch,
+        "attempts": 0,
+        "started_at": now,
+    }
+    id = (await connection.execute(insert(draft).returning(draft.c.id), values)).scalar_one()
+    return Draft(id, conversation, route, event_id, question, "", (), epoch, now)
+
+
+async def save(connection: AsyncConnection, id: int, text: str, sent: Sequence[SentId], owner: str) -> None:
+    """Nothing happens if another process has taken the draft over meanwhile."""
+    statement = update(draft).where(draft.c.id == id, draft.c.owner == owner)
+    await connection.execute(statement.values(text=storable(text), sent=_sent_json(sent)))
+
+
+async def answered(
+    connection: AsyncConnection,
+    finished: Draft,
+    place: Place,
+    messages: Sequence[NewMessage],
+    calls: Sequence[ModelCall],
+    *,
+    user_id: str | None,
+    now: datetime,
+) -> tuple[Remembered, ...] | None:
+    if not await _remove(connection, finished):
+        return None
+    current = await tree.ensure(connection, place, now)
+    added = await tree.append(connection, current, messages, now)
+    await ledger.write(connection, place, calls, user_id=user_id, message=added[-1].id if added else None, now=now)
+    await _close(connection, finished)
+    return added
+
+
+async def abandon(connection: AsyncConnection, dropped: Draft) -> None:
+    if await _remove(connection, dropped):
+        await _close(connection, dropped)
+
+
+async def of_others(connection: AsyncConnection, platform: str, owner: str) -> tuple[tuple[str, Draft], ...]:
+    """Drafts with their owners, oldest first."""
+    rows = await connection.execute(
+        select(draft).where(draft.c.platform == platform, draft.c.owner != owner).order_by(draft.c.id)
+    )
+    return tuple((row.owner, _draft(row)) for row in rows)
+
+
+async def take_over(connection: AsyncConnection, left: Sequence[Draft], owner: str) -> tuple[Draft, ...]:
+    """With the events that they answer, so that these are not handled a second time."""
+    taken = []
+    for one in left:
+        statement = update(draft).where(draft.c.id == one.id, draft.c.epoch == one.epoch)
+        values = {"owner": owner, "epoch": one.epoch + 1, "attempts": one.attempts + 1}
+        row = (await connection.execute(statement.values(values).returning(*draft.c))).first()
+        if row is None:
+            continue
+        taken.append(_draft(row))
+        claim = update(event).where(
+            event.c.place == str(one.route.place), event.c.id == one.event_id, event.c.state != "done"
+        )
+        await connection.execute(claim.values(owner=owner, epoch=event.c.epoch + 1))
+    return tuple(taken)
+
+
+async def _remove(connection: AsyncConnection, old: Draft) -> bool:
+    """False if its epoch has moved on: then it belongs to somebody else."""
+    statement = delete(draft).where(draft.c.id == old.id, draft.c.epoch == old.epoch)
+    return (await connection.execute(statement.returning(draft.c.id))).first() is not None
+
+
+async def _close(connection: AsyncConnection, old: Draft) -> None:
+    await claims.done(connection, old.route.place, old.event_id)
+
+
+def _draft(row: Row[*tuple[Any, ...]]) -> Draft:
+    return Draft(
+        id=row.id,
+        conversation=row.conversation_id,
+        route=route_from_json(row.route),
+        event_id=row.event_id,
+        question=row.question,
+        text=row.text,
+        sent=tuple(SentId(id, kind) for id, kind in row.sent),
+        epoch=row.epoch,
+        started_at=row.started_at,
+        attempts=row.attempts,
+    )
+
+
+def _sent_json(sent: Sequence[SentId]) -> JsonValue:
+    return [[storable(one.id), storable(one.kind)] for one in sent]

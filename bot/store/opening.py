@@ -1,0 +1,198 @@
+"""What happens before the first statement: the file is looked at, kept safe, and brought up to date."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+from sqlalchemy import inspect, text
+from sqlalchemy.engine import Connection
+
+from bot.errors import StoreCorrupt, StoreError, StoreTooNew, StoreUnavailable
+from bot.store.database import Database, translated
+from bot.store.tables import HEAD
+
+MAGIC = b"SQLite format 3\0"
+CHECKED_BYTES = 16_000_000
+PATIENCE = 60.0
+
+
+async def bring_up_to_date(database: Database) -> None:
+    """SQLite is made or migrated here; a server's schema is only looked at, since others may be using it."""
+    if database.url.get_backend_name() != "sqlite":
+        await _check_server(database)
+    elif database.file is None:
+        await _upgrade(database, HEAD)
+    else:
+        await _prepare_file(database, database.file)
+
+
+async def _prepare_file(database: Database, file: Path) -> None:
+    if await asyncio.to_thread(revision_of, file) == HEAD:
+        return
+    lock = FileLock(file.with_name(f"{file.name}.migrating"), thread_local=False, mode=0o600)
+    try:
+        await asyncio.to_thread(lock.acquire, timeout=PATIENCE)
+    except Timeout:
+        raise StoreUnavailable(f"Another process has been migrating {file} for a minute. Try again later.") from None
+    except OSError as error:
+        raise StoreUnavailable(
+            f"The folder of the database {file} cannot be written. "
+            f"Give the bot's user write permission to it. ({error})"
+        ) from error
+    try:
+        revision = await asyncio.to_thread(revision_of, file)  # another process may have been faster
+        if revision is None:
+            await asyncio.to_thread(_create_private, file)
+        elif revision != HEAD:
+            await asyncio.to_thread(back_up, file, file.with_name(f"{file.name}.before-{HEAD}"))
+        if revision != HEAD:
+            await _upgrade(database, HEAD)
+    finally:
+        await asyncio.to_thread(_let_go, lock)
+
+
+def _let_go(lock: FileLock) -> None:
+    """Removed while it is held: whoever waits for it notices and makes a new one."""
+    Path(lock.lock_file).unlink(missing_ok=True)
+    lock.release()
+
+
+def revision_of(file: Path) -> str | None:
+    """The version of a database file, None if there is nothing in it yet. Reads only, writes nothing."""
+    try:
+        if not file.exists():
+            file.parent.mkdir(parents=True, exist_ok=True)
+            return None
+        if file.stat().st_size == 0:
+            return None
+        _check_whole(file)
+        if not os.access(file, os.W_OK) or not os.access(file.parent, os.W_OK):
+            raise StoreUnavailable(
+                f"The database {file} cannot be written. "
+                "Give the bot's user write permission to the file and its folder."
+            )
+        with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True, timeout=5)) as connection:
+            return _read_revision(connection, file)
+    except (sqlite3.Error, OSError) as error:
+        raise translated(error, str(file)) from error
+
+
+def _check_whole(file: Path) -> None:
+    """Cheap signs of damage: the first bytes, and a length that contradicts them."""
+    with file.open("rb") as stream:
+        head = stream.read(100)
+    if not head.startswith(MAGIC[: len(head)]) or len(head) < 100:
+        raise StoreCorrupt(
+            f"The file {file} is not a database. It was left as it is: "
+            "move it away, or set another path for the database."
+        )
+    page = int.from_bytes(head[16:18], "big")
+    pages = int.from_bytes(head[28:32], "big")
+    log = file.with_name(f"{file.name}-wal")
+    in_use = log.exists() and log.stat().st_size > 0
+    if not in_use and file.stat().st_size < pages * (65536 if page == 1 else page):
+        raise StoreCorrupt(
+            f"The database {file} is cut off in the middle. It was left as it is: put a backup in its place, "
+            "or recover it with `sqlite3 FILE .recover`."
+        )
+
+
+def _read_revision(connection: sqlite3.Connection, file: Path) -> str | None:
+    tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    if not tables:
+        return None
+    if file.stat().st_size <= CHECKED_BYTES:
+        verdict = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+        if verdict != "ok":
+            raise StoreCorrupt(
+                f"The database {file} is damaged ({verdict}). It was left as it is: put a backup in its place, "
+                "or recover it with `sqlite3 FILE .recover`."
+            )
+    row = None
+    if "alembic_version" in tables:
+        row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+    return _known(None if row is None else str(row[0]), str(file))
+
+
+def _known(revision: str | None, name: str) -> str:
+    if revision is None:
+        raise StoreCorrupt(
+            f"The database {name} belongs to another program. It was left as it is: set another path for Duologue's."
+        )
+    if not revision.isdecimal() or int(revision) > int(HEAD):
+        raise StoreTooNew(
+            f"The database {name} was written by a newer version of Duologue (schema {revision}, this one knows "
+            f"{HEAD}). It was left as it is: update Duologue, or set another path for the database."
+        )
+    return revision
+
+
+def _create_private(file: Path) -> None:
+    """What people say is nobody else's business: only the bot's own user may read it."""
+    try:
+        os.close(os.open(file, os.O_CREAT | os.O_RDWR, 0o600))
+    except OSError as error:
+        raise translated(error, str(file)) from error
+
+
+def back_up(file: Path, to: Path) -> None:
+    """A complete copy, also of what is not yet in the main file; it appears under its name only when it is whole."""
+    part = to.with_name(f"{to.name}.part")
+    try:
+        part.unlink(missing_ok=True)
+        with closing(sqlite3.connect(file)) as source, closing(sqlite3.connect(part)) as copy:
+            source.backup(copy)
+        part.chmod(0o600)
+        part.replace(to)
+    except (sqlite3.Error, OSError) as error:
+        part.unlink(missing_ok=True)
+        raise translated(error, str(to)) from error
+
+
+async def _check_server(database: Database) -> None:
+    name = database.url.render_as_string(hide_password=True)
+    revision = await database.read(lambda c: c.run_sync(_server_revision))
+    if revision is None or int(_known(revision, name)) < int(HEAD):
+        raise StoreError(f"The schema of the database {name} is not up to date. Run `duologue migrate` once.")
+
+
+def _server_revision(connection: Connection) -> str | None:
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    return connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one_or_none()
+
+
+async def migrate(database: Database) -> None:
+    """Bring a server's schema up to date; several processes may try at once, the later ones find nothing to do."""
+    name = database.url.render_as_string(hide_password=True)
+    revision = await database.read(lambda c: c.run_sync(_server_revision))
+    if revision is not None:
+        _known(revision, name)
+    await _upgrade(database, HEAD)
+
+
+async def _upgrade(database: Database, to: str) -> None:
+    upgrade = await asyncio.to_thread(_alembic, to)
+    await database.migrate(lambda c: c.run_sync(upgrade))
+
+
+def _alembic(to: str) -> Callable[[Connection], None]:
+    """Imported only when there is something to do, and away from the loop: it takes a tenth of a second."""
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    folder = str(Path(__file__).parent / "migrations")
+    config.set_main_option("script_location", folder.replace("%", "%%"))
+
+    def upgrade(connection: Connection) -> None:
+        config.attributes["connection"] = connection
+        command.upgrade(config, to)
+
+    return upgrade

@@ -1,0 +1,141 @@
+"""What plugins and models leave here: state, blobs, jobs, learned facts."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from pydantic import JsonValue
+from sqlalchemy import delete, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bot.errors import StoreError
+from bot.events import Place, Route, route_from_json
+from bot.store.cleaning import route_text, storable, storable_json
+from bot.store.database import insert_into
+from bot.store.tables import blob, fact, job, state
+
+KeptJob = tuple[int, str, str, Route, JsonValue, str]
+
+
+async def load_state(connection: AsyncConnection, plugin: str, scope: str, key: str) -> tuple[JsonValue, int] | None:
+    found = await connection.execute(select(state.c.value, state.c.version).filter_by(**_key(plugin, scope, key)))
+    row = found.first()
+    return None if row is None else (row.value, row.version)
+
+
+async def save_state(
+    connection: AsyncConnection,
+    plugin: str,
+    scope: str,
+    key: str,
+    value: JsonValue,
+    *,
+    version: int | None,
+    now: datetime,
+) -> int:
+    """`version` 0 says that there must be none yet."""
+    names = _key(plugin, scope, key)
+    new = {**names, "value": storable_json(value), "version": 1, "updated_at": now}
+    insertion = insert_into(connection, state)
+    if version is None:
+        changes = {
+            "value": insertion.excluded.value,
+            "version": state.c.version + 1,
+            "updated_at": insertion.excluded.updated_at,
+        }
+        upsert = insertion.on_conflict_do_update(index_elements=list(names), set_=changes)
+        saved = await connection.execute(upsert.returning(state.c.version), new)
+    elif version == 0:
+        saved = await connection.execute(
+            insertion.on_conflict_do_nothing(index_elements=list(names)).returning(state.c.version), new
+        )
+    else:
+        changed = update(state).filter_by(**names).where(state.c.version == version)
+        values = {"value": new["value"], "version": version + 1, "updated_at": now}
+        saved = await connection.execute(changed.values(values).returning(state.c.version))
+    now_at: int | None = saved.scalar_one_or_none()
+    if now_at is None:
+        raise StoreError(f"State {plugin}/{scope}/{key} was changed by somebody else since version {version}.")
+    return now_at
+
+
+async def delete_state(connection: AsyncConnection, plugin: str, scope: str, key: str) -> None:
+    await connection.execute(delete(state).filter_by(**_key(plugin, scope, key)))
+
+
+async def put_blob(connection: AsyncConnection, content: bytes, media_type: str, now: datetime) -> str:
+    id = hashlib.sha256(content).hexdigest()
+    values = {"id": id, "media_type": storable(media_type), "content": content, "created_at": now}
+    await connection.execute(insert_into(connection, blob).on_conflict_do_nothing(index_elements=["id"]), values)
+    return id
+
+
+async def get_blob(connection: AsyncConnection, id: str) -> tuple[bytes, str] | None:
+    found = await connection.execute(select(blob.c.content, blob.c.media_type).where(blob.c.id == storable(id)))
+    row = found.first()
+    return None if row is None else (row.content, row.media_type)
+
+
+async def save_job(
+    connection: AsyncConnection,
+    plugin: str,
+    name: str,
+    route: Route,
+    job_state: JsonValue,
+    *,
+    status: str,
+    id: int | None,
+    now: datetime,
+) -> int:
+    values = {
+        "plugin": storable(plugin),
+        "name": storable(name),
+        "place": str(route.place),
+        "route": route_text(route),
+        "state": storable_json(job_state),
+        "status": storable(status),
+        "updated_at": now,
+    }
+    if id is None:
+        made: int = (await connection.execute(insert(job).returning(job.c.id), values)).scalar_one()
+        return made
+    saved = await connection.execute(update(job).where(job.c.id == id).values(values).returning(job.c.id))
+    if saved.first() is None:
+        raise StoreError(f"There is no job {id} to save.")
+    return id
+
+
+async def jobs(connection: AsyncConnection, place: Place | None, status: str | None) -> Sequence[KeptJob]:
+    statement = select(job).order_by(job.c.id)
+    if place is not None:
+        statement = statement.where(job.c.place == str(place))
+    if status is not None:
+        statement = statement.where(job.c.status == status)
+    rows = await connection.execute(statement)
+    return [(row.id, row.plugin, row.name, route_from_json(row.route), row.state, row.status) for row in rows]
+
+
+async def learned(connection: AsyncConnection, provider: str, model: str) -> Mapping[str, JsonValue]:
+    found = await connection.execute(
+        select(fact.c.facts).filter_by(provider=storable(provider), model=storable(model)).with_for_update()
+    )
+    facts: Mapping[str, JsonValue] | None = found.scalar_one_or_none()
+    return facts or {}
+
+
+async def learn(
+    connection: AsyncConnection, provider: str, model: str, facts: Mapping[str, JsonValue], now: datetime
+) -> None:
+    known = await learned(connection, provider, model)
+    merged = {**known, **{storable(key): storable_json(value) for key, value in facts.items()}}
+    insertion = insert_into(connection, fact)
+    changes = {"facts": insertion.excluded.facts, "updated_at": insertion.excluded.updated_at}
+    upsert = insertion.on_conflict_do_update(index_elements=["provider", "model"], set_=changes)
+    values = {"provider": storable(provider), "model": storable(model), "facts": merged, "updated_at": now}
+    await connection.execute(upsert, values)
+
+
+def _key(plugin: str, scope: str, key: str) -> dict[str, str]:
+    return {"plugin": storable(plugin), "scope": storable(scope), "key": storable(key)}

@@ -1,0 +1,392 @@
+"""Conversations: trees of messages, and branches that point into them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from pydantic import JsonValue
+from sqlalchemy import (
+    CTE,
+    Row,
+    Select,
+    bindparam,
+    case,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bot.errors import StoreError
+from bot.events import Place
+from bot.store.cleaning import storable, storable_json, storable_or_none
+from bot.store.database import insert_into
+from bot.store.records import Conversation, NewMessage, Path, Remembered
+from bot.store.tables import branch, conversation, message, sent
+
+_visible = message.c.status.not_in(("forgotten", "failed"))
+_cost = case((_visible, func.coalesce(message.c.tokens, (message.c.size + 3) // 4)), else_=0)
+_shown = case((_visible, 1), else_=0)
+
+_rows = select(
+    message.c.id,
+    message.c.conversation_id,
+    message.c.parent_id,
+    message.c.role,
+    message.c.text,
+    message.c.author_id,
+    message.c.author,
+    message.c.speaker,
+    message.c.parts,
+    message.c.tokens,
+    message.c.status,
+    message.c.model,
+    message.c.created_at,
+    message.c.variant_of,
+)
+_conversations = select(
+    conversation.c.id,
+    conversation.c.place,
+    conversation.c.settings,
+    branch.c.id.label("branch"),
+    branch.c.tip_id,
+    branch.c.window_start_id,
+).join(branch, branch.c.id == conversation.c.branch_id)
+
+
+async def find(connection: AsyncConnection, place: Place, *, lock: bool = False) -> Conversation | None:
+    """`lock` keeps other processes from moving the tip until the transaction ends (SQLite locks as a whole)."""
+    statement = _conversations.where(conversation.c.place == str(place))
+    if lock:
+        statement = statement.with_for_update(of=conversation)
+    row = (await connection.execute(statement)).first()
+    if row is None:
+        return None
+    return Conversation(row.id, place, row.settings, row.branch, row.tip_id, row.window_start_id)
+
+
+async def ensure(
+    connection: AsyncConnection, place: Place, now: datetime, *, inherit: Place | None = None
+) -> Conversation:
+    found = await find(connection, place, lock=True)
+    if found is not None:
+        return found
+    settings: Mapping[str, JsonValue] = {}
+    if inherit is not None:
+        other = await connection.execute(select(conversation.c.settings).filter_by(place=str(inherit)))
+        settings = other.scalar_one_or_none() or {}
+    statement = insert_into(connection, conversation).on_conflict_do_nothing(index_elements=["place"])
+    made = await connection.execute(
+        statement.returning(conversation.c.id), {"place": str(place), "settings": settings, "created_at": now}
+    )
+    new: int | None = made.scalar_one_or_none()
+    if new is not None:
+        await _activate(connection, new, await _new_branch(connection, new, now))
+    found = await find(connection, place, lock=True)
+    if found is None:
+        raise StoreError(f"The conversation of {place} vanished while it was made.")
+    return found
+
+
+async def change_settings(
+    connection: AsyncConnection, place: Place, changes: Mapping[str, JsonValue], now: datetime
+) -> Conversation:
+    current = await ensure(connection, place, now)
+    merged = {**current.settings, **{storable(key): storable_json(value) for key, value in changes.items()}}
+    settings = {key: value for key, value in merged.items() if value is not None}
+    await connection.execute(update(conversation).filter_by(id=current.id).values(settings=settings))
+    return replace(current, settings=settings)
+
+
+async def remember(
+    connection: AsyncConnection, place: Place, new: NewMessage, now: datetime
+) -> tuple[Conversation, Remembered]:
+    current = await ensure(connection, place, now)
+    for one in new.sent:
+        known = await message_of(connection, current.id, one.id)
+        if known is not None:
+            return current, known
+    (added,) = await append(connection, current, (new,), now)
+    return replace(current, tip=added.id), added
+
+
+async def append(
+    connection: AsyncConnection, current: Conversation, new: Sequence[NewMessage], now: datetime
+) -> tuple[Remembered, ...]:
+    """Add messages one after the other and move the tip to the last."""
+    added: list[Remembered] = []
+    tip = current.tip
+    for one in new:
+        parent = tip
+        variant_of = None
+        if one.variant_of is not None:
+            original = await message_by_id(connection, one.variant_of)
+            if original is not None and original.conversation == current.id:
+                parent, variant_of = original.parent, original.id
+        added.append(await _insert(connection, current.id, parent, variant_of, one, now))
+        tip = added[-1].id
+    if added:
+        await connection.execute(update(branch).where(branch.c.id == current.branch).values(tip_id=tip))
+    return tuple(added)
+
+
+async def _insert(
+    connection: AsyncConnection,
+    conversation_id: int,
+    parent: int | None,
+    variant_of: int | None,
+    new: NewMessage,
+    now: datetime,
+) -> Remembered:
+    text = storable(new.text)
+    parts = {storable(key): storable_json(value) for key, value in new.parts.items()}
+    values = {
+        "conversation_id": conversation_id,
+        "parent_id": parent,
+        "variant_of": variant_of,
+        "role": new.role,
+        "author_id": storable_or_none(new.author_id),
+        "author": storable_or_none(new.author),
+        "speaker": storable_or_none(new.speaker),
+        "text": text,
+        "parts": parts,
+        "tokens": new.tokens,
+        "size": _size(text, parts),
+        "status": new.status,
+        "model": storable_or_none(new.model),
+        "created_at": now,
+    }
+    inserted = await connection.execute(insert(message).returning(message.c.id), values)
+    id = inserted.scalar_one()
+    if new.sent:
+        await connection.execute(
+            insert(sent),
+            [
+                {
+                    "conversation_id": conversation_id,
+                    "message_id": id,
+                    "part": part,
+                    "platform_id": storable(one.id),
+                    "kind": storable(one.kind),
+                    "speaker": values["speaker"],
+                }
+                for part, one in enumerate(new.sent)
+            ],
+        )
+    return Remembered(
+        id=id,
+        conversation=conversation_id,
+        parent=parent,
+        role=new.role,
+        text=text,
+        author_id=storable_or_none(new.author_id),
+        author=storable_or_none(new.author),
+        speaker=storable_or_none(new.speaker),
+        parts=parts,
+        tokens=new.tokens,
+        status=new.status,
+        model=storable_or_none(new.model),
+        created_at=now,
+        variant_of=variant_of,
+    )
+
+
+async def path(connection: AsyncConnection, current: Conversation, max_tokens: int) -> Path:
+    if current.tip is None:
+        return Path(current, (), complete=True)
+    values = {"tip": current.tip, "start": current.window_start or 0, "max_tokens": max_tokens}
+    rows = (await connection.execute(_newest, values)).all()
+    found = sorted((_remembered(row) for row in rows), key=lambda one: one.id)
+    complete = bool(found) and (found[0].parent is None or found[0].id == current.window_start)
+    shown = tuple(one for one in found if one.status not in ("forgotten", "failed"))
+    return Path(current, shown, complete)
+
+
+def _walk_within_limit() -> CTE:
+    """From the tip backwards with a running total, so that it ends where the limit ends, not where the branch does."""
+    start = select(message.c.id, message.c.parent_id, _cost.label("total"), _shown.label("shown"))
+    walk = start.where(message.c.id == bindparam("tip")).cte("walk", recursive=True)
+    step = (
+        select(message.c.id, message.c.parent_id, walk.c.total + _cost, walk.c.shown + _shown)
+        .where(message.c.id == walk.c.parent_id, walk.c.id != bindparam("start"))
+        .where(or_(walk.c.shown == 0, walk.c.total + _cost <= bindparam("max_tokens")))
+    )
+    return walk.union_all(step)
+
+
+_newest = _rows.where(message.c.id.in_(select(_walk_within_limit().c.id)))
+
+
+def _whole_branch(tip: int) -> CTE:
+    start = select(message.c.id, message.c.parent_id).where(message.c.id == tip)
+    walk = start.cte("walk", recursive=True)
+    return walk.union_all(select(message.c.id, message.c.parent_id).where(message.c.id == walk.c.parent_id))
+
+
+async def ids_on_branch(connection: AsyncConnection, current: Conversation) -> tuple[int, ...]:
+    """Oldest first: a parent is always older than its child, and so is its number."""
+    if current.tip is None:
+        return ()
+    walk = _whole_branch(current.tip)
+    return tuple(sorted((await connection.execute(select(walk.c.id))).scalars()))
+
+
+async def messages_by_id(connection: AsyncConnection, ids: Sequence[int]) -> tuple[Remembered, ...]:
+    """Those of them that may be shown, oldest first."""
+    rows = await connection.execute(_rows.where(message.c.id.in_(ids), _visible).order_by(message.c.id))
+    return tuple(_remembered(row) for row in rows)
+
+
+async def page_of_tree(connection: AsyncConnection, place: Place, after: int, limit: int) -> tuple[Remembered, ...]:
+    of_place = select(conversation.c.id).where(conversation.c.place == str(place)).scalar_subquery()
+    rows = await connection.execute(
+        _rows.where(message.c.conversation_id == of_place, message.c.id > after).order_by(message.c.id).limit(limit)
+    )
+    return tuple(_remembered(row) for row in rows)
+
+
+async def count(connection: AsyncConnection, current: Conversation) -> int:
+    if current.tip is None:
+        return 0
+    walk = _whole_branch(current.tip)
+    counted = await connection.execute(
+        select(func.count())
+        .select_from(message)
+        .where(message.c.id.in_(select(walk.c.id)), _visible, message.c.role.in_(("user", "assistant")))
+    )
+    return counted.scalar_one()
+
+
+async def clear(connection: AsyncConnection, place: Place, now: datetime) -> int:
+    current = await ensure(connection, place, now)
+    left = await count(connection, current)
+    await _activate(connection, current.id, await _new_branch(connection, current.id, now))
+    return left
+
+
+async def fork(connection: AsyncConnection, place: Place, at: int | None, name: str, now: datetime) -> Conversation:
+    current = await ensure(connection, place, now)
+    await _check_belongs(connection, current, at)
+    new = await _new_branch(connection, current.id, now, name=name, at=at, window_start=current.window_start)
+    await _activate(connection, current.id, new)
+    return replace(current, branch=new, tip=at)
+
+
+async def move_tip(connection: AsyncConnection, place: Place, to: int | None, now: datetime) -> Conversation:
+    current = await ensure(connection, place, now)
+    await _check_belongs(connection, current, to)
+    await connection.execute(update(branch).where(branch.c.id == current.branch).values(tip_id=to))
+    return replace(current, tip=to)
+
+
+async def forget(connection: AsyncConnection, place: Place, ids: Collection[int]) -> None:
+    of_place = select(conversation.c.id).where(conversation.c.place == str(place)).scalar_subquery()
+    statement = update(message).where(message.c.conversation_id == of_place, message.c.id.in_(tuple(ids)))
+    await connection.execute(statement.values(text="", parts={}, tokens=0, size=0, status="forgotten"))
+
+
+async def rewrite(connection: AsyncConnection, current: Conversation, platform_id: str, text: str) -> Remembered | None:
+    known = await message_of(connection, current.id, platform_id)
+    if known is None or known.role != "user" or known.status == "forgotten":
+        return None
+    text = storable(text)
+    values = {"text": text, "tokens": None, "size": _size(text, known.parts)}
+    await connection.execute(update(message).where(message.c.id == known.id).values(values))
+    return replace(known, text=text, tokens=None)
+
+
+async def message_of(connection: AsyncConnection, conversation_id: int, platform_id: str) -> Remembered | None:
+    """The newest one, where an answer took the place of another in the same platform message."""
+    newest = (
+        select(func.max(sent.c.message_id))
+        .where(sent.c.platform_id == storable(platform_id), sent.c.conversation_id == conversation_id)
+        .scalar_subquery()
+    )
+    return await _one(connection, _rows.where(message.c.id == newest))
+
+
+async def message_by_id(connection: AsyncConnection, id: int) -> Remembered | None:
+    return await _one(connection, _rows.where(message.c.id == id))
+
+
+async def set_window_start(connection: AsyncConnection, branch_id: int, start: int | None) -> None:
+    await connection.execute(update(branch).where(branch.c.id == branch_id).values(window_start_id=start))
+
+
+async def set_tokens(connection: AsyncConnection, counts: Mapping[int, int]) -> None:
+    """Only of what still has its text: a forgotten message keeps its zero."""
+    statement = update(message).where(message.c.id == bindparam("of"), message.c.status != "forgotten")
+    counted = [{"of": id, "counted": tokens} for id, tokens in counts.items()]
+    await connection.execute(statement.values(tokens=bindparam("counted")), counted)
+
+
+async def _new_branch(
+    connection: AsyncConnection,
+    conversation_id: int,
+    now: datetime,
+    *,
+    name: str = "",
+    at: int | None = None,
+    window_start: int | None = None,
+) -> int:
+    values = {
+        "conversation_id": conversation_id,
+        "name": storable(name),
+        "tip_id": at,
+        "forked_from": at,
+        "window_start_id": window_start,
+        "created_at": now,
+    }
+    id: int = (await connection.execute(insert(branch).returning(branch.c.id), values)).scalar_one()
+    return id
+
+
+async def _activate(connection: AsyncConnection, conversation_id: int, branch_id: int) -> None:
+    await connection.execute(
+        update(conversation).where(conversation.c.id == conversation_id).values(branch_id=branch_id)
+    )
+
+
+async def _check_belongs(connection: AsyncConnection, current: Conversation, id: int | None) -> None:
+    if id is None:
+        return
+    found = await message_by_id(connection, id)
+    if found is None or found.conversation != current.id:
+        raise StoreError(
+            f"Message {id} is not one of {current.place}.",
+            public="I do not remember that message in this conversation.",
+        )
+
+
+async def _one(connection: AsyncConnection, statement: Select[*tuple[Any, ...]]) -> Remembered | None:
+    row = (await connection.execute(statement)).first()
+    return None if row is None else _remembered(row)
+
+
+def _remembered(row: Row[*tuple[Any, ...]]) -> Remembered:
+    return Remembered(
+        id=row.id,
+        conversation=row.conversation_id,
+        parent=row.parent_id,
+        role=row.role,
+        text=row.text,
+        author_id=row.author_id,
+        author=row.author,
+        speaker=row.speaker,
+        parts=row.parts,
+        tokens=row.tokens,
+        status=row.status,
+        model=row.model,
+        created_at=row.created_at,
+        variant_of=row.variant_of,
+    )
+
+
+def _size(text: str, parts: Mapping[str, JsonValue]) -> int:
+    return len(text.encode()) + (len(json.dumps(parts, ensure_ascii=False).encode()) if parts else 0)
