@@ -54,6 +54,8 @@ class Found:
 def entries(model: type[BaseModel], path: Steps = ()) -> Iterator[Entry]:
     """Every setting that a model declares, in reading order."""
     for name, field in model.model_fields.items():
+        if field.exclude:  # handed over by the program for one run, nothing that can be written down
+            continue
         here = (*path, name)
         kinds = tuple(_kinds(field.annotation))
         section = next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)), None)

@@ -1,0 +1,79 @@
+"""Every test runs without a network, without the settings of this machine, and in a home of its own."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+FOREIGN_SETTINGS = ("DUOLOGUE_", "OPENAI_", "AZURE_OPENAI_", "DISCORD_", "SLACK_", "LLM_")
+
+
+@pytest.fixture(scope="session")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [*os.environ]:
+        if name.startswith(FOREIGN_SETTINGS):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(home))
+    for name, folder in (
+        ("CONFIG", ".config"),
+        ("DATA", ".local/share"),
+        ("CACHE", ".cache"),
+        ("STATE", ".local/state"),
+    ):
+        monkeypatch.setenv(f"XDG_{name}_HOME", str(home / folder))
+
+
+class NetworkRefused(OSError):
+    """A test reached for something beyond this machine."""
+
+
+@pytest.fixture(autouse=True)
+def no_network(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """Connections stay on this machine; one that would leave it fails, and so does its test."""
+    reached: list[str] = []
+    connect, connect_ex, getaddrinfo = socket.socket.connect, socket.socket.connect_ex, socket.getaddrinfo
+
+    def guard(address: Any) -> None:
+        if isinstance(address, tuple) and not is_local(address[0]):
+            reached.append(str(address[0]))
+            raise NetworkRefused(f"tests do not connect to {address[0]}")
+
+    def guarded_connect(self: socket.socket, address: Any) -> None:
+        guard(address)
+        connect(self, address)
+
+    def guarded_connect_ex(self: socket.socket, address: Any) -> int:
+        guard(address)
+        return connect_ex(self, address)
+
+    def guarded_getaddrinfo(host: Any, *rest: Any, **options: Any) -> Any:
+        guard((host, 0))
+        return getaddrinfo(host, *rest, **options)
+
+    monkeypatch.setattr(socket.socket, "connect", guarded_connect)
+    monkeypatch.setattr(socket.socket, "connect_ex", guarded_connect_ex)
+    monkeypatch.setattr(socket, "getaddrinfo", guarded_getaddrinfo)
+    yield reached
+    assert not reached, f"the test reached for the network: {', '.join(reached)}"
+
+
+def is_local(host: Any) -> bool:
+    if host is None:
+        return True
+    name = host.decode() if isinstance(host, bytes) else str(host)
+    try:
+        address = ipaddress.ip_address(name.partition("%")[0])
+    except ValueError:
+        return name in ("", "localhost")
+    return address.is_loopback or address.is_unspecified
