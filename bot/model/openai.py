@@ -1,0 +1,182 @@
+"""OpenAI and servers that speak its API: one client for the life of the process."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import time
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING
+
+from pydantic import JsonValue, SecretStr
+
+from bot.errors import ModelError
+from bot.model import parameters
+from bot.model.chat import chat_request, chat_stream
+from bot.model.deadlines import Deadline
+from bot.model.healing import Learned
+from bot.model.parameters import Wire
+from bot.model.request import identity
+from bot.model.responses import response_request, response_stream
+from bot.model.settings import OpenAISettings, Timeouts
+from bot.platform import Finding
+from bot.replies import Piece
+from bot.turn import ModelChoice, Turn
+
+if TYPE_CHECKING:
+    import httpx2
+    from openai import AsyncOpenAI
+
+MODELS_KEPT = 600.0
+ENDING_SOON = 60
+NO_KEY = "none"
+"""What a compatible server without keys is sent, since the SDK insists on one."""
+
+
+class OpenAISpeaker:
+    """What OpenAI, Azure and the embedded server have in common; `connect` and what each one is differ."""
+
+    def __init__(self, name: str, *, api: Wire, timeouts: Timeouts, concurrency: int) -> None:
+        self.name = name
+        self.concurrency = concurrency
+        self.price_list: str | None = None
+        self.api: Wire = api
+        self.wire_names: Mapping[str, JsonValue] = {}
+        self._timeouts = timeouts
+        self._client: AsyncOpenAI | None = None
+        self._connecting = asyncio.Lock()
+        self._models: tuple[float, Mapping[str, str | None]] | None = None
+
+    def connect(self) -> AsyncOpenAI:
+        raise NotImplementedError
+
+    def prepared(self, turn: Turn, request: dict[str, JsonValue], learned: Learned) -> dict[str, JsonValue]:
+        """The request as this provider wants it."""
+        return request
+
+    async def client(self) -> AsyncOpenAI:
+        async with self._connecting:
+            if self._client is None:
+                await asyncio.to_thread(importlib.import_module, "bot.model.openai_errors")
+                self._client = self.connect()
+            return self._client
+
+    async def stream(self, turn: Turn, learned: Learned) -> AsyncGenerator[Piece, None]:
+        client = await self.client()
+        choice = turn.model
+        deadline = Deadline(self._timeouts, thinks=parameters.reasons(choice.model, choice.parameters))
+        if self.api == "responses":
+            request = self.prepared(turn, response_request(turn, learned), learned)
+            source = response_stream(client, request, deadline)
+        else:
+            request = self.prepared(turn, chat_request(turn, learned, self.wire_names), learned)
+            source = chat_stream(client, request, deadline)
+        async with aclosing(source) as pieces:
+            async for piece in pieces:
+                yield piece
+
+    def unsupported(self, choice: ModelChoice) -> Mapping[str, str]:
+        return parameters.unsupported(self.api, choice.model, choice.parameters)
+
+    def context_window(self, model: str) -> int | None:
+        return None
+
+    async def warm(self) -> None:
+        await self.client()
+
+    async def known_models(self) -> tuple[str, ...]:
+        """Empty where the server does not list them."""
+        try:
+            return tuple(sorted(await self._listed()))
+        except ModelError:
+            return ()
+
+    async def check(self, model: str | None = None) -> Finding:
+        try:
+            listed = await self._listed(fresh=True)
+        except ModelError as error:
+            return Finding(False, self.name, f"{error.public} ({error})")
+        if model is None or not listed:
+            return Finding(True, self.name, f"answers and lists {len(listed)} models")
+        if model not in listed:
+            return Finding(False, self.name, f"answers, but does not list the model `{model}`")
+        ends = _day(listed[model])
+        if ends is not None:
+            days = (ends - datetime.now(UTC).date()).days
+            if days <= ENDING_SOON:
+                return Finding(days > 0, self.name, f"the model `{model}` ends on {ends}: choose another one soon")
+        return Finding(True, self.name, f"answers, and knows the model `{model}`")
+
+    async def _listed(self, *, fresh: bool = False) -> Mapping[str, str | None]:
+        """Model → the day it ends, where that is announced; asked at most every ten minutes."""
+        now = time.monotonic()
+        if self._models is not None and not fresh and now - self._models[0] < MODELS_KEPT:
+            return self._models[1]
+        client = await self.client()
+        from bot.model.openai_errors import translated
+
+        try:
+            async with asyncio.timeout(self._timeouts.connect + 10):
+                listed = {model.id: model.shutdown_date async for model in client.models.list()}
+        except TimeoutError as error:
+            raise ModelError("the list of models did not come in time") from error
+        except Exception as error:
+            raise translated(error, {}) from error
+        self._models = (now, listed)
+        return listed
+
+    async def aclose(self) -> None:
+        client, self._client = self._client, None
+        if client is not None:
+            await client.close()
+
+
+class OpenAI(OpenAISpeaker):
+    def __init__(self, settings: OpenAISettings) -> None:
+        api = settings.api if settings.api != "auto" else ("responses" if settings.is_openai else "chat")
+        super().__init__(settings.name, api=api, timeouts=settings.timeouts, concurrency=settings.concurrency)
+        self._settings = settings
+        self.price_list = "openai" if settings.is_openai else settings.base_url
+        if settings.is_openai:
+            self.wire_names = {"max_tokens": "max_completion_tokens"}
+
+    def connect(self) -> AsyncOpenAI:
+        from openai import AsyncOpenAI
+
+        settings = self._settings
+        return AsyncOpenAI(
+            api_key=_secret(settings.api_key) or NO_KEY,
+            base_url=settings.base_url or "https://api.openai.com/v1",
+            organization=settings.organization,
+            project=settings.project,
+            timeout=http_timeout(self._timeouts),
+            max_retries=0,
+        )
+
+    def prepared(self, turn: Turn, request: dict[str, JsonValue], learned: Learned) -> dict[str, JsonValue]:
+        identify = self._settings.is_openai if self._settings.identify is None else self._settings.identify
+        if not identify:
+            return request
+        who = identity(turn, self._settings.api_key)
+        return {**request, **{name: value for name, value in who.items() if name not in learned.refused}}
+
+
+def http_timeout(timeouts: Timeouts) -> httpx2.Timeout:
+    """Reading is bounded by the deadlines; the client's own limit is only a net below them."""
+    import httpx2
+
+    longest = max(timeouts.first_token, timeouts.thinking, timeouts.between) + 5
+    return httpx2.Timeout(connect=timeouts.connect, read=longest, write=10.0, pool=longest)
+
+
+def _secret(secret: SecretStr | None) -> str:
+    return secret.get_secret_value() if secret is not None else ""
+
+
+def _day(text: str | None) -> date | None:
+    try:
+        return date.fromisoformat(text[:10]) if text else None
+    except ValueError:
+        return None

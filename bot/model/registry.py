@@ -1,0 +1,254 @@
+"""All language models by provider name: one call with retries, healing, deadlines and a line in the ledger."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import logging
+import random
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+
+from pydantic import JsonValue
+
+from bot.clock import Clock, SystemClock
+from bot.errors import BotError, ModelError
+from bot.model import Provider, Retry, Timeouts, parameters
+from bot.model.healing import Learned, ParameterRefused
+from bot.model.ledger import Meter
+from bot.model.prices import Prices
+from bot.model.retry import Pauses
+from bot.model.wrapped import Wrapped
+from bot.replies import Done, Notice, Piece
+from bot.tokens import Tokens
+from bot.turn import LanguageModel, ModelChoice, Turn
+
+log = logging.getLogger(__name__)
+
+Recall = Callable[[str, str], Awaitable[Mapping[str, JsonValue]]]
+Remember = Callable[[str, str, Mapping[str, JsonValue]], Awaitable[None]]
+
+EMPTY = (
+    "The answer stayed empty: everything that `max_tokens` allows was used for thinking. "
+    "Raise it with `/params set max_tokens`, or lower `effort`."
+)
+CALIBRATED_CALLS = 5
+RECALIBRATED_EVERY = 10
+
+
+@dataclass(slots=True)
+class _Model:
+    """What is known of one model of one provider, in this process."""
+
+    learned: Learned
+    calls: int = 0
+    stored_factor: float = 1.0
+
+
+class Registry:
+    """`stream` is a LanguageModel: it asks the provider that the turn's choice names.
+
+    `recall` and `remember` keep what was learned about models beyond this process.
+    """
+
+    def __init__(
+        self,
+        providers: Iterable[Provider] = (),
+        *,
+        tokens: Tokens | None = None,
+        prices: Prices | None = None,
+        recall: Recall | None = None,
+        remember: Remember | None = None,
+        retry: Retry | None = None,
+        clock: Clock | None = None,
+        chance: random.Random | None = None,
+    ) -> None:
+        self._providers: dict[str, Provider] = {}
+        self._slots: dict[str, asyncio.Semaphore] = {}
+        self._models: dict[tuple[str, str], _Model] = {}
+        self._tokens = tokens or Tokens()
+        self._prices = prices or Prices()
+        self._recall = recall
+        self._remember = remember
+        self._retry = retry or Retry()
+        self._clock = clock or SystemClock()
+        self._chance = chance or random.Random()
+        for provider in providers:
+            self.add(provider)
+
+    def add(self, provider: Provider) -> None:
+        if provider.name in self._providers:
+            raise ValueError(f"there are two language model providers named {provider.name!r}")
+        self._providers[provider.name] = provider
+        self._slots[provider.name] = asyncio.Semaphore(provider.concurrency)
+
+    def add_model(self, name: str, model: LanguageModel, *, timeouts: Timeouts | None = None) -> None:
+        """A plain function as a provider of its own, as plugins bring them."""
+        self.add(Wrapped(name, model, timeouts or Timeouts()))
+
+    # Asking.
+
+    async def stream(self, turn: Turn) -> AsyncGenerator[Piece, None]:
+        """Raises ModelError. When it does so after a Text, the answer broke off in the middle."""
+        provider = self._provider(turn.model.provider)
+        known = await self._model(turn.model)
+        pauses = Pauses(self._retry, self._chance)
+        while True:
+            meter = Meter(turn, provider, self._tokens, self._prices, self._clock)
+            try:
+                async with self._slots[provider.name], aclosing(self._call(turn, provider, known, meter)) as pieces:
+                    async for piece in pieces:
+                        yield piece
+                break
+            except ParameterRefused as refusal:
+                if meter.visible or not await self._heal(turn.model, known, refusal):
+                    raise
+            except ModelError as error:
+                pause = None if meter.visible else pauses.after(error)
+                if pause is None:
+                    raise
+                log.info("model call failed, trying again in %.1f s: %s", pause, error)
+                await self._clock.sleep(pause)
+            finally:
+                meter.close()
+        await self._calibrate(turn, known, meter)
+        if meter.done.reason == "length" and not meter.said_anything:
+            yield Notice(EMPTY)
+        yield meter.done
+
+    async def _call(self, turn: Turn, provider: Provider, known: _Model, meter: Meter) -> AsyncGenerator[Piece, None]:
+        """One call without its Done, which the meter keeps."""
+        asked = copy.copy(turn)
+        asked.model = replace(turn.model, parameters=known.learned.applied(turn.model.parameters))
+        if "tools" in known.learned.refused:
+            asked.tools = ()
+        meter.start()
+        source = provider.stream(asked, known.learned)
+        try:
+            async for piece in source:
+                meter.see(piece)
+                if isinstance(piece, Done):
+                    return
+                yield piece
+        except BotError:
+            raise
+        except Exception as error:
+            raise ModelError(f"{provider.name} raised {type(error).__name__}: {error}") from error
+        finally:
+            close = getattr(source, "aclose", None)
+            if close is not None:
+                await close()
+
+    async def _heal(self, choice: ModelChoice, known: _Model, refusal: ParameterRefused) -> bool:
+        """Whether the call is worth repeating, now that this is known."""
+        learned = known.learned.after(refusal)
+        if learned is None:
+            return False
+        known.learned = learned
+        log.info("%s/%s refused a parameter: %s", choice.provider, choice.model, refusal)
+        await self._keep(choice, learned.to_facts())
+        return True
+
+    async def _calibrate(self, turn: Turn, known: _Model, meter: Meter) -> None:
+        """Compare what was counted with what the provider says: at first each time, then now and then."""
+        known.calls += 1
+        usage = meter.done.usage
+        often = known.calls <= CALIBRATED_CALLS or known.calls % RECALIBRATED_EVERY == 0
+        if usage is None or usage.estimated or turn.tools or not often:
+            return
+        choice = turn.model
+        counted = self._tokens.count_messages(turn.prompt.messages)
+        factor = self._tokens.calibrate(choice.provider, choice.model, counted=counted, real=usage.input)
+        if abs(factor - known.stored_factor) > 0.02:
+            known.stored_factor = factor
+            await self._keep(choice, {"calibration": round(factor, 4)})
+
+    async def _keep(self, choice: ModelChoice, facts: Mapping[str, JsonValue]) -> None:
+        if self._remember is None:
+            return
+        try:
+            await self._remember(choice.provider, choice.model, facts)
+        except BotError as error:
+            # An answer must not fail because something about its model could not be written down.
+            log.warning("what was learned about %s/%s is not kept: %s", choice.provider, choice.model, error)
+
+    def _provider(self, name: str) -> Provider:
+        provider = self._providers.get(name)
+        if provider is None:
+            known = ", ".join(self._providers) or "none"
+            problem = f"There is no language model provider `{name[:60]}`. There are: {known}."
+            raise ModelError(problem, public=problem)
+        return provider
+
+    async def _model(self, choice: ModelChoice) -> _Model:
+        key = (choice.provider, choice.model)
+        if key not in self._models:
+            facts: Mapping[str, JsonValue] = {}
+            if self._recall is not None:
+                try:
+                    facts = await self._recall(*key)
+                except BotError as error:
+                    log.warning("what was learned about %s/%s cannot be read: %s", *key, error)
+            known = self._models.setdefault(key, _Model(Learned.from_facts(facts)))
+            factor = facts.get("calibration")
+            if isinstance(factor, int | float):
+                known.stored_factor = float(factor)
+                self._tokens.set_factor(*key, float(factor))
+        return self._models[key]
+
+    # Answering questions about models.
+
+    @property
+    def providers(self) -> tuple[str, ...]:
+        return tuple(self._providers)
+
+    def provider(self, name: str) -> Provider:
+        """Raises ModelError naming those there are."""
+        return self._provider(name)
+
+    async def known(self, provider: str) -> tuple[str, ...]:
+        return await self._provider(provider).known_models()
+
+    async def recall(self, choice: ModelChoice) -> None:
+        """Read what earlier processes learned about this model, so that `refused` can tell it."""
+        await self._model(choice)
+
+    def reasons(self, choice: ModelChoice) -> bool:
+        return parameters.reasons(choice.model, choice.parameters)
+
+    def refused(self, choice: ModelChoice) -> Mapping[str, str]:
+        known = self._models.get((choice.provider, choice.model))
+        provider = self._providers.get(choice.provider)
+        told = dict(provider.unsupported(choice)) if provider is not None else {}
+        if known is None:
+            return told
+        fixed = {name: f"only `{value}` is taken" for name, value in known.learned.fixed.items()}
+        return {**told, **fixed, **known.learned.refused}
+
+    def mode(self, name: str, choice: ModelChoice) -> Mapping[str, JsonValue]:
+        return parameters.mode_parameters(name, reasons=self.reasons(choice))
+
+    def context_window(self, choice: ModelChoice) -> int | None:
+        """Tokens of question and answer together that this model takes; None = unknown."""
+        provider = self._providers.get(choice.provider)
+        if provider is None:
+            return None
+        window = provider.context_window(choice.model)
+        return window or self._prices.context_window(choice.model, provider.price_list)
+
+    async def warm(self, provider: str) -> None:
+        await self._provider(provider).warm()
+
+    async def aclose(self) -> None:
+        for provider in self._providers.values():
+            try:
+                await provider.aclose()
+            except Exception as error:
+                log.warning("%s did not close: %s", provider.name, type(error).__name__)
+
+    async def __aenter__(self) -> Registry:
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        await self.aclose()

@@ -1,0 +1,103 @@
+"""Prompts and tools as the two OpenAI APIs want them."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+from collections.abc import Mapping, Sequence
+
+from pydantic import JsonValue, SecretStr
+
+from bot.commands import Tool
+from bot.turn import Prompt, PromptMessage, Turn
+
+_UNSENDABLE = re.compile("[\ud800-\udfff\x00]")
+
+
+def clean(text: str) -> str:
+    """Lone surrogates cannot be encoded, and servers choke on NUL."""
+    return _UNSENDABLE.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+def chat_messages(prompt: Prompt) -> list[JsonValue]:
+    return [_chat_message(message) for message in prompt.messages if not _is_empty(message)]
+
+
+def _chat_message(message: PromptMessage) -> JsonValue:
+    sent: dict[str, JsonValue] = {"role": message.role, "content": clean(message.text)}
+    if message.tool_calls:
+        sent["content"] = clean(message.text) or None
+        sent["tool_calls"] = [
+            {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": clean(call.arguments)}}
+            for call in message.tool_calls
+        ]
+    if message.role == "tool":
+        sent["tool_call_id"] = message.tool_call_id or ""
+    return sent
+
+
+def response_input(prompt: Prompt) -> tuple[str | None, list[JsonValue]]:
+    """The first system message as instructions, and everything else as input items."""
+    messages = [message for message in prompt.messages if not _is_empty(message)]
+    instructions = None
+    if messages and messages[0].role == "system":
+        instructions = clean(messages.pop(0).text)
+    items: list[JsonValue] = []
+    for message in messages:
+        items.extend(_input_items(message))
+    return instructions, items
+
+
+def _input_items(message: PromptMessage) -> list[JsonValue]:
+    if message.role == "tool":
+        return [
+            {
+                "type": "function_call_output",
+                "call_id": message.tool_call_id or "",
+                "output": clean(message.text),
+            }
+        ]
+    items: list[JsonValue] = []
+    if message.text:
+        items.append({"role": message.role, "content": clean(message.text)})
+    for call in message.tool_calls:
+        items.append(
+            {"type": "function_call", "call_id": call.id, "name": call.name, "arguments": clean(call.arguments)}
+        )
+    return items
+
+
+def _is_empty(message: PromptMessage) -> bool:
+    return not message.text and not message.tool_calls and message.role != "tool"
+
+
+def chat_tools(tools: Sequence[Tool]) -> list[JsonValue]:
+    return [{"type": "function", "function": _function(tool)} for tool in _sorted(tools)]
+
+
+def response_tools(tools: Sequence[Tool]) -> list[JsonValue]:
+    return [{"type": "function", "strict": False, **_function(tool)} for tool in _sorted(tools)]
+
+
+def _function(tool: Tool) -> dict[str, JsonValue]:
+    command = tool.command
+    return {"name": tool.name, "description": command.description, "parameters": command.json_schema()}
+
+
+def _sorted(tools: Sequence[Tool]) -> list[Tool]:
+    """Always in the same order, so that the provider's prompt cache is hit."""
+    return sorted(tools, key=lambda tool: tool.name)
+
+
+def identity(turn: Turn, key: SecretStr | None) -> Mapping[str, JsonValue]:
+    """Who asks, unreadable for the provider: for reports of abuse and for its prompt cache."""
+    secret = (key.get_secret_value() if key else "").encode()
+    fields: dict[str, JsonValue] = {"prompt_cache_key": _hashed(secret, str(turn.place))}
+    if turn.context is not None:
+        fields["safety_identifier"] = _hashed(secret, f"{turn.place.platform}:{turn.context.user.id}")
+    return fields
+
+
+def _hashed(secret: bytes, text: str) -> str:
+    return hmac.new(secret or b"duologue", text.encode("utf-8", "replace"), hashlib.sha256).hexdigest()[:32]
