@@ -20,6 +20,7 @@ from pydantic import (
 )
 
 from bot.model import settings as model
+from bot.model.prices import UnitPrices
 from bot.model.settings import ProviderSettings, Retry, Timeouts
 from bot.turn import ModelChoice
 
@@ -112,6 +113,7 @@ class PriceSettings(Section):
     input: Decimal = Field(ge=0)
     output: Decimal = Field(ge=0)
     cached: Decimal | None = Field(None, ge=0)
+    cache_writes: Decimal | None = Field(None, ge=0)
 
 
 class ModelSettings(Section):
@@ -143,8 +145,9 @@ class ModelSettings(Section):
     local: LocalSettings = LocalSettings()
     prices: dict[str, PriceSettings] = Field(
         default_factory=dict,
-        description="Prices of models that the price list does not know: `[model.prices.my-model]` with `input`, "
-        "`output` and `cached` in US dollars per million tokens.",
+        description="Prices that no list knows or that differ: `[model.prices.'compatible/my-model']`, or "
+        "`'compatible/*'` for all of them, with `input`, `output`, `cached` and `cache_writes` in US dollars per "
+        "million tokens.",
     )
 
     @property
@@ -169,6 +172,12 @@ class ModelSettings(Section):
     @property
     def retry(self) -> Retry:
         return Retry(attempts=self.attempts)
+
+    def own_prices(self) -> dict[str, UnitPrices]:
+        return {
+            name: UnitPrices(price.input, price.output, price.cached, price.cache_writes)
+            for name, price in self.prices.items()
+        }
 
     def providers(self) -> tuple[ProviderSettings, ...]:
         """Every provider that is set up, so that a conversation may choose any of them."""
