@@ -1,0 +1,342 @@
+"""The terminal as a platform: one person who asks, and waits for the answer before asking again."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import re
+import sys
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+from uuid import uuid4
+
+from adapters.terminal.answer import Display, TerminalStream
+from adapters.terminal.keyboard import interrupts, unechoed
+from adapters.terminal.lines import Called, Hint, Leave, Lines, Said, understand
+from adapters.terminal.outlet import Outlet
+from adapters.terminal.plain import JsonDisplay, PlainDisplay
+from adapters.terminal.settings import TerminalSettings
+from bot.api import (
+    Attachment,
+    BotError,
+    Capabilities,
+    Clock,
+    Command,
+    CommandCall,
+    DeliveryError,
+    DeliveryRefused,
+    File,
+    Handle,
+    Message,
+    Place,
+    Posted,
+    Reply,
+    ReplyStream,
+    Resume,
+    Route,
+    SentId,
+    Speaker,
+    SystemClock,
+    User,
+)
+
+if TYPE_CHECKING:
+    from adapters.terminal.prompt import Prompt
+    from adapters.terminal.screen import ScreenDisplay
+
+LEAVE_HINT = "Press Ctrl-C once more, or Ctrl-D, to leave."
+TOO_LONG = "A line longer than 4 MB was left out."
+LARGEST_FILE = 100_000_000
+
+log = logging.getLogger(__name__)
+
+
+class TerminalAdapter:
+    """Built without touching the terminal; `run` returns when the person leaves or the input ends.
+
+    Each event's route carries the id of its exchange. The exchange is over when the stream opened on that route was
+    left, or a reply was sent to it: then the next line is read.
+    """
+
+    def __init__(
+        self,
+        settings: TerminalSettings,
+        *,
+        stdin: TextIO | None = None,
+        stdout: TextIO | None = None,
+        stderr: TextIO | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        self._settings = settings
+        self._stdin = stdin or sys.stdin
+        self._stdout = stdout or sys.stdout
+        self._stderr = stderr or sys.stderr
+        self._clock = clock or SystemClock()
+        self._place = Place("terminal", "local", settings.session)
+        self._user = User("local", settings.name, permissions=frozenset({"admin"}))
+        self._commands: Sequence[Command] = ()
+        self._display: Display | None = None
+        self._open: dict[str, asyncio.Event] = {}
+        self._unheard: set[str] = set()
+        self._handling: set[asyncio.Task[None]] = set()
+
+    @property
+    def name(self) -> str:
+        return "terminal"
+
+    async def run(self, handle: Handle, commands: Sequence[Command]) -> None:
+        self._commands = commands
+        try:
+            if self._interactive:
+                await self._talk(handle)
+            else:
+                await self._work_off(handle)
+        finally:
+            for task in self._handling:
+                task.cancel()
+            await asyncio.gather(*self._handling, return_exceptions=True)
+
+    @property
+    def _interactive(self) -> bool:
+        dumb = os.environ.get("TERM", "") in ("dumb", "unknown")
+        return self._stdin.isatty() and self._stdout.isatty() and not self._settings.json_lines and not dumb
+
+    async def _talk(self, handle: Handle) -> None:
+        screen, prompt = await self._open_screen()
+        if self._settings.greeting:
+            await screen.remark(self._settings.greeting)
+        if self._settings.earlier is not None:
+            await screen.recall(list(await self._settings.earlier()))
+        impatient = False
+        while not screen.closed.is_set():
+            try:
+                typed = await prompt.ask()
+            except EOFError:
+                return
+            except KeyboardInterrupt:
+                if impatient:
+                    return
+                impatient = True
+                await screen.remark(LEAVE_HINT)
+                continue
+            impatient = False
+            if not await self._hear(typed, handle, screen) or self._settings.once:
+                return
+
+    async def _open_screen(self) -> tuple[ScreenDisplay, Prompt]:
+        """rich and prompt_toolkit take a while to import: only where they are used."""
+        from adapters.terminal.prompt import make_prompt
+        from adapters.terminal.render import Renderer
+        from adapters.terminal.screen import ScreenDisplay
+
+        folder = self._settings.folder
+        history = folder / "terminal_history" if folder else None
+        prompt = await make_prompt(self._commands, history, self._stdin, self._stdout)
+        screen = ScreenDisplay(
+            Outlet(self._stdout),
+            Renderer(self._size, self._settings.code_theme),
+            self._clock,
+            prompt.aside,
+            footer=self._settings.footer,
+        )
+        self._display = screen
+        return screen, prompt
+
+    def _size(self) -> tuple[int, int]:
+        try:
+            size = os.get_terminal_size(self._stdout.fileno())
+        except (OSError, ValueError):
+            return 80, 24
+        return (size.columns or 80, size.lines or 24)
+
+    async def _work_off(self, handle: Handle) -> None:
+        display = self._shown()
+        async for line in Lines(self._stdin, whole=self._settings.once):
+            if line is None:
+                await display.remark(TOO_LONG)
+            elif not await self._hear(line, handle, display):
+                return
+            if display.closed.is_set():
+                return
+
+    async def _hear(self, typed: str, handle: Handle, display: Display) -> bool:
+        """One line and all of its answer. False when it is time to leave."""
+        match understand(typed, self._commands):
+            case Leave():
+                return False
+            case Hint(text):
+                await display.remark(text)
+            case Said(text):
+                return await self._exchange(self._message(text), handle, display)
+            case Called(command, text):
+                return await self._exchange(self._call(command, text), handle, display)
+        return True
+
+    async def _exchange(self, event: Message | CommandCall, handle: Handle, display: Display) -> bool:
+        patience = _Patience(lambda: self._stop(handle, display), lambda: display.busy)
+        self._open[event.id] = patience.over
+        self._start(handle, event, display)
+        try:
+            if self._interactive:
+                with interrupts(patience.press), unechoed(self._stdin):
+                    await _either(patience.over, display.closed)
+            else:
+                await _either(patience.over, display.closed)
+        finally:
+            del self._open[event.id]
+        if display.closed.is_set():
+            self._stop(handle, display)
+        return not (patience.lost or display.closed.is_set())
+
+    def _stop(self, handle: Handle, display: Display) -> bool:
+        """Ask for it as a person would, with the command. What it replies is not shown: one sees that it stopped."""
+        if not any(command.name == "stop" for command in self._commands):
+            return False
+        call = self._call("stop", "")
+        self._unheard.add(call.id)
+        self._start(handle, call, display)
+        return True
+
+    def _start(self, handle: Handle, event: Message | CommandCall, display: Display) -> None:
+        task = asyncio.create_task(self._hand_over(handle, event, display), name="terminal-event")
+        self._handling.add(task)
+        task.add_done_callback(self._handling.discard)
+
+    async def _hand_over(self, handle: Handle, event: Message | CommandCall, display: Display) -> None:
+        try:
+            await handle(event)
+        except Exception as error:
+            log.exception("a line could not be handled")
+            public = error.public if isinstance(error, BotError) else BotError().public
+            await display.show(Reply(public))
+            self._settle(event.route)
+
+    def _settle(self, route: Route) -> None:
+        exchange = str(route.data.get("exchange", ""))
+        self._unheard.discard(exchange)
+        if exchange in self._open:
+            self._open[exchange].set()
+
+    def _message(self, text: str) -> Message:
+        id = uuid4().hex
+        return Message(id=id, user=self._user, route=self._route(id), at=self._clock.now(), text=text, addressed=True)
+
+    def _call(self, command: str, text: str) -> CommandCall:
+        id = uuid4().hex
+        return CommandCall(
+            id=id, user=self._user, route=self._route(id), at=self._clock.now(), command=command, text=text
+        )
+
+    def _route(self, exchange: str) -> Route:
+        return Route(self._place, {"exchange": exchange})
+
+    def _shown(self) -> Display:
+        """The display of this run; without a screen it is a pipe."""
+        if self._display is None:
+            out = Outlet(self._stdout)
+            self._display = JsonDisplay(out) if self._settings.json_lines else PlainDisplay(out, Outlet(self._stderr))
+        return self._display
+
+    def capabilities(self, route: Route) -> Capabilities:
+        return Capabilities(
+            appends=True, speakers=True, private=True, max_file_bytes=LARGEST_FILE if self._settings.folder else 0
+        )
+
+    async def send(self, route: Route, reply: Reply) -> tuple[SentId, ...]:
+        try:
+            if str(route.data.get("exchange", "")) in self._unheard:
+                return ()
+            if not reply.text.strip() and not reply.files:
+                return ()
+            await self._shown().show(reply)
+            for file in reply.files:
+                await self._receive(file)
+            return (SentId(uuid4().hex, "terminal"),)
+        finally:
+            self._settle(route)
+
+    async def _receive(self, file: File) -> None:
+        if self._settings.folder is None:
+            raise DeliveryRefused(f"no folder for {file.name!r}", public="There is no folder to put files into.")
+        try:
+            path = await asyncio.to_thread(keep_file, self._settings.folder / "files", file)
+        except OSError as error:
+            raise DeliveryError(str(error), public="The file could not be written.") from error
+        await self._shown().remark(f"Saved {path}")
+
+    def stream(
+        self,
+        route: Route,
+        speaker: Speaker | None = None,
+        resume: Resume | None = None,
+        ready: Awaitable[None] | None = None,
+    ) -> ReplyStream:
+        return TerminalStream(self._shown(), speaker, resume, ready, lambda: self._settle(route))
+
+    async def edit(self, route: Route, sent: SentId, reply: Reply) -> None:
+        """What is printed stays; the new text is shown below it."""
+        await self.send(Route(route.place), reply)
+
+    async def delete(self, route: Route, sent: SentId) -> None:
+        raise DeliveryRefused("a terminal keeps what it printed", public="What a terminal has shown stays there.")
+
+    async def fetch(self, attachment: Attachment, max_bytes: int) -> bytes:
+        raise DeliveryRefused("a terminal has no attachments", public="There are no attached files in a terminal.")
+
+    async def history(self, route: Route, after: str | None, limit: int) -> tuple[Posted, ...]:
+        return ()
+
+
+class _Patience:
+    """What Ctrl-C does during an exchange: stop the answer, then no longer wait for one that has not begun,
+    and leave when an answer does not stop."""
+
+    def __init__(self, stop: Callable[[], bool], busy: Callable[[], bool]) -> None:
+        self.over = asyncio.Event()
+        self.lost = False
+        self._stop = stop
+        self._busy = busy
+        self._presses = 0
+
+    def press(self) -> None:
+        self._presses += 1
+        stoppable = self._stop()
+        if self._presses == 1 and stoppable:
+            return
+        if not self._busy():
+            self.over.set()
+        elif self._presses > 2:
+            self.lost = True
+            self.over.set()
+
+
+def keep_file(folder: Path, file: File) -> Path:
+    """Under a name that is free and has no path in it: the name comes from elsewhere."""
+    name = re.sub(r"[^\w.\- ]", "_", Path(file.name.replace("\\", "/")).name).lstrip(". ")[-100:] or "file"
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in _numbered(folder / name):
+        try:
+            with path.open("xb") as target:
+                target.write(file.content)
+            return path
+        except FileExistsError:
+            continue
+    raise OSError(f"no free name for {name}")
+
+
+def _numbered(path: Path) -> Iterator[Path]:
+    yield path
+    for number in range(2, 10_000):
+        yield path.with_stem(f"{path.stem} {number}")
+
+
+async def _either(*events: asyncio.Event) -> None:
+    tasks = [asyncio.create_task(event.wait()) for event in events]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,129 @@
+"""The screen: answers grow as formatted Markdown, finished parts scroll away, only the open end is drawn over."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+from adapters.terminal.answer import Answer
+from adapters.terminal.live import LiveRegion
+from adapters.terminal.outlet import Outlet
+from adapters.terminal.render import Renderer
+from adapters.terminal.safe import clean
+from adapters.terminal.view import AnswerView
+from bot.api import Clock, PromptMessage, Reply
+
+# Redraws are at least this far apart, and never take more than about a quarter of the time.
+PACE = 0.04
+SPIN = 0.1
+
+_HIDE_CURSOR, _SHOW_CURSOR = "\x1b[?25l", "\x1b[?25h"
+
+
+class ScreenDisplay:
+    """`above_prompt` makes room for output while a prompt is being edited."""
+
+    def __init__(
+        self,
+        out: Outlet,
+        renderer: Renderer,
+        clock: Clock,
+        above_prompt: Callable[[], AbstractAsyncContextManager[None]],
+        *,
+        footer: bool,
+    ) -> None:
+        self._out = out
+        self._renderer = renderer
+        self._clock = clock
+        self._above_prompt = above_prompt
+        self._footer = footer
+        self._growing: AnswerView | None = None
+        self._turn = asyncio.Lock()
+
+    @property
+    def closed(self) -> asyncio.Event:
+        return self._out.closed
+
+    @property
+    def busy(self) -> bool:
+        """An answer is being written, so no prompt can be drawn."""
+        return self._growing is not None
+
+    async def tell(self, answer: Answer) -> None:
+        """A second answer meanwhile is shown when it is complete: within the first one if that still goes on,
+        since it may be waiting for this one."""
+        if self._growing is not None:
+            await answer.ended.wait()
+        view = AnswerView(self._renderer, self._clock.monotonic(), footer=self._footer)
+        if self._growing is not None:
+            async for batch in answer.batches():
+                view.take(batch)
+            self._growing.interject(view.all_rows(broken=answer.broken, speaker=answer.speaker))
+            return
+        self._growing = view
+        try:
+            async with self._stage():
+                await self._grow(answer, view)
+        finally:
+            self._growing = None
+
+    async def _grow(self, answer: Answer, view: AnswerView) -> None:
+        region = LiveRegion()
+        view.introduce(answer.speaker)
+        await self._out.write(_HIDE_CURSOR)
+        try:
+            async for batch in answer.batches(SPIN):
+                view.take(batch)
+                began = self._clock.monotonic()
+                keep, live = view.frame(began)
+                await self._out.write(region.update(keep, live, self._renderer.size[0]))
+                spent = self._clock.monotonic() - began
+                if batch and not answer.ended.is_set():
+                    await _pause(answer.ended, max(PACE, 3 * spent))
+            await self._out.write(region.update(view.last_rows(broken=answer.broken), [], self._renderer.size[0]))
+        finally:
+            await self._out.write(_SHOW_CURSOR)
+
+    async def show(self, reply: Reply) -> None:
+        view = AnswerView(self._renderer, self._clock.monotonic(), footer=False)
+        rows = view.reply_rows(reply)
+        if not rows:
+            return
+        if self._growing is not None:
+            self._growing.interject(rows)
+        else:
+            await self._print(rows)
+
+    async def remark(self, text: str) -> None:
+        await self._print(self._renderer.line(clean(text), "dim"))
+
+    async def recall(self, messages: list[PromptMessage]) -> None:
+        """What was said before, as a reminder: short and dim."""
+        rows: list[str] = []
+        limit = 3 * max(20, self._renderer.size[0] - 4)
+        for message in messages:
+            text = " ".join(clean(message.text).split())
+            text = text if len(text) <= limit else text[: limit - 1] + "…"
+            mark = "› " if message.role == "user" else "  "
+            first, *more = self._renderer.line(text, "dim", indent=2) or [""]
+            rows += [mark + first.removeprefix("  "), *more]
+        await self._print([*rows, ""] if rows else [])
+
+    async def _print(self, rows: list[str]) -> None:
+        if rows:
+            async with self._stage():
+                await self._out.write("".join(f"{row}\x1b[K\r\n" for row in rows))
+
+    @asynccontextmanager
+    async def _stage(self) -> AsyncIterator[None]:
+        async with self._turn, self._above_prompt():
+            yield
+
+
+async def _pause(ended: asyncio.Event, seconds: float) -> None:
+    """The end of an answer is never waited for."""
+    try:
+        await asyncio.wait_for(ended.wait(), seconds)
+    except TimeoutError:
+        return

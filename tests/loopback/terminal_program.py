@@ -1,0 +1,125 @@
+"""A small program for the pseudo-terminal tests: the terminal adapter before an engine that says what it is told."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Sequence
+from decimal import Decimal
+from pathlib import Path
+
+from adapters.terminal import TerminalAdapter, TerminalSettings
+from bot.api import (
+    AnyEvent,
+    Arg,
+    Command,
+    CommandCall,
+    Done,
+    Message,
+    Notice,
+    Parameter,
+    PromptMessage,
+    Reply,
+    Text,
+    ToolEnd,
+    ToolStart,
+    Usage,
+)
+
+
+async def suggested(ctx: object, typed: str) -> Sequence[str]:
+    return [name for name in ("apple", "apricot", "banana") if name.startswith(typed)]
+
+
+async def nothing() -> None:
+    return None
+
+
+def command(name: str, description: str, *parameters: Parameter, immediate: bool = False) -> Command:
+    return Command(name, description, parameters, nothing, "test", immediate=immediate)
+
+
+def parameter(name: str, *choices: str, arg: Arg | None = None) -> Parameter:
+    return Parameter(name, "str", f"the {name}", True, None, choices, arg or Arg())
+
+
+COMMANDS = (
+    command("help", "Show the commands."),
+    command("stop", "Stop the answer.", immediate=True),
+    command("mode", "Change the mode.", parameter("mode", "creative", "precise", "balanced")),
+    command("fruit", "Pick a fruit.", parameter("fruit", arg=Arg(complete=suggested))),
+    command("system show", "Show the system prompt."),
+    command("system set", "Change it.", parameter("text", arg=Arg(rest=True))),
+)
+
+
+class Engine:
+    """Answers a message with the file it names, piece by piece, or with an echo; `slow` never ends on its own."""
+
+    def __init__(self, pace: float, size: int) -> None:
+        self.pace = pace
+        self.size = size
+        self.stopped = asyncio.Event()
+        self.tasks: set[asyncio.Task[None]] = set()
+        self.adapter: TerminalAdapter | None = None
+
+    async def handle(self, event: AnyEvent) -> None:
+        task = asyncio.create_task(self.answer(event))
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+
+    async def answer(self, event: AnyEvent) -> None:
+        assert self.adapter is not None
+        if isinstance(event, CommandCall):
+            if event.command == "stop":
+                self.stopped.set()
+            await self.adapter.send(event.route, Reply(f"ran **{event.command}** with `{event.text}`"))
+        elif isinstance(event, Message):
+            self.stopped.clear()
+            async with self.adapter.stream(event.route) as stream:
+                reason = await self.speak(stream.write, event.text)
+                await stream.write(Done(reason, Usage(20, 312), "m", 4.1, 0.6, Decimal("0.0004")))
+
+    async def speak(self, write, text):  # type: ignore[no-untyped-def]  # a script, not an engine
+        if text == "tools":
+            await write(Text("Let me see.\n"))
+            await write(ToolStart("1", "roll", '{"sides": 20}'))
+            await asyncio.sleep(self.pace)
+            await write(ToolEnd("1", "roll", "17"))
+            await write(Notice("The connection broke; I went on."))
+            await write(Text("You rolled 17."))
+            return "stop"
+        if text == "slow":
+            number = 0
+            while not self.stopped.is_set():
+                number += 1
+                await write(Text(f"word{number} "))
+                await asyncio.sleep(self.pace)
+            return "stopped"
+        source = Path(text)
+        said = source.read_text() if text.endswith(".md") and source.is_file() else f"You said:\n\n{text}\n\nin {text.count(chr(10)) + 1} lines."
+        for at in range(0, len(said), self.size):
+            if self.stopped.is_set():
+                return "stopped"
+            await write(Text(said[at : at + self.size]))
+            await asyncio.sleep(self.pace)
+        return "stop"
+
+
+async def earlier() -> Sequence[PromptMessage]:
+    return [PromptMessage("user", "How are you?"), PromptMessage("assistant", "Very well, thank you. " * 12)]
+
+
+async def main(folder: str, pace: str = "0.01", size: str = "7", *options: str) -> None:
+    settings = TerminalSettings(
+        folder=Path(folder),
+        greeting="Duologue · SmolLM2-135M, a small model on this machine. For a better one set OPENAI_API_KEY.",
+        earlier=earlier if "resume" in options else None,
+    )
+    engine = Engine(float(pace), int(size))
+    engine.adapter = TerminalAdapter(settings)
+    await engine.adapter.run(engine.handle, COMMANDS)
+
+
+if __name__ == "__main__":
+    asyncio.run(main(*sys.argv[1:]))
