@@ -7,7 +7,7 @@ from enum import IntEnum
 from typing import Literal, Protocol, TypeAlias
 
 Method: TypeAlias = Literal["post", "edit"]
-Outcome: TypeAlias = Literal["landed", "failed", "limited"]
+Outcome: TypeAlias = Literal["landed", "failed", "unused"]
 
 
 class Urgency(IntEnum):
@@ -41,7 +41,7 @@ class Lane(Protocol):
         ...
 
     def told(self, call: Call, outcome: Outcome) -> None:
-        """How an admitted call went, exactly once each. `limited`: the platform said 429."""
+        """How an admitted call went, exactly once each. `unused`: it was not made after all."""
         ...
 
 

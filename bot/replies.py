@@ -112,10 +112,14 @@ Piece: TypeAlias = Text | ToolStart | ToolEnd | Notice | Done
 
 @dataclass(frozen=True, slots=True)
 class Resume:
-    """Take up an answer again: `sent` are its messages so far, in order, `text` all that was said."""
+    """Take up an answer again: `sent` are its messages so far, in order, `text` all that was said.
+
+    `shown` is what those messages were seen to show, as far as that is known; an empty text means unknown.
+    """
 
     sent: tuple[SentId, ...]
     text: str
+    shown: tuple[str, ...] = ()
 
 
 class ReplyStream(Protocol):

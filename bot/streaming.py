@@ -4,35 +4,28 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol, runtime_checkable
 
 from bot.clock import Clock
+from bot.errors import BotError, DeliveryError, DeliveryRefused, TargetGone
 from bot.lanes import Call, Lane, Method, OpenLane, Outcome, Urgency
-from bot.replies import Piece, Resume, SentId
+from bot.replies import Done, Notice, Piece, Reason, Resume, SentId, Text, ToolEnd, ToolStart
+from bot.screen import Part, Screen, Shown, Surface
+from bot.text import Measure, Pager, clip, same_text
 
 __all__ = ["Call", "EditedStream", "Lane", "Method", "OpenLane", "Outcome", "Shown", "Surface", "Urgency", "Watchable"]
 
-
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """A message as the platform keeps it: `text` is what it returned, compared with what was sent."""
-
-    sent: SentId
-    text: str
-
-
-class Surface(Protocol):
-    """The two calls a live answer needs, for one target. Both return as soon as the platform has answered.
-
-    Raise TargetGone (the message or its channel no longer exists), DeliveryRefused (no permission), any other
-    DeliveryError for what may pass (5xx, connection lost). `text` has at most `max_chars`.
-    """
-
-    async def post(self, text: str) -> Shown: ...
-
-    async def edit(self, sent: SentId, text: str) -> Shown: ...
+# A tool that is quicker than this is not worth a line that disappears again.
+_TOOL_PATIENCE = 0.7
+_NOTE_CHARS = 400
+_MARKS: dict[Reason, str] = {
+    "length": "⚠️ cut off — say “go on” to continue",
+    "filtered": "⚠️ the provider's filter ended this answer",
+    "truncated": "⚠️ the connection broke off — say “go on” to continue",
+    "stopped": "⏹ stopped",
+    "failed": "⚠️ something went wrong — say “go on” to continue",
+}
 
 
 @runtime_checkable
@@ -46,7 +39,8 @@ class Watchable(Protocol):
 class EditedStream:
     """A ReplyStream over a Surface. `on_change` is called after every post, with `sent` already grown.
 
-    `ready` is awaited before the first call to the platform. `measure` counts as the platform counts.
+    `ready` is awaited before the first call to the platform. `measure` counts as the platform counts. `small` begins
+    a line of small print: marks, notices, the tool that runs.
     """
 
     def __init__(
@@ -59,42 +53,252 @@ class EditedStream:
         ready: Awaitable[None] | None = None,
         resume: Resume | None = None,
         on_change: Callable[[], None] | None = None,
-        measure: Callable[[str], int] = len,
+        measure: Measure = len,
+        small: str = "-# ",
     ) -> None:
-        raise NotImplementedError
+        self._lane = lane
+        self._limit = max_chars
+        self._clock = clock
+        self._ready = ready
+        self._on_change = on_change
+        self._measure = measure
+        self._small = small
+        self._screen = Screen(surface, lane, clock, self._grown)
+        self._pager = Pager(max_chars, measure)
+        self._said: list[str] = []
+        self._unpaged: list[str] = []
+        self._unseen_since: float | None = None
+        self._notices: list[str] = []
+        self._told_why = False
+        self._reason: Reason | None = None
+        self._tools: dict[str, ToolStart] = {}
+        self._tools_shown = False
+        self._tool_timer: asyncio.Task[None] | None = None
+        self._changed = asyncio.Event()
+        self._first_shown = asyncio.Event()
+        self._wake = asyncio.Event()
+        self._pump: asyncio.Task[None] | None = None
+        self._admission: asyncio.Future[None] | None = None
+        self._finishing = False
+        if resume is not None:
+            self._take_up(resume)
 
     @property
     def sent(self) -> tuple[SentId, ...]:
         """The messages of this answer that exist, in order."""
-        raise NotImplementedError
+        return tuple(part.sent for part in self._screen.parts if part.sent is not None)
 
     @property
     def shown(self) -> tuple[str, ...]:
         """What each of them shows, as the platform returned it."""
-        raise NotImplementedError
+        return tuple(part.shown for part in self._screen.parts if part.sent is not None)
 
     @property
     def text(self) -> str:
         """All that was said, marks and notices not included."""
-        raise NotImplementedError
+        if len(self._said) > 1:
+            self._said = ["".join(self._said)]
+        return self._said[0] if self._said else ""
 
     @property
     def changed(self) -> asyncio.Event:
         """Set whenever `sent` grew."""
-        raise NotImplementedError
+        return self._changed
 
     @property
     def first_shown(self) -> asyncio.Event:
         """Set when the first text is on the platform: typing ends here."""
-        raise NotImplementedError
-
-    async def write(self, piece: Piece) -> None:
-        raise NotImplementedError
+        return self._first_shown
 
     async def __aenter__(self) -> EditedStream:
-        raise NotImplementedError
+        self._lane.opened()
+        self._pump = asyncio.create_task(self._run())
+        return self
+
+    async def write(self, piece: Piece) -> None:
+        match piece:
+            case Text(text):
+                if not text:
+                    return
+                self._said.append(text)
+                self._unpaged.append(text)
+                self._told_why = False
+            case ToolStart():
+                self._tools[piece.id] = piece
+                if self._tool_timer is None:
+                    self._tool_timer = asyncio.create_task(self._show_tools_later())
+                return
+            case ToolEnd():
+                self._tools.pop(piece.id, None)
+                self._tools_shown = self._tools_shown and bool(self._tools)
+            case Notice(text):
+                self._notices.append(text)
+                self._told_why = True
+                return
+            case Done():
+                self._reason = piece.reason
+                return
+        if self._unseen_since is None:
+            self._unseen_since = self._clock.monotonic()
+        self._wake.set()
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        raise NotImplementedError
+        assert self._pump is not None, "the stream was never entered"
+        self._finishing = True
+        self._tools.clear()
+        try:
+            self._wake.set()
+            if self._admission is not None:
+                self._admission.cancel()
+            await self._pump
+            if self._screen.failed is None:
+                await self._screen.show_all(self._final_texts(error))
+        finally:
+            for task in (self._pump, self._tool_timer):
+                if task is not None:
+                    task.cancel()
+            self._lane.closed()
+        if self._screen.failed is not None and error is None:
+            raise self._screen.failed
+
+    def _take_up(self, resume: Resume) -> None:
+        self._said.append(resume.text)
+        self._pager.feed(resume.text)
+        for index, sent in enumerate(resume.sent):
+            seen = resume.shown[index] if index < len(resume.shown) else ""
+            page = self._pager.page(index).text if index < self._pager.count else None
+            if page is not None and (same_text(page, seen) or (not seen and index + 1 < len(resume.sent))):
+                # Unseen, but the next message is posted only when the one before it is complete.
+                self._screen.parts.append(Part(sent, page, seen or page))
+            else:
+                self._screen.parts.append(Part(sent, None, seen))
+        if resume.sent:
+            self._first_shown.set()
+
+    def _grown(self) -> None:
+        self._changed.set()
+        if self._on_change is not None:
+            self._on_change()
+
+    async def _run(self) -> None:
+        """Shows what there is, as often as the lane allows, until the stream is left."""
+        if self._ready is not None:
+            await self._ready
+        while not self._finishing:
+            await self._wake.wait()
+            self._wake.clear()
+            while not self._finishing and self._screen.failed is None and await self._step():
+                pass
+
+    async def _step(self) -> bool:
+        """Bring one message up to date; False when all show what they can."""
+        wanted = self._wanted()
+        if wanted is None:
+            return False
+        index = wanted[0]
+        since = self._unseen_since if self._unseen_since is not None else self._clock.monotonic()
+        urgency = Urgency.FIRST if not self._screen.parts else Urgency.INTERIM
+        call = Call("post" if self._screen.method_for(index) == "post" else "edit", urgency, since)
+        if not await self._admitted(call):
+            return False
+        latest = self._wanted()
+        if self._finishing or latest is None or latest[0] != index:
+            self._lane.told(call, "unused")
+            return latest is not None
+        self._unseen_since = None
+        try:
+            await self._screen.make(call, *latest)
+        except (TargetGone, DeliveryRefused):
+            self._unseen_since = since
+        except DeliveryError as error:
+            self._unseen_since = since
+            await self._rest(error)
+        else:
+            self._first_shown.set()
+        return True
+
+    async def _admitted(self, call: Call) -> bool:
+        """Wait for the lane, unless the stream is left in the meantime."""
+        return await self._unless_left(self._lane.admit(call))
+
+    async def _rest(self, error: DeliveryError) -> None:
+        await self._unless_left(self._screen.rest(error))
+
+    async def _unless_left(self, waiting: Awaitable[None]) -> bool:
+        self._admission = asyncio.ensure_future(waiting)
+        try:
+            await self._admission
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if not self._finishing or (task is not None and task.cancelling()):
+                raise
+            return False
+        finally:
+            self._admission = None
+        return True
+
+    def _wanted(self) -> tuple[int, str] | None:
+        """The first message that does not show what it should, and what that is."""
+        if self._unpaged:
+            self._pager.feed("".join(self._unpaged))
+            self._unpaged.clear()
+        parts = self._screen.parts
+        first = next((i for i, part in enumerate(parts) if part.sent is None), len(parts))
+        for index in range(max(min(first, len(parts) - 1), 0), self._pager.count):
+            page = self._pager.page(index).text
+            if page.strip() and not self._screen.shows(index, page):
+                return index, page
+        index = self._pager.count
+        text = self._with_status(self._pager.live())
+        if text and not self._screen.shows(index, text):
+            return index, text
+        return None
+
+    def _with_status(self, text: str) -> str:
+        if not self._tools_shown:
+            return text
+        names = ", ".join(dict.fromkeys(tool.name for tool in self._tools.values()))
+        status = f"{self._small}🔧 {clip(names, 100)} …"
+        joined = f"{text}\n{status}" if text else status
+        return joined if self._measure(joined) <= self._limit else text
+
+    async def _show_tools_later(self) -> None:
+        await self._clock.sleep(_TOOL_PATIENCE)
+        self._tool_timer = None
+        if self._tools:
+            self._tools_shown = True
+            self._wake.set()
+
+    def _final_texts(self, error: BaseException | None) -> list[str]:
+        self._pager.feed("".join(self._unpaged))
+        self._unpaged.clear()
+        texts = [page.text for page in self._pager.finish()]
+        while texts and not texts[-1].strip():
+            texts.pop()
+        notes = self._notes(error, bool(texts))
+        if notes:
+            joined = f"{texts[-1].rstrip()}\n{notes}" if texts else notes
+            if texts and self._measure(joined) <= self._limit:
+                texts[-1] = joined
+            else:
+                texts.append(notes)
+        # A message that nothing is left for cannot be taken back, only made small.
+        texts += [f"{self._small}…"] * (len(self._screen.parts) - len(texts))
+        return texts
+
+    def _notes(self, error: BaseException | None, spoke: bool) -> str:
+        notes = list(self._notices)
+        if spoke and not self._told_why:
+            if isinstance(error, asyncio.CancelledError):
+                notes.append(_MARKS["stopped"])
+            elif isinstance(error, BotError):
+                notes.append(f"⚠️ {error.public}")
+            elif error is not None:
+                notes.append(_MARKS["failed"])
+            elif self._reason in _MARKS:
+                notes.append(_MARKS[self._reason])
+        lines = [line for note in notes for line in clip(note, _NOTE_CHARS).splitlines() if line.strip()]
+        text = "\n".join(self._small + line for line in lines)
+        return clip(text, self._limit, self._measure)
