@@ -15,6 +15,7 @@ from bot.platform import Capabilities
 from bot.replies import Piece, Reply, ReplyStream, SentId, Speaker
 from bot.store.records import Remembered
 from bot.turn import LanguageModel, ModelCall, ModelChoice, Prompt, Turn
+from bot.window import WindowReport
 
 T = TypeVar("T")
 State = TypeVar("State", bound=BaseModel)
@@ -27,29 +28,6 @@ Scope: TypeAlias = Literal["place", "workspace", "user", "global"]
 @dataclass(frozen=True, slots=True)
 class Taken:
     """A listener returns this when the message needs no answer from the bot."""
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """One part of what will be sent to the model, for `/context`: its tokens and how many messages it has."""
-
-    name: str
-    tokens: int
-    messages: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class WindowReport:
-    """What would be sent now. `budget` is all that may be used for input, `reserve` what is kept for the answer."""
-
-    parts: tuple[Part, ...]
-    budget: int
-    reserve: int
-    trimmed: bool
-
-    @property
-    def total(self) -> int:
-        return sum(part.tokens for part in self.parts)
 
 
 @dataclass(frozen=True, slots=True)

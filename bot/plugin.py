@@ -21,16 +21,15 @@ from bot.handler import (
     Line,
     Listener,
     Models,
-    Part,
     Scope,
     State,
     Taken,
     Talk,
-    WindowReport,
 )
 from bot.replies import Reply
 from bot.signatures import check_context, hints_of
 from bot.turn import LanguageModel
+from bot.window import Part, WindowReport
 
 __all__ = [
     "Context",
