@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from secrets import token_hex
 from typing import TYPE_CHECKING, Any
 
 from pydantic import JsonValue
@@ -143,8 +144,7 @@ class _Answer:
         if not calls:
             return [Done("stop", self.usage, self.model)]
         starts: list[Piece] = [
-            ToolStart(call.id or f"call_{position}", call.name, call.arguments or "{}")
-            for position, call in enumerate(calls)
+            ToolStart(call.id or f"call_{token_hex(8)}", call.name, call.arguments or "{}") for call in calls
         ]
         return [*starts, Done("tools", self.usage, self.model)]
 
