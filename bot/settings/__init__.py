@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -110,6 +110,19 @@ class Settings(BaseSettings):
             cls, sections or {}, flags or {}
         )
 
+    @classmethod
+    def with_sections(cls, sections: Sections) -> type[Settings]:
+        """The settings with a field for each section that adapters and plugins declare."""
+        own: dict[str, Any] = {}
+        of_plugins: dict[str, Any] = {}
+        for name, kind in sections.items():
+            group, _, plugin = name.partition(".")
+            (of_plugins if plugin else own)[plugin or group] = (kind, Field({}, validate_default=True))
+        if of_plugins:
+            plugins = create_model("PluginSettings", __base__=PluginSettings, **of_plugins)
+            own["plugins"] = (plugins, Field({}, validate_default=True))
+        return create_model("Settings", __base__=cls, **own) if own else cls
+
     def section(self, name: str, kind: type[Kind]) -> Kind:
         """The section of an adapter (`discord`) or a plugin (`plugins.dice`); its defaults if it was not declared."""
         value: object = self
@@ -178,29 +191,43 @@ class _Reading:
     ) -> Settings:
         if callable(sections):
             sections = self._find_sections(core, sections)
-        model = _with_sections(core, sections)
+        model = core.with_sections(sections)
         sources = self._sources(model, flags)
+        found = {path: value for source in reversed(sources) for path, value in source.found.items()}
         for source in sources:
             self.problems += source.problems
-        found = {path: value for source in reversed(sources) for path, value in source.found.items()}
-        settings: Settings | None = None
-        try:
-            settings = model(_build_sources=(tuple(sources), {}))
-        except ValidationError as error:
-            self.problems += _explain(error, found, model)
+        settings = self._validated(model, sources) or self._validated(model, sources)
         if settings is not None:
             self.problems += settings.model.missing()
-            if settings.memory.low_water >= settings.memory.high_water:
-                self.problems.append("memory.low_water must be below memory.high_water.")
-            if found.get(("memory", "database")) and self._password_in_file(found[("memory", "database")]):
-                self.problems.append(
-                    f"memory.database in {self.file} holds a password, and secrets do not belong in this file. "
-                    f"Set {PREFIX}MEMORY__DATABASE in the environment or in .env."
-                )
+            self.problems += self._contradictions(settings, found)
         if self.problems or settings is None:
             raise ConfigError(list(dict.fromkeys(self.problems)))
         settings._found.update(found)
         return settings
+
+    def _validated(self, model: type[Settings], sources: Sequence[Source]) -> Settings | None:
+        """None after a mistake; what was wrong is left out then, so that a second try can find the rest."""
+        try:
+            return model(_build_sources=(tuple(sources), {}))
+        except ValidationError as error:
+            secrets = {entry.path for entry in entries(model) if entry.secret}
+            for problem in error.errors(include_url=False, include_context=False):
+                path = tuple(str(step) for step in problem["loc"])
+                self.problems.append(_explain(path, problem["msg"], _take_out(path, sources), secrets))
+            return None
+
+    def _contradictions(self, settings: Settings, found: Mapping[tuple[str, ...], Found]) -> Iterator[str]:
+        memory = settings.memory
+        if memory.low_water >= memory.high_water:
+            yield "memory.low_water must be below memory.high_water."
+        if memory.reserve_tokens >= memory.budget_tokens:
+            yield "memory.reserve_tokens must be below memory.budget_tokens."
+        database = found.get(("memory", "database"))
+        if database and database.where == f"in {self.file}" and urlsplit(memory.url).password:
+            yield (
+                f"memory.database in {self.file} holds a password, and secrets do not belong in this file. "
+                f"Set {PREFIX}MEMORY__DATABASE in the environment or in .env."
+            )
 
     def _find_sections(self, core: type[Settings], find: Callable[[tuple[str, ...]], Sections]) -> Sections:
         """Which plugins run must be known before their sections can be read."""
@@ -230,9 +257,6 @@ class _Reading:
             sources.append(_DataFolder(model, self.environment))
         return sources
 
-    def _password_in_file(self, database: Found) -> bool:
-        return database.where == f"in {self.file}" and bool(urlsplit(str(database.value)).password)
-
 
 class _DataFolder(Source):
     """Away from a project's folder the database belongs into the user's own data folder."""
@@ -244,26 +268,19 @@ class _DataFolder(Source):
         self.found[path] = Found(path, str(Path(base) / "duologue" / "duologue.db"), "default", "in your data folder")
 
 
-def _with_sections(core: type[Settings], sections: Sections) -> type[Settings]:
-    """The settings with a field for each section that adapters and plugins declare."""
-    own: dict[str, Any] = {}
-    of_plugins: dict[str, Any] = {}
-    for name, kind in sections.items():
-        group, _, plugin = name.partition(".")
-        (of_plugins if plugin else own)[plugin or group] = (kind, Field(default_factory=kind))
-    if of_plugins:
-        plugins = create_model("PluginSettings", __base__=PluginSettings, **of_plugins)
-        own["plugins"] = (plugins, Field(default_factory=plugins))
-    return create_model("Settings", __base__=core, **own) if own else core
+def _take_out(path: tuple[str, ...], sources: Sequence[Source]) -> Found | None:
+    """The value that an error is about, which then counts as not given."""
+    for end in range(len(path), 0, -1):
+        given = [source.found.pop(path[:end]) for source in sources if path[:end] in source.found]
+        if given:
+            return given[0]
+    return None
 
 
-def _explain(error: ValidationError, found: Mapping[tuple[str, ...], Found], model: type[Settings]) -> Iterator[str]:
-    """pydantic's findings in plain words, with the name that the value was given under."""
-    secrets = {entry.path for entry in entries(model) if entry.secret}
-    for problem in error.errors(include_url=False, include_context=False):
-        path = tuple(str(step) for step in problem["loc"])
-        said = next((found[path[:end]] for end in range(len(path), 0, -1) if path[:end] in found), None)
-        message = problem["msg"].removeprefix("Value error, ").replace("Input should be", "it must be")
-        message = message.partition(", unable to parse")[0]
-        value = "" if said is None or said.path in secrets else f", not {said.value!r}"
-        yield f"{said.origin if said else '.'.join(path)}: {message[:1].lower()}{message[1:]}{value}."
+def _explain(path: tuple[str, ...], message: str, given: Found | None, secrets: Collection[tuple[str, ...]]) -> str:
+    """pydantic's finding in plain words, with the name that the value was given under."""
+    own = message.startswith("Value error, ")  # ours name the value themselves
+    message = message.removeprefix("Value error, ").replace("Input should be", "it must be")
+    message = message.partition(", unable to parse")[0]
+    value = "" if own or given is None or given.path in secrets else f", not {given.value!r}"
+    return f"{given.origin if given else '.'.join(path)}: {message[:1].lower()}{message[1:]}{value}."

@@ -35,7 +35,7 @@ def _zone(name: str) -> str:
     try:
         ZoneInfo(name)
     except (KeyError, ValueError, OSError):
-        raise ValueError(f"{name!r} is not a time zone; write a name such as Europe/Berlin") from None
+        raise ValueError(f"{name!r} is not a time zone, as Europe/Berlin is") from None
     return name
 
 
@@ -308,5 +308,7 @@ class PluginSettings(Section):
     """Plugins that run; each may have a section of its own, `[plugins.NAME]`."""
 
     enabled: tuple[str, ...] = Field(
-        ("commands",), description="Names of installed plugins, `module:attribute`, or paths of files."
+        ("commands",),
+        description="Names of installed plugins, `module:attribute`, or paths of files.",
+        json_schema_extra=_env("DUOLOGUE_PLUGINS"),
     )

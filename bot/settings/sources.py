@@ -66,7 +66,7 @@ def entries(model: type[BaseModel], path: Steps = ()) -> Iterator[Entry]:
         yield Entry(
             path=here,
             field=field,
-            names=(PREFIX + "__".join(here).upper(), *_aliases(field)),
+            names=(PREFIX + "__".join(here).upper().replace("-", "_"), *_aliases(field)),
             secret=SecretStr in kinds,
             listed=bool(origins & {list, tuple, set, frozenset, Sequence}),
             open=bool(origins & {dict, Mapping}),
@@ -192,7 +192,7 @@ class Toml(Source):
         elif entry.open and isinstance(value, dict):
             for key, inner in value.items():
                 self._put((*entry.path, key), inner)
-        else:
+        elif value != "" or entry.field.default is not None:
             self._put(entry.path, value)
 
     def _put(self, path: Steps, value: Any) -> None:
