@@ -11,16 +11,17 @@ from functools import partial
 from types import TracebackType
 
 from pydantic import JsonValue
+from sqlalchemy import literal, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.clock import Clock, SystemClock
 from bot.errors import StoreError
 from bot.events import AnyEvent, Place, Route
-from bot.replies import SentId
+from bot.replies import Reason, SentId, Speaker
 from bot.store import claims, drafts, ledger, opening, shelf, tree
 from bot.store.database import Database, database_url
 from bot.store.presence import presence
-from bot.store.records import Claim, Conversation, Draft, NewMessage, Path, Remembered
+from bot.store.records import Claim, Conversation, Draft, MessageStatus, NewMessage, Path, Remembered
 from bot.turn import ModelCall
 
 __all__ = ["Claim", "Conversation", "Draft", "NewMessage", "Path", "Remembered", "Store"]
@@ -77,6 +78,10 @@ class Store:
     def owner(self) -> str:
         """Names this process in claims and drafts; others can tell whether it still lives."""
         return self._owner
+
+    async def ping(self) -> None:
+        """Raises StoreError when the database cannot be read."""
+        await self._db.read(lambda c: c.execute(select(literal(1))))
 
     # Claims: every event is claimed first.
 
@@ -211,21 +216,33 @@ class Store:
 
         return await self._db.read(known)
 
+    async def set_status(self, message: int, status: MessageStatus) -> None:
+        """A `failed` or `forgotten` message is no longer part of the window."""
+        await self._db.write(lambda c: tree.set_status(c, message, status))
+
     async def message(self, id: int) -> Remembered | None:
         return await self._db.read(lambda c: tree.message_by_id(c, id))
 
     # Drafts and answers.
 
     async def open_draft(
-        self, conversation: int, route: Route, event_id: str, question: int | None, *, epoch: int
+        self,
+        conversation: int,
+        route: Route,
+        event_id: str,
+        question: int | None,
+        *,
+        epoch: int,
+        speaker: Speaker | None = None,
     ) -> Draft:
-        now = self._clock.now()
-        return await self._db.write(
-            lambda c: drafts.begin(c, conversation, route, event_id, question, epoch=epoch, owner=self._owner, now=now)
-        )
+        begin = partial(drafts.begin, epoch=epoch, owner=self._owner, now=self._clock.now(), speaker=speaker)
+        return await self._db.write(lambda c: begin(c, conversation, route, event_id, question))
 
-    async def save_draft(self, draft: int, *, text: str, sent: Sequence[SentId]) -> None:
-        await self._db.write(lambda c: drafts.save(c, draft, text, sent, self._owner))
+    async def save_draft(
+        self, draft: int, *, text: str, sent: Sequence[SentId], finished: Reason | None = None
+    ) -> None:
+        """`finished` is given once the model has said everything."""
+        await self._db.write(lambda c: drafts.save(c, draft, text, sent, finished, self._owner))
 
     async def answered(
         self,

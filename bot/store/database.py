@@ -130,6 +130,7 @@ def _sqlite_engine(url: URL, *, connections: int, begin: str, pragmas: tuple[str
         poolclass=AsyncAdaptedQueuePool,
         pool_size=connections,
         max_overflow=0,
+        pool_reset_on_return=None,  # transactions end where they begin, below
         connect_args={"isolation_level": None, "timeout": BUSY_MS / 1000},
     )
     settings = (
@@ -148,7 +149,11 @@ def _sqlite_engine(url: URL, *, connections: int, begin: str, pragmas: tuple[str
 
     def begun(connection: Connection) -> None:
         # The driver's own BEGIN comes late and does not take the write lock: two processes would run into each other.
-        connection.exec_driver_sql(begin)
+        # Straight to the driver, because each step of a cursor is a walk to the connection's thread and back.
+        adapted: Any = connection.connection.dbapi_connection  # typed as any driver's, it is aiosqlite's
+        if adapted.driver_connection.in_transaction:  # what an error left behind
+            adapted.rollback()
+        adapted.run_async(lambda driver: driver.execute(begin))
 
     event.listen(engine.sync_engine, "connect", connected)
     event.listen(engine.sync_engine, "begin", begun)

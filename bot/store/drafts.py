@@ -11,7 +11,7 @@ from sqlalchemy import Row, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.events import Place, Route, route_from_json
-from bot.replies import SentId
+from bot.replies import Reason, SentId, Speaker
 from bot.store import claims, ledger, tree
 from bot.store.cleaning import route_text, storable
 from bot.store.records import Draft, NewMessage, Remembered
@@ -29,6 +29,7 @@ async def begin(
     epoch: int,
     owner: str,
     now: datetime,
+    speaker: Speaker | None = None,
 ) -> Draft:
     values = {
         "conversation_id": conversation,
@@ -37,6 +38,7 @@ async def begin(
         "route": route_text(route),
         "event_id": storable(event_id),
         "question": question,
+        "speaker": None if speaker is None else [storable(speaker.id), storable(speaker.name), speaker.avatar],
         "text": "",
         "sent": [],
         "owner": owner,
@@ -45,13 +47,15 @@ async def begin(
         "started_at": now,
     }
     id = (await connection.execute(insert(draft).returning(draft.c.id), values)).scalar_one()
-    return Draft(id, conversation, route, event_id, question, "", (), epoch, now)
+    return Draft(id, conversation, route, event_id, question, "", (), epoch, now, speaker=speaker)
 
 
-async def save(connection: AsyncConnection, id: int, text: str, sent: Sequence[SentId], owner: str) -> None:
+async def save(
+    connection: AsyncConnection, id: int, text: str, sent: Sequence[SentId], finished: Reason | None, owner: str
+) -> None:
     """Nothing happens if another process has taken the draft over meanwhile."""
     statement = update(draft).where(draft.c.id == id, draft.c.owner == owner)
-    await connection.execute(statement.values(text=storable(text), sent=_sent_json(sent)))
+    await connection.execute(statement.values(text=storable(text), sent=_sent_json(sent), finished=finished))
 
 
 async def answered(
@@ -125,6 +129,8 @@ def _draft(row: Row[*tuple[Any, ...]]) -> Draft:
         epoch=row.epoch,
         started_at=row.started_at,
         attempts=row.attempts,
+        finished=row.finished,
+        speaker=Speaker(*row.speaker) if row.speaker else None,
     )
 
 

@@ -10,7 +10,7 @@ from typing import Literal, TypeAlias
 from pydantic import JsonValue
 
 from bot.events import Place, Route
-from bot.replies import SentId
+from bot.replies import Reason, SentId, Speaker
 from bot.turn import Role
 
 MessageStatus: TypeAlias = Literal["complete", "partial", "interrupted", "failed", "forgotten"]
@@ -92,7 +92,8 @@ class Draft:
     """The journal of one answer, written before its first send.
 
     `text` and `sent` may lag behind what the platform shows by a moment; `question` is the remembered message that
-    is answered, `event_id` the claim it belongs to. `epoch` is checked by `answered`.
+    is answered, `event_id` the claim it belongs to. `epoch` is checked by `answered`. `finished` is set once the model
+    has said everything, with the reason why it ended.
     """
 
     id: int
@@ -105,6 +106,8 @@ class Draft:
     epoch: int
     started_at: datetime
     attempts: int = 0
+    finished: Reason | None = None
+    speaker: Speaker | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ from bot.errors import StoreError
 from bot.events import Place
 from bot.store.cleaning import storable, storable_json, storable_or_none
 from bot.store.database import insert_into
-from bot.store.records import Conversation, NewMessage, Path, Remembered
+from bot.store.records import Conversation, MessageStatus, NewMessage, Path, Remembered
 from bot.store.tables import branch, conversation, message, sent
 
 _visible = message.c.status.not_in(("forgotten", "failed"))
@@ -108,8 +108,8 @@ async def remember(
     connection: AsyncConnection, place: Place, new: NewMessage, now: datetime
 ) -> tuple[Conversation, Remembered]:
     current = await ensure(connection, place, now)
-    for one in new.sent:
-        known = await message_of(connection, current.id, one.id)
+    if new.sent:
+        known = await message_of(connection, current.id, *(one.id for one in new.sent))
         if known is not None:
             return current, known
     (added,) = await append(connection, current, (new,), now)
@@ -301,11 +301,12 @@ async def rewrite(connection: AsyncConnection, current: Conversation, platform_i
     return replace(known, text=text, tokens=None)
 
 
-async def message_of(connection: AsyncConnection, conversation_id: int, platform_id: str) -> Remembered | None:
+async def message_of(connection: AsyncConnection, conversation_id: int, *platform_ids: str) -> Remembered | None:
     """The newest one, where an answer took the place of another in the same platform message."""
     newest = (
         select(func.max(sent.c.message_id))
-        .where(sent.c.platform_id == storable(platform_id), sent.c.conversation_id == conversation_id)
+        .where(sent.c.platform_id.in_([storable(id) for id in platform_ids]))
+        .where(sent.c.conversation_id == conversation_id)
         .scalar_subquery()
     )
     return await _one(connection, _rows.where(message.c.id == newest))
@@ -317,6 +318,10 @@ async def message_by_id(connection: AsyncConnection, id: int) -> Remembered | No
 
 async def set_window_start(connection: AsyncConnection, branch_id: int, start: int | None) -> None:
     await connection.execute(update(branch).where(branch.c.id == branch_id).values(window_start_id=start))
+
+
+async def set_status(connection: AsyncConnection, id: int, status: MessageStatus) -> None:
+    await connection.execute(update(message).where(message.c.id == id).values(status=status))
 
 
 async def set_tokens(connection: AsyncConnection, counts: Mapping[int, int]) -> None:
