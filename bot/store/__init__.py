@@ -12,6 +12,7 @@ from types import TracebackType
 
 from pydantic import JsonValue
 from sqlalchemy import literal, select
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.clock import Clock, SystemClock
@@ -20,11 +21,12 @@ from bot.events import AnyEvent, Place, Route
 from bot.replies import Reason, SentId, Speaker
 from bot.store import claims, drafts, ledger, opening, shelf, tree
 from bot.store.database import Database, database_url
+from bot.store.opening import migrate
 from bot.store.presence import presence
 from bot.store.records import Claim, Conversation, Draft, MessageStatus, NewMessage, Path, Remembered
 from bot.turn import ModelCall
 
-__all__ = ["Claim", "Conversation", "Draft", "NewMessage", "Path", "Remembered", "Store"]
+__all__ = ["Claim", "Conversation", "Draft", "NewMessage", "Path", "Remembered", "Store", "migrate"]
 
 log = logging.getLogger(__name__)
 
@@ -46,14 +48,6 @@ class Store:
         self._owner = secrets.token_hex(8)
         self._db = Database(database_url(url))
         self._presence = presence(self._db, self._owner, self._clock)
-
-    async def migrate(self) -> None:
-        """Bring the schema of a server up to date (`duologue migrate`); a SQLite file is, whenever it is opened."""
-        self._db.open()
-        try:
-            await opening.migrate(self._db)
-        finally:
-            await self._db.close()
 
     async def __aenter__(self) -> Store:
         self._db.open()
@@ -82,6 +76,10 @@ class Store:
     async def ping(self) -> None:
         """Raises StoreError when the database cannot be read."""
         await self._db.read(lambda c: c.execute(select(literal(1))))
+
+    async def ping(self) -> None:
+        """Whether the database answers."""
+        await self._db.read(lambda c: c.execute(select(1)))
 
     # Claims: every event is claimed first.
 

@@ -14,7 +14,7 @@ from sqlalchemy import inspect, text
 from sqlalchemy.engine import Connection
 
 from bot.errors import StoreCorrupt, StoreError, StoreTooNew, StoreUnavailable
-from bot.store.database import Database, translated
+from bot.store.database import Database, database_url, translated
 from bot.store.tables import HEAD
 
 MAGIC = b"SQLite format 3\0"
@@ -168,13 +168,24 @@ def _server_revision(connection: Connection) -> str | None:
     return connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one_or_none()
 
 
-async def migrate(database: Database) -> None:
-    """Bring a server's schema up to date; several processes may try at once, the later ones find nothing to do."""
-    name = database.url.render_as_string(hide_password=True)
-    revision = await database.read(lambda c: c.run_sync(_server_revision))
-    if revision is not None:
-        _known(revision, name)
-    await _upgrade(database, HEAD)
+async def migrate(url: str) -> str:
+    """Bring a database up to date, whatever kind it is (`duologue migrate`); says what was done."""
+    database = Database(database_url(url))
+    name = str(database.file or database.url.render_as_string(hide_password=True))
+    database.open()
+    try:
+        if database.url.get_backend_name() == "sqlite":
+            before = None if database.file is None else await asyncio.to_thread(revision_of, database.file)
+            await bring_up_to_date(database)
+        else:
+            before = await database.read(lambda c: c.run_sync(_server_revision))
+            if before is None or _known(before, name) != HEAD:
+                await _upgrade(database, HEAD)
+    finally:
+        await database.close()
+    if before == HEAD:
+        return f"{name} is up to date (schema {HEAD})."
+    return f"{name} was {'made with' if before is None else f'brought from schema {before} to'} schema {HEAD}."
 
 
 async def _upgrade(database: Database, to: str) -> None:
