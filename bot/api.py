@@ -31,6 +31,7 @@ from bot.events import (
     Route,
     User,
 )
+from bot.lanes import Call, Lane, Method, Urgency
 from bot.platform import Adapter, AdapterSpec, Capabilities, Finding, Handle, Posted
 from bot.plugin import Context, Group, Job, Line, Part, Plugin, Taken, WindowReport
 from bot.replies import (
@@ -48,6 +49,8 @@ from bot.replies import (
     ToolEnd,
     ToolStart,
 )
+from bot.streaming import EditedStream, Shown, Surface
+from bot.traffic import ChannelLane, Traffic
 from bot.turn import LanguageModel, ModelCall, ModelChoice, Prompt, PromptMessage, Turn, Usage
 
 __all__ = [
@@ -59,7 +62,9 @@ __all__ = [
     "BotError",
     "Button",
     "ButtonPressed",
+    "Call",
     "Capabilities",
+    "ChannelLane",
     "Clock",
     "Command",
     "CommandCall",
@@ -68,6 +73,7 @@ __all__ = [
     "DeliveryError",
     "DeliveryRefused",
     "Done",
+    "EditedStream",
     "Event",
     "File",
     "Finding",
@@ -76,12 +82,14 @@ __all__ = [
     "Handle",
     "Job",
     "Joined",
+    "Lane",
     "LanguageModel",
     "Left",
     "Line",
     "Message",
     "MessageDeleted",
     "MessageEdited",
+    "Method",
     "ModelCall",
     "ModelChoice",
     "ModelError",
@@ -103,7 +111,9 @@ __all__ = [
     "Resume",
     "Route",
     "SentId",
+    "Shown",
     "Speaker",
+    "Surface",
     "SystemClock",
     "Taken",
     "TargetGone",
@@ -111,7 +121,9 @@ __all__ = [
     "Tool",
     "ToolEnd",
     "ToolStart",
+    "Traffic",
     "Turn",
+    "Urgency",
     "Usage",
     "UsageError",
     "User",

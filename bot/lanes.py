@@ -8,6 +8,7 @@ from typing import Literal, Protocol, TypeAlias
 
 Method: TypeAlias = Literal["post", "edit"]
 Outcome: TypeAlias = Literal["landed", "failed", "unused"]
+WindowKind: TypeAlias = Literal["unknown", "sliding", "fixed"]
 
 
 class Urgency(IntEnum):
@@ -59,3 +60,133 @@ class OpenLane:
 
     def told(self, call: Call, outcome: Outcome) -> None:
         pass
+
+
+@dataclass(slots=True)
+class Window:
+    """What was learned about one kind of limit; shared by all channels, since a platform limits them alike.
+
+    `each` is the time in which a sliding window gives one token back.
+    """
+
+    limit: int = 5
+    kind: WindowKind = "unknown"
+    each: float = 0.0
+
+
+class Budget:
+    """One counter of the platform, as its responses tell of it. Times are monotonic seconds."""
+
+    def __init__(self, window: Window) -> None:
+        self.window = window
+        self.in_flight = 0
+        self.last_admitted = float("-inf")
+        self._left = window.limit
+        # When everything is back: the end of a fixed window, or a sliding one refilled.
+        self.full_at = float("-inf")
+        self._blocked_until = float("-inf")
+        self.reports = 0
+
+    def tokens(self, now: float) -> float:
+        """What could be sent at this moment without a 429, calls on their way taken off."""
+        if now < self._blocked_until:
+            return 0.0
+        return self._at_platform(now) - self.in_flight
+
+    def free_at(self, needed: float, now: float) -> float:
+        """When there will be so many tokens, if nothing else happens; the far future if only an answer can tell."""
+        if self.tokens(now) >= needed:
+            return now
+        if now < self._blocked_until:
+            return self._blocked_until
+        if needed > self.window.limit - self.in_flight:
+            return float("inf")
+        if self.window.kind == "sliding":
+            return self.full_at - (self.window.limit - self.in_flight - needed) * self.window.each
+        return self.full_at
+
+    def spare_for(self, reserve: float, now: float) -> float:
+        return self.tokens(now) - reserve
+
+    def _at_platform(self, now: float) -> float:
+        if now >= self.full_at:
+            return self.window.limit
+        if self.window.kind == "sliding":
+            return self.window.limit - (self.full_at - now) / self.window.each
+        return self._left
+
+    def report(self, limit: int, remaining: int, reset_after: float, now: float) -> None:
+        """A response told of this counter."""
+        self.reports += 1
+        window = self.window
+        if limit != window.limit:
+            window.limit, window.kind, window.each = limit, "unknown", 0.0
+        full_at = now + reset_after
+        used = limit - remaining
+        same_window = now < self.full_at
+        if same_window and used > 1:
+            self._learn_kind(full_at, reset_after / used)
+        if window.kind == "sliding":
+            # `remaining` is rounded down, so this never overestimates; from a full window it is exact.
+            window.each = max(window.each, reset_after / used if used else 0.0)
+            self.full_at = max(self.full_at, full_at)
+        elif same_window and abs(full_at - self.full_at) < 0.5 * reset_after:
+            # Responses may overtake each other: the lower one is the later one.
+            self._left = min(self._left, remaining)
+            self.full_at = max(self.full_at, full_at) if window.kind == "unknown" else full_at
+        else:
+            self._left, self.full_at = remaining, full_at
+
+    def _learn_kind(self, full_at: float, each: float) -> None:
+        """A fixed window ends when it said it would; a sliding one is put off by every call."""
+        if each < 0.05:
+            return
+        moved = full_at - self.full_at
+        if abs(moved) < 0.35 * each:
+            self.window.kind = "fixed"
+        elif moved > 0.35 * each:
+            self.window.kind = "sliding"
+
+    def spent(self, now: float) -> None:
+        """A call was made of which no response told."""
+        if now >= self.full_at:
+            self._left, self.full_at = self.window.limit, now + (self.window.each or 1.0)
+        elif self.window.kind == "sliding":
+            self.full_at += self.window.each
+        self._left = max(self._left - 1, 0)
+
+    def refused(self, retry_after: float, now: float) -> None:
+        """A 429."""
+        self._blocked_until = max(self._blocked_until, now + retry_after)
+        self._left = 0
+        self.full_at = max(self.full_at, self._blocked_until)
+
+
+# A sliding window's surplus is shown as extra edits over about this long.
+_SPEND_OVER = 8.0
+# Faster than this nobody can read.
+_SHORTEST = 0.25
+
+
+def reserve_for(streams: int, window: Window) -> float:
+    """Tokens kept back so that final texts need not wait. A sliding window gives them back, a fixed one does not."""
+    most = window.limit - 2 if window.kind == "sliding" else max((window.limit - 1) // 2, 1)
+    return max(min(streams, most), 0)
+
+
+def next_interim(budget: Budget, streams: int, now: float) -> float:
+    """When the next interim edit should go, so that what can be spared is spread evenly."""
+    reserve = reserve_for(streams, budget.window)
+    free_at = budget.free_at(reserve + 1, now)
+    if free_at > now:
+        return free_at
+    spare = budget.spare_for(reserve, now)
+    window = budget.window
+    if window.kind == "sliding":
+        pace = 1.0 / (1.0 / window.each + max(spare - 1, 0.0) / _SPEND_OVER)
+    elif now >= budget.full_at:
+        pace = 0.0
+    else:
+        since = max(budget.last_admitted, now - _SHORTEST)
+        pace = (budget.full_at - since) / (spare + 1)
+    return max(budget.last_admitted + max(pace, _SHORTEST), now)

@@ -2,41 +2,179 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
+import asyncio
+import contextlib
+import contextvars
+import json
+import re
+from collections.abc import Callable, Coroutine
+from types import SimpleNamespace
 from typing import Any
 
 import aiohttp
+from discord.http import HTTPClient, MultipartParameters, Route
 
-from bot.api import Clock
-from bot.lanes import Lane
+from bot.api import Call, ChannelLane, Clock, Lane, Method, Traffic, Urgency
+
+_ROUTES: tuple[tuple[str, re.Pattern[str], Method, str], ...] = (
+    ("POST", re.compile(r"/channels/(\d+)/messages$"), "post", "channel"),
+    ("PATCH", re.compile(r"/channels/(\d+)/messages/\d+$"), "edit", "channel"),
+    ("POST", re.compile(r"/webhooks/(\d+)/([^/]+)$"), "post", "webhook"),
+    ("PATCH", re.compile(r"/webhooks/(\d+)/([^/]+)/messages/[^/]+$"), "edit", "webhook"),
+)
+
+# Where the answer to the call that is being made is to be told; set in the task of that call alone.
+_answer: contextvars.ContextVar[asyncio.Future[dict[str, Any]] | None] = contextvars.ContextVar("answer", default=None)
 
 
 class DiscordLanes:
-    """One per bot token. Give `trace` to `discord.Client(http_trace=…)` and `aclose()` it after the client.
+    """One per bot token. Give `trace` to `discord.Client(http_trace=…)` and `aclose()` it before the client.
 
-    `landed(call)` runs a discord.py call that sends or edits one message and returns the message as Discord
-    answered it (the JSON object) as soon as the response is there: discord.py itself may sleep inside the call for
-    seconds after that. Errors of the call are raised as they are.
+    discord.py keeps one counter for posts and edits of a channel and sleeps inside a successful call once it
+    believes that nothing is left, up to five seconds, while Discord would take more at once. So a message goes out
+    through `send_message` and `edit_message`, which lend every call a counter of its own, and `landed` returns when
+    the response is there. When a call may be made is for the lanes alone to say; retries stay with discord.py.
     """
 
     def __init__(self, clock: Clock, *, per_second: int = 50) -> None:
+        self._clock = clock
+        self._traffic = Traffic(clock, per_second)
+        self._lingering: set[asyncio.Task[Any]] = set()
+        self._counters_in_use: set[int] = set()
         self.trace = aiohttp.TraceConfig()
+        self.trace.on_request_end.append(self._hear)
 
     def channel(self, channel: int) -> Lane:
         """Messages that the bot itself posts and edits in a channel or thread."""
-        raise NotImplementedError
+        return self._traffic.lane(f"channel:{channel}", family="channel")
 
     def interaction(self, token: str) -> Lane:
         """Answers to one interaction: its own budget, outside the bot's global limit."""
-        raise NotImplementedError
+        return self._traffic.lane(f"interaction:{token}", family="interaction", counted=False)
 
     def webhook(self, webhook: int) -> Lane:
         """Messages under another name, one budget for each webhook."""
-        raise NotImplementedError
+        return self._traffic.lane(f"webhook:{webhook}", family="webhook")
+
+    def is_idle(self, channel: int) -> bool:
+        """Whether there is budget for what is not needed, such as showing that somebody types."""
+        lane = self._traffic.known(f"channel:{channel}")
+        return self._traffic.is_idle() and (lane is None or lane.is_idle("post"))
+
+    async def through(self, lane: Lane, method: Method, call: Callable[[], Coroutine[Any, Any, Any]]) -> dict[str, Any]:
+        """Make one call that belongs to no stream, in its turn."""
+        wish = Call(method, Urgency.FINAL, self._clock.monotonic())
+        await lane.admit(wish)
+        landed = False
+        try:
+            answer = await self.landed(call())
+            landed = True
+            return answer
+        finally:
+            lane.told(wish, "landed" if landed else "failed")
 
     async def landed(self, call: Coroutine[Any, Any, Any]) -> dict[str, Any]:
-        raise NotImplementedError
+        """The message as Discord answered a discord.py call that sends or edits one, as soon as it is there.
+
+        Errors of the call are raised as they are.
+        """
+        answer: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
+        context = contextvars.copy_context()
+        context.run(_answer.set, answer)
+        task = asyncio.get_running_loop().create_task(call, context=context)
+        self._lingering.add(task)
+        task.add_done_callback(self._ended)
+        try:
+            await asyncio.wait((task, answer), return_when=asyncio.FIRST_COMPLETED)
+        except asyncio.CancelledError:
+            task.cancel()
+            raise
+        if answer.done():
+            return answer.result()
+        # It ended without a message in the response: raises, unless discord.py made no request at all.
+        task.result()
+        raise RuntimeError("the call ended without asking Discord")
+
+    async def send_message(self, http: HTTPClient, channel: int, params: MultipartParameters) -> dict[str, Any]:
+        route = Route("POST", "/channels/{channel_id}/messages", channel_id=channel)
+        return await self.landed(self._request(http, route, params))
+
+    async def edit_message(
+        self, http: HTTPClient, channel: int, message: int, params: MultipartParameters
+    ) -> dict[str, Any]:
+        path = "/channels/{channel_id}/messages/{message_id}"
+        route = Route("PATCH", path, channel_id=channel, message_id=message)
+        return await self.landed(self._request(http, route, params))
 
     async def aclose(self) -> None:
         """Ends what discord.py still sleeps over."""
-        raise NotImplementedError
+        self._traffic.close()
+        lingering = list(self._lingering)
+        for task in lingering:
+            task.cancel()
+        await asyncio.gather(*lingering, return_exceptions=True)
+
+    async def _request(self, http: HTTPClient, route: Route, params: MultipartParameters) -> Any:
+        counter = next(n for n in range(len(self._counters_in_use) + 1) if n not in self._counters_in_use)
+        self._counters_in_use.add(counter)
+        # discord.py tells its counters apart by channel, guild and webhook; messages have no webhook.
+        route.webhook_token = f"counter-{counter}"
+        try:
+            if params.files:
+                return await http.request(route, files=params.files, form=params.multipart)
+            return await http.request(route, json=params.payload)
+        finally:
+            self._counters_in_use.discard(counter)
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._lingering.discard(task)
+        if not task.cancelled():
+            # Whoever waited has seen it; after the response is there nobody waits any more.
+            task.exception()
+
+    async def _hear(
+        self, session: aiohttp.ClientSession, context: SimpleNamespace, params: aiohttp.TraceRequestEndParams
+    ) -> None:
+        response, path = params.response, params.url.path
+        answer = _answer.get()
+        if answer is None and not _is_interaction(path):
+            self._traffic.other_call()
+        lane, method = self._find(params.method, path)
+        if response.status == 429:
+            await self._hear_refusal(response, lane, method)
+            return
+        if lane is not None:
+            limit, left = response.headers.get("X-RateLimit-Limit"), response.headers.get("X-RateLimit-Remaining")
+            after = response.headers.get("X-RateLimit-Reset-After")
+            if limit and left and after:
+                lane.report(method, int(limit), int(left), float(after))
+        if answer is not None and not answer.done() and 200 <= response.status < 300:
+            # discord.py reads the body again, from memory.
+            body = await response.read()
+            data = json.loads(body) if body else {}
+            if not answer.done():
+                answer.set_result(data if isinstance(data, dict) else {})
+
+    async def _hear_refusal(self, response: aiohttp.ClientResponse, lane: ChannelLane | None, method: Method) -> None:
+        retry_after = float(response.headers.get("Retry-After", 1))
+        with contextlib.suppress(ValueError, KeyError, TypeError):
+            retry_after = float(json.loads(await response.read())["retry_after"])
+        if response.headers.get("X-RateLimit-Global"):
+            self._traffic.refused(retry_after)
+        elif lane is not None:
+            lane.refused(method, retry_after)
+
+    def _find(self, verb: str, path: str) -> tuple[ChannelLane | None, Method]:
+        for wanted, pattern, method, kind in _ROUTES:
+            if wanted == verb and (found := pattern.search(path)):
+                if kind == "channel":
+                    return self._traffic.known(f"channel:{found[1]}"), method
+                return (
+                    self._traffic.known(f"interaction:{found[2]}") or self._traffic.known(f"webhook:{found[1]}"),
+                    method,
+                )
+        return None, "post"
+
+
+def _is_interaction(path: str) -> bool:
+    return "/interactions/" in path

@@ -1,0 +1,279 @@
+"""One platform token's traffic: which waiting call goes next, in each channel and over all of them."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import itertools
+from collections import deque
+from collections.abc import Callable
+
+from bot.clock import Clock
+from bot.lanes import Budget, Call, Method, Outcome, Urgency, Window, next_interim
+
+# Channels that are remembered although nothing happens in them.
+_KEPT_CHANNELS = 256
+
+
+class _Waiting:
+    __slots__ = ("call", "future", "group")
+
+    def __init__(self, call: Call, group: ChannelLane, future: asyncio.Future[None]) -> None:
+        self.call = call
+        self.group = group
+        self.future = future
+
+
+class _Whole:
+    """At most so many calls in any second, counted until a second after the platform answered: then it is sure."""
+
+    def __init__(self, per_second: int) -> None:
+        self.limit = per_second
+        self.on_the_way = 0
+        self.blocked_until = float("-inf")
+        self._landed: deque[float] = deque()
+
+    def room(self, now: float) -> int:
+        while self._landed and self._landed[0] <= now - 1.0:
+            self._landed.popleft()
+        return 0 if now < self.blocked_until else self.limit - self.on_the_way - len(self._landed)
+
+    def landed(self, now: float) -> None:
+        self._landed.append(now)
+
+    def next_room(self, wanted: int, now: float) -> float:
+        """When there will be room for so many, if nothing else happens."""
+        missing = wanted - self.room(now)
+        if now < self.blocked_until:
+            return self.blocked_until
+        if missing <= 0:
+            return now
+        return self._landed[missing - 1] + 1.0 if missing <= len(self._landed) else float("inf")
+
+
+class Traffic:
+    """All lanes of one token. `per_second` limits those that count towards the whole, None = nothing does."""
+
+    def __init__(self, clock: Clock, per_second: int | None = None) -> None:
+        self._clock = clock
+        self._whole = _Whole(per_second) if per_second else None
+        self._channels: dict[str, ChannelLane] = {}
+        self._windows: dict[tuple[str, Method], Window] = {}
+        self._ready: list[tuple[int, float, int, _Waiting]] = []
+        self._order = itertools.count()
+        self._streams = 0
+        self._alarm = Alarm(clock, self._admit_ready)
+
+    def lane(self, key: str, *, family: str = "", counted: bool = True) -> ChannelLane:
+        """The lane of this key. Lanes of one `family` learn from each other what kind of limit they have."""
+        if key not in self._channels:
+            if len(self._channels) >= _KEPT_CHANNELS:
+                self._forget_quiet()
+            windows = {m: self._windows.setdefault((family, m), Window()) for m in METHODS}
+            self._channels[key] = ChannelLane(self, self._clock, windows, counted=counted)
+        return self._channels[key]
+
+    def known(self, key: str) -> ChannelLane | None:
+        return self._channels.get(key)
+
+    def is_idle(self) -> bool:
+        """Whether there is room for calls that are not needed."""
+        whole = self._whole
+        return not self._ready and (whole is None or whole.room(self._clock.monotonic()) > whole.limit // 2)
+
+    def other_call(self) -> None:
+        """A call that no lane admitted was answered: it counts towards the whole all the same."""
+        if self._whole is not None:
+            self._whole.landed(self._clock.monotonic())
+
+    def refused(self, retry_after: float) -> None:
+        """A 429 for the whole token."""
+        if self._whole is not None:
+            self._whole.blocked_until = max(self._whole.blocked_until, self._clock.monotonic() + retry_after)
+
+    def close(self) -> None:
+        self._alarm.close()
+        for channel in self._channels.values():
+            channel.close()
+
+    def stream_opened(self, change: int) -> None:
+        self._streams += change
+
+    def enter(self, waiting: _Waiting) -> None:
+        """A call that its channel allows, and that now only waits for the whole."""
+        if self._whole is None or not waiting.group.counted:
+            waiting.future.set_result(None)
+            return
+        call = waiting.call
+        heapq.heappush(self._ready, (-call.urgency, call.unseen_since, next(self._order), waiting))
+        self._admit_ready()
+
+    def left(self, outcome: Outcome) -> None:
+        """An admitted, counted call has been answered, or was not made."""
+        if self._whole is not None:
+            self._whole.on_the_way -= 1
+            if outcome != "unused":
+                self._whole.landed(self._clock.monotonic())
+            self._admit_ready()
+
+    def _admit_ready(self) -> None:
+        whole = self._whole
+        if whole is None:
+            return
+        now = self._clock.monotonic()
+        while self._ready:
+            waiting = self._ready[0][3]
+            if waiting.future.done():
+                heapq.heappop(self._ready)
+                continue
+            needed = 1 if waiting.call.urgency > Urgency.INTERIM else 1 + self._reserve()
+            if whole.room(now) < needed:
+                self._alarm.ring_at(whole.next_room(needed, now))
+                return
+            heapq.heappop(self._ready)
+            whole.on_the_way += 1
+            waiting.future.set_result(None)
+
+    def _reserve(self) -> int:
+        """Answers that were asked for together end together: the more there are, the more is kept for their ends."""
+        assert self._whole is not None
+        return min(self._streams // 5, self._whole.limit * 3 // 4)
+
+    def _forget_quiet(self) -> None:
+        now = self._clock.monotonic()
+        for key in [key for key, lane in self._channels.items() if lane.is_quiet(now)]:
+            del self._channels[key]
+
+
+METHODS: tuple[Method, ...] = ("post", "edit")
+
+
+class ChannelLane:
+    """The lane of one channel, interaction or webhook: posts and edits counted apart, longest unseen first."""
+
+    def __init__(self, traffic: Traffic, clock: Clock, windows: dict[Method, Window], *, counted: bool) -> None:
+        self.counted = counted
+        self._traffic = traffic
+        self._clock = clock
+        self._budgets = {method: Budget(windows[method]) for method in METHODS}
+        self._waiting: dict[Method, list[_Waiting]] = {method: [] for method in METHODS}
+        self._admitted: dict[Call, int] = {}
+        self._streams = 0
+        self._alarm = Alarm(clock, self._admit_waiting)
+
+    def opened(self) -> None:
+        self._streams += 1
+        self._traffic.stream_opened(+1)
+
+    def closed(self) -> None:
+        self._streams -= 1
+        self._traffic.stream_opened(-1)
+        self._admit_waiting()
+
+    def is_idle(self, method: Method) -> bool:
+        """Whether a call could be made at once and nobody waits for one."""
+        return not self._waiting[method] and self._budgets[method].tokens(self._clock.monotonic()) >= 2
+
+    def is_quiet(self, now: float) -> bool:
+        return not (self._streams or self._admitted or any(self._waiting.values())) and all(
+            now >= budget.full_at for budget in self._budgets.values()
+        )
+
+    async def admit(self, call: Call) -> None:
+        waiting = _Waiting(call, self, asyncio.get_running_loop().create_future())
+        self._waiting[call.method].append(waiting)
+        self._admit_waiting()
+        try:
+            await waiting.future
+        except asyncio.CancelledError:
+            self._withdraw(waiting)
+            raise
+
+    def told(self, call: Call, outcome: Outcome) -> None:
+        budget = self._budgets[call.method]
+        reports = self._admitted.pop(call)
+        budget.in_flight -= 1
+        if outcome != "unused" and budget.reports == reports:
+            budget.spent(self._clock.monotonic())
+        if self.counted:
+            self._traffic.left(outcome)
+        self._admit_waiting()
+
+    def report(self, method: Method, limit: int, remaining: int, reset_after: float) -> None:
+        """What the headers of a response say."""
+        self._budgets[method].report(limit, remaining, reset_after, self._clock.monotonic())
+
+    def refused(self, method: Method, retry_after: float) -> None:
+        """A 429 on this route."""
+        self._budgets[method].refused(retry_after, self._clock.monotonic())
+
+    def close(self) -> None:
+        self._alarm.close()
+
+    def _withdraw(self, waiting: _Waiting) -> None:
+        queue = self._waiting[waiting.call.method]
+        if waiting in queue:
+            queue.remove(waiting)
+            return
+        # It had left this queue: give back what it was about to use.
+        budget = self._budgets[waiting.call.method]
+        budget.in_flight -= 1
+        del self._admitted[waiting.call]
+        if self.counted and not waiting.future.cancelled():
+            self._traffic.left("unused")
+        self._admit_waiting()
+
+    def _admit_waiting(self) -> None:
+        now = self._clock.monotonic()
+        again = float("inf")
+        for method in METHODS:
+            queue = self._waiting[method]
+            if len(queue) > 1:
+                queue.sort(key=lambda waiting: (-waiting.call.urgency, waiting.call.unseen_since))
+            while queue:
+                at = self._time_for(queue[0].call, now)
+                if at > now:
+                    again = min(again, at)
+                    break
+                waiting = queue.pop(0)
+                budget = self._budgets[method]
+                budget.in_flight += 1
+                budget.last_admitted = now
+                self._admitted[waiting.call] = budget.reports
+                self._traffic.enter(waiting)
+        self._alarm.ring_at(again)
+
+    def _time_for(self, call: Call, now: float) -> float:
+        budget = self._budgets[call.method]
+        if call.urgency is Urgency.INTERIM:
+            return next_interim(budget, self._streams, now) if call.method == "edit" else budget.free_at(2, now)
+        return budget.free_at(1, now)
+
+
+class Alarm:
+    """Calls back at the earliest moment it was asked for."""
+
+    def __init__(self, clock: Clock, ring: Callable[[], None]) -> None:
+        self._clock = clock
+        self._ring = ring
+        self._at = float("inf")
+        self._task: asyncio.Task[None] | None = None
+
+    def ring_at(self, moment: float) -> None:
+        if moment >= self._at or moment == float("inf"):
+            return
+        self.close()
+        self._at = moment
+        self._task = asyncio.create_task(self._wait(moment))
+
+    async def _wait(self, moment: float) -> None:
+        # Timers may come a hair early.
+        while (left := moment - self._clock.monotonic()) > 0:
+            await self._clock.sleep(left)
+        self._at, self._task = float("inf"), None
+        self._ring()
+
+    def close(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+        self._at, self._task = float("inf"), None
