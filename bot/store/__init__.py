@@ -12,7 +12,6 @@ from types import TracebackType
 
 from pydantic import JsonValue
 from sqlalchemy import literal, select
-from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.clock import Clock, SystemClock
@@ -76,10 +75,6 @@ class Store:
     async def ping(self) -> None:
         """Raises StoreError when the database cannot be read."""
         await self._db.read(lambda c: c.execute(select(literal(1))))
-
-    async def ping(self) -> None:
-        """Whether the database answers."""
-        await self._db.read(lambda c: c.execute(select(1)))
 
     # Claims: every event is claimed first.
 
