@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Literal, TypeAlias
@@ -110,6 +111,17 @@ class Turn:
     @property
     def usage(self) -> Usage:
         return sum((call.usage for call in self.calls), Usage())
+
+
+@asynccontextmanager
+async def reading(pieces: AsyncIterator[Piece]) -> AsyncGenerator[AsyncIterator[Piece], None]:
+    """Whoever stops reading in the middle closes the model's connection at once."""
+    try:
+        yield pieces
+    finally:
+        close = getattr(pieces, "aclose", None)
+        if close is not None:
+            await close()
 
 
 LanguageModel: TypeAlias = Callable[[Turn], "AsyncIterator[Piece]"]

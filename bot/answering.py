@@ -1,0 +1,229 @@
+"""One answer being spoken: model → stream, journaled on the way; it can be stopped and is taken up when it breaks."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import structlog
+
+from bot.clock import Clock
+from bot.errors import BotError, ModelError, StoreError
+from bot.prompts import continuation
+from bot.rejoin import Rejoin
+from bot.replies import Done, Notice, Piece, Reason, ReplyStream, SentId, Text
+from bot.turn import LanguageModel, Turn, Usage, reading
+
+log = structlog.get_logger(__name__)
+
+# Journal entries while text arrives; a crash loses at most this much of the journal, and the platform still shows it.
+JOURNAL_SECONDS = 0.5
+
+# What people see when the model ended without a word.
+SILENT: Mapping[Reason, str] = {
+    "stop": "I have nothing to say to that.",
+    "length": "My answer had no room. Raise `max_tokens` with `/params set`, or ask for something shorter.",
+    "filtered": "The language model's provider filtered my answer. Try to say it differently.",
+    "truncated": "The language model broke off before its first word. Please try again.",
+}
+
+
+class Journal(Protocol):
+    """Where the answer is written down while it grows."""
+
+    async def save(self, text: str, sent: Sequence[SentId], reason: Reason | None) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """How an answer ended. `error` is the cause when it failed; `sent` are its messages."""
+
+    text: str
+    reason: Reason
+    sent: tuple[SentId, ...]
+    error: BaseException | None = None
+
+
+class Answer:
+    """`model` is already wrapped in filters and the tool loop. `said` is what an earlier attempt had said: the model is
+    asked to go on from there, unless `go_on` is False."""
+
+    def __init__(self, turn: Turn, model: LanguageModel, clock: Clock, *, said: str = "", go_on: bool = True) -> None:
+        self._turn = turn
+        self._model = model
+        self._clock = clock
+        self._started = clock.monotonic()
+        self._first_text: float | None = None
+        self._text = said
+        self._resumed = bool(said)
+        self._begins_anew = not (said and go_on)
+        self._begun = asyncio.Event()
+        self._stopped = False
+        self._pieces: asyncio.Queue[Piece | None] = asyncio.Queue()
+        self._reader: asyncio.Task[None] | None = None
+        self._done: Done | None = None
+        self._error: BaseException | None = None
+        self._noticed = False
+
+    @property
+    def text(self) -> str:
+        return self._text
+
+    def ask(self) -> None:
+        """Send the request now; what comes back waits until `speak` shows it."""
+        self._reader = asyncio.create_task(self._read())
+
+    async def begun(self) -> BaseException | None:
+        """Wait for the first piece; the error when there will be none."""
+        await self._begun.wait()
+        return self._error
+
+    async def abandon(self) -> None:
+        if self._reader:
+            self._reader.cancel()
+            await asyncio.wait({self._reader})
+
+    def stop(self) -> None:
+        """End generation at once; what was said stays."""
+        if self._reader and not self._reader.done():
+            self._stopped = True
+            self._reader.cancel()
+
+    async def speak(self, open_stream: Callable[[], ReplyStream], journal: Journal) -> Spoken:
+        """Show the answer as it comes. A DeliveryError is part of the result, for the text is kept all the same."""
+        if self._reader is None:
+            self.ask()
+        stream = open_stream()
+        writer = asyncio.create_task(self._keep_journal(stream, journal))
+        try:
+            async with stream:
+                while (piece := await self._pieces.get()) is not None:
+                    self._noticed = self._noticed or isinstance(piece, Notice)
+                    await stream.write(piece)
+                writer.cancel()
+                done = self._ending()
+                if not self._text.strip() and not self._noticed and done.reason in SILENT:
+                    await stream.write(Notice(SILENT[done.reason]))
+                # The journal knows that the answer is complete before people can see that it is.
+                await self._save(journal, stream, done.reason)
+                await stream.write(done)
+        except BotError as error:
+            self._error = self._error or error
+            log.warning("delivery failed", error=repr(error))
+        except asyncio.CancelledError:
+            # The bot is being stopped: the next start takes the answer up from here.
+            await self._save(journal, stream, None)
+            raise
+        finally:
+            writer.cancel()
+            await self.abandon()
+        return Spoken(self._text, self._ending().reason, stream.sent, self._error)
+
+    def _ending(self) -> Done:
+        done = self._done or Done("stopped" if self._stopped else "failed")
+        usage = self._turn.usage if self._turn.calls else done.usage
+        costs = [call.cost for call in self._turn.calls]
+        known = [cost for cost in costs if cost is not None]
+        return replace(
+            done,
+            usage=usage or Usage(estimated=True),
+            model=self._turn.model.model,
+            seconds=self._clock.monotonic() - self._started,
+            first_token=self._first_text,
+            cost=sum(known[1:], known[0]) if costs and len(known) == len(costs) else None,
+        )
+
+    async def _read(self) -> None:
+        """The model's side: nothing here waits for the platform."""
+        try:
+            if self._begins_anew:
+                await self._first_attempt()
+            else:
+                await self._go_on()
+        except asyncio.CancelledError:
+            if not self._stopped:
+                raise
+            self._done = Done("stopped")
+        except Exception as error:  # whatever a model or filter raises ends this answer and nothing else
+            self._fail(error)
+        finally:
+            self._put(None)
+
+    def _put(self, piece: Piece | None) -> None:
+        self._pieces.put_nowait(piece)
+        self._begun.set()
+
+    async def _first_attempt(self) -> None:
+        try:
+            await self._pump(self._model(self._turn))
+        except ModelError as error:
+            if not self._text or self._resumed:
+                raise
+            log.info("answer broke off", error=repr(error), said=len(self._text))
+            await self._go_on()
+        else:
+            if self._done and self._done.reason == "truncated" and self._text and not self._resumed:
+                log.info("answer was cut without a reason", said=len(self._text))
+                await self._go_on()
+
+    async def _go_on(self) -> None:
+        """Take the answer up once: ask the model to go on from what was said, and remove what it repeats."""
+        self._resumed = True
+        self._turn.prompt = continuation(self._turn.prompt, self._text)
+        before, self._done = self._text, None
+        try:
+            await self._pump(self._without_overlap(self._model(self._turn), before))
+        except ModelError as error:
+            self._error = error
+            log.warning("answer could not be taken up again", error=repr(error))
+            self._done = Done("truncated")
+
+    async def _without_overlap(self, pieces: AsyncIterator[Piece], said: str) -> AsyncIterator[Piece]:
+        rejoin = Rejoin(said)
+        async with reading(pieces) as source:
+            async for piece in source:
+                if isinstance(piece, Text):
+                    yield Text(rejoin.feed(piece.text))
+                    continue
+                if isinstance(piece, Done):
+                    yield Text(rejoin.finish())
+                yield piece
+
+    async def _pump(self, pieces: AsyncIterator[Piece]) -> None:
+        async with reading(pieces) as source:
+            async for piece in source:
+                if isinstance(piece, Done):
+                    self._done = piece
+                    continue
+                if isinstance(piece, Text):
+                    if not piece.text:
+                        continue
+                    if self._first_text is None:
+                        self._first_text = self._clock.monotonic() - self._started
+                    self._text += piece.text
+                self._put(piece)
+
+    def _fail(self, error: Exception) -> None:
+        self._error = error
+        self._done = Done("failed")
+        public = error.public if isinstance(error, BotError) else BotError.default_public
+        self._put(Notice(public))
+        log.warning("answer failed", error=repr(error), exc_info=not isinstance(error, BotError))
+
+    async def _keep_journal(self, stream: ReplyStream, journal: Journal) -> None:
+        kept: tuple[int, int] = (0, 0)
+        while True:
+            await self._clock.sleep(JOURNAL_SECONDS)
+            now = (len(self._text), len(stream.sent))
+            if now != kept:
+                await self._save(journal, stream, None)
+                kept = now
+
+    async def _save(self, journal: Journal, stream: ReplyStream, reason: Reason | None) -> None:
+        try:
+            await journal.save(self._text, stream.sent, reason)
+        except StoreError as error:
+            # The answer goes on: `answered` tries again at its end.
+            log.warning("journal could not be written", error=repr(error))

@@ -1,0 +1,212 @@
+"""Builds the object graph from the settings: the only place that knows everything."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from pathlib import Path
+from types import TracebackType
+
+import structlog
+
+from bot.clock import Clock, SystemClock
+from bot.commands import Commands
+from bot.composing import Composer
+from bot.context import Loaded
+from bot.engine import Engine
+from bot.errors import PluginError, StoreError
+from bot.events import AnyEvent
+from bot.health import Health, HealthServer
+from bot.jobs import Jobs
+from bot.loading import load_adapter, load_plugins, not_listed
+from bot.model import Provider, open_provider
+from bot.model.prices import Prices
+from bot.model.registry import Registry
+from bot.platform import Adapter
+from bot.plugin import Plugin
+from bot.recovery import Recovery
+from bot.runner import LocalRunner
+from bot.settings import Settings
+from bot.store import Claim, Store
+from bot.tokens import Tokens, default_cache_dir
+from bot.turns import Turns
+
+log = structlog.get_logger(__name__)
+
+
+class App:
+    """`async with App(settings) as app: await app.run(names)`.
+
+    Everything that is not given is made from the settings: tests give adapters, plugins and providers of their own.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        adapters: Sequence[Adapter] = (),
+        plugins: Sequence[Plugin] | None = None,
+        providers: Sequence[Provider] | None = None,
+        tokens: Tokens | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        self.settings = settings
+        self._clock = clock or SystemClock()
+        self._adapters: dict[str, Adapter] = {adapter.name: adapter for adapter in adapters}
+        self._connected: dict[str, bool] = {}
+        self._plugins = plugins
+        self._providers = providers
+        self.tokens = tokens or Tokens(default_cache_dir())
+        self.store = Store(settings.memory.url, clock=self._clock)
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> App:
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(self.store)
+            self._load_tokens(stack)
+            plugins = self._plugins if self._plugins is not None else self._listed()
+            self.registry = await stack.enter_async_context(self._registry(plugins))
+            loaded = [await self._started(plugin, stack) for plugin in plugins]
+            self._build(loaded)
+            await self.jobs.pause_left_behind()
+            stack.push_async_callback(self._wind_up)
+            if self.settings.health.port is not None:
+                health = HealthServer(self.settings.health.host, self.settings.health.port, self._health)
+                await stack.enter_async_context(health)
+            self._stack = stack.pop_all()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._stack.__aexit__(kind, error, trace)
+
+    def _load_tokens(self, stack: AsyncExitStack) -> None:
+        """Beside everything else: until it is done, counts are estimates."""
+        loading = asyncio.create_task(self.tokens.load())
+
+        async def stop() -> None:
+            loading.cancel()
+            await asyncio.wait({loading})
+
+        stack.push_async_callback(stop)
+
+    def _registry(self, plugins: Sequence[Plugin]) -> Registry:
+        model = self.settings.model
+        providers = self._providers
+        if providers is None:
+            providers = [open_provider(each) for each in model.providers()]
+        registry = Registry(
+            providers,
+            tokens=self.tokens,
+            prices=Prices(model.own_prices()),
+            recall=self.store.learned,
+            remember=self.store.learn,
+            retry=model.retry,
+            clock=self._clock,
+        )
+        for plugin in plugins:
+            for name, language_model in plugin.models.items():
+                if name in registry.providers:
+                    raise PluginError(f"Plugin {plugin.name!r} brings a model provider {name!r}, which exists already.")
+                registry.add_model(name, language_model)
+        return registry
+
+    async def _started(self, plugin: Plugin, stack: AsyncExitStack) -> Loaded:
+        settings = None
+        if plugin.settings is not None:
+            settings = self.settings.section(f"plugins.{plugin.name}", plugin.settings)
+        state = None
+        if plugin.lifespan is not None:
+            state = await stack.enter_async_context(plugin.lifespan(settings))
+        return Loaded(plugin, settings, state)
+
+    def _build(self, loaded: Sequence[Loaded]) -> None:
+        settings = self.settings
+        loaded = sorted(loaded, key=lambda each: each.plugin.order)
+        self.commands = Commands(command for each in loaded for command in each.plugin.commands)
+        self.runner = LocalRunner(self._perform)
+        self.jobs = Jobs(self.store, self.runner)
+        composer = Composer(self.store, self.registry, self.tokens, settings, self._clock)
+        self.turns = Turns(
+            self.store,
+            self._adapters,
+            loaded,
+            self.commands,
+            self.registry,
+            composer,
+            self.runner,
+            self.jobs,
+            self._clock,
+            tool_rounds=settings.model.tool_rounds,
+            who=settings.commands.who,
+        )
+        recovery = Recovery(
+            self.store,
+            self._adapters,
+            self.turns,
+            self.runner,
+            self._clock,
+            resume_age=settings.answers.resume_age,
+            missed_age=settings.answers.missed_age,
+        )
+        self.engine = Engine(self.store, self._adapters, loaded, self.commands, self.turns, self.runner, recovery)
+
+    async def _perform(self, event: AnyEvent, claim: Claim) -> None:
+        await self.engine.perform(event, claim)
+
+    async def run(self, names: Sequence[str] = ()) -> None:
+        """Connect these adapters (and those given) until one of them ends; cancelling it winds everything up."""
+        for name in names:
+            self._adapters[name] = self._create(name)
+        running = {
+            asyncio.create_task(adapter.run(self.engine.handle, self.commands), name=f"adapter {name}"): name
+            for name, adapter in self._adapters.items()
+        }
+        self._connected = dict.fromkeys(self._adapters, True)
+        try:
+            ended, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+            for task in ended:
+                self._connected[running[task]] = False
+                task.result()
+        finally:
+            # Answers that are being written still need their platform.
+            await self._wind_up()
+            for task in running:
+                task.cancel()
+            await asyncio.wait(running)
+
+    def _listed(self) -> Sequence[Plugin]:
+        """Only what the settings list runs: this bot holds secrets."""
+        references = self.settings.plugins.enabled
+        for found in not_listed(references):
+            log.info(
+                "plugin is installed but does not run", plugin=found.name, distribution=found.distribution,
+                to_run_it=f"add {found.name!r} to plugins.enabled",
+            )  # fmt: skip
+        return load_plugins(references, Path())
+
+    def _create(self, name: str) -> Adapter:
+        spec = load_adapter(name, Path())
+        try:
+            return spec.create(self.settings.section(spec.name, spec.settings))
+        except ImportError as error:
+            extra = spec.extra or spec.name
+            raise PluginError(
+                f"{name} needs a package that is not installed ({error.name}). "
+                f'Install it with: pip install "duologue[{extra}]"'
+            ) from error
+
+    async def _wind_up(self) -> None:
+        """Nothing new is begun; running answers get some time, then they are put down to be taken up again."""
+        self.engine.close()
+        await self.jobs.close()
+        await self.runner.drain(self.settings.answers.shutdown_grace)
+
+    async def _health(self) -> Health:
+        try:
+            await self.store.ping()
+        except StoreError:
+            return Health(False, self._connected, self.runner.running)
+        return Health(True, self._connected, self.runner.running)

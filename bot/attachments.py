@@ -1,0 +1,54 @@
+"""Text files that people attach become part of what they said; of others the model learns the name."""
+
+from __future__ import annotations
+
+import structlog
+
+from bot.errors import DeliveryError
+from bot.events import Attachment, Message
+from bot.platform import Adapter
+
+log = structlog.get_logger(__name__)
+
+# Bounds of what one message may bring: bytes of each file and number of files.
+MAX_BYTES = 200_000
+MAX_FILES = 10
+
+TEXT_TYPES = ("text/", "application/json", "application/xml", "application/x-yaml", "application/toml")
+TEXT_NAMES = tuple(
+    ".c .cfg .conf .cpp .cs .css .csv .go .h .hpp .html .ini .java .js .json .jsonl .kt .log .lua .md .php .pl .py "
+    ".rb .rs .rst .sh .sql .svg .swift .tex .toml .ts .tsv .tsx .txt .vue .xml .yaml .yml".split(" ")
+)
+
+
+async def with_attachments(event: Message, adapter: Adapter) -> str:
+    """The message's text followed by the content of its text files, fenced under their names."""
+    parts = [event.text] if event.text.strip() else []
+    for attachment in event.attachments[:MAX_FILES]:
+        parts.append(await _told(attachment, adapter))
+    if len(event.attachments) > MAX_FILES:
+        parts.append(f"(and {len(event.attachments) - MAX_FILES} more files, not read)")
+    return "\n\n".join(parts)
+
+
+async def _told(attachment: Attachment, adapter: Adapter) -> str:
+    name = " ".join(attachment.name.split())[:100] or "file"
+    if not _is_text(attachment):
+        return f"(attached file: {name}, {attachment.media_type or 'unknown type'}; its content is not shown to you)"
+    if attachment.size > MAX_BYTES:
+        return f"(attached file: {name}; larger than {MAX_BYTES // 1000} kB, not read)"
+    try:
+        content = await adapter.fetch(attachment, MAX_BYTES)
+    except DeliveryError as error:
+        log.warning("attachment could not be read", error=repr(error))
+        return f"(attached file: {name}; it could not be read)"
+    text = content.decode("utf-8", errors="replace").replace("\x00", "\ufffd")
+    fence = "```"
+    while fence in text:
+        fence += "`"
+    return f"{name}:\n{fence}\n{text}\n{fence}"
+
+
+def _is_text(attachment: Attachment) -> bool:
+    media_type = attachment.media_type.lower()
+    return media_type.startswith(TEXT_TYPES) or attachment.name.lower().endswith(TEXT_NAMES)

@@ -1,0 +1,107 @@
+"""What is asked: the conversation's settings, its memory and the model's limits become one prompt."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from zoneinfo import ZoneInfo
+
+from pydantic import JsonValue
+
+from bot.clock import Clock
+from bot.events import Place
+from bot.model.registry import Registry
+from bot.prompts import Assembled, Frame, Limits, assemble
+from bot.settings import Settings
+from bot.store import Path, Store
+from bot.tokens import Tokens
+from bot.turn import ModelChoice, Prompt
+from bot.window import WindowReport
+
+# The share of a model's context that is left free, because counts are estimates.
+SAFETY = 0.05
+# Tokens kept for the answer where `max_tokens` does not say, and the least that is kept where the model is small.
+RESERVE = 2048
+LEAST_RESERVE = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Composed:
+    """A prompt, who is asked, and what is to be kept of the window."""
+
+    choice: ModelChoice
+    assembled: Assembled
+    path: Path
+
+    @property
+    def prompt(self) -> Prompt:
+        return self.assembled.prompt
+
+    @property
+    def report(self) -> WindowReport:
+        return self.assembled.report
+
+
+class Composer:
+    def __init__(self, store: Store, registry: Registry, tokens: Tokens, settings: Settings, clock: Clock) -> None:
+        self._store = store
+        self._registry = registry
+        self._tokens = tokens
+        self._settings = settings
+        self._zone = ZoneInfo(settings.memory.time_zone)
+        self._clock = clock
+
+    async def count(self, text: str) -> int:
+        return await self._tokens.measure(text)
+
+    def choice(self, settings: Mapping[str, JsonValue]) -> ModelChoice:
+        """The conversation's own choice over the default one; its own parameters over its mode's."""
+        default = self._settings.model.choice
+        provider = _text(settings.get("provider")) or default.provider
+        model = _text(settings.get("model")) or (default.model if provider == default.provider else "")
+        base = ModelChoice(provider, model, default.parameters if provider == default.provider else {})
+        mode, own = _text(settings.get("mode")), settings.get("parameters")
+        parameters = dict(base.parameters)
+        own = own if isinstance(own, Mapping) else {}
+        if mode:
+            told = replace(base, parameters={**parameters, **own})
+            parameters.update(self._registry.mode(mode, told))
+        return replace(base, parameters={**parameters, **own})
+
+    def system_prompt(self, settings: Mapping[str, JsonValue]) -> str:
+        return _text(settings.get("system")) or self._settings.answers.system_prompt
+
+    async def compose(self, place: Place, settings: Mapping[str, JsonValue], *, shrink: float = 1.0) -> Composed:
+        """Raises UsageError for a mode that no longer exists."""
+        choice = self.choice(settings)
+        limits = self._limits(choice, shrink)
+        path = await self._store.path(place, max_tokens=limits.budget)
+        frame = Frame(
+            self.system_prompt(settings), self._clock.now().astimezone(self._zone), self._settings.memory.time_zone
+        )
+        start = path.conversation.window_start
+        return Composed(choice, assemble(path.messages, frame, limits, self._tokens.count, start), path)
+
+    async def keep(self, composed: Composed) -> None:
+        """Store where the window begins now, if it moved."""
+        window = composed.assembled.window
+        if window.moved:
+            await self._store.set_window_start(composed.path.conversation.branch, window.start)
+
+    def _limits(self, choice: ModelChoice, shrink: float) -> Limits:
+        memory = self._settings.memory
+        budget = memory.budget_tokens
+        longest = choice.parameters.get("max_tokens")
+        reserve = longest if isinstance(longest, int) else RESERVE
+        # Our counts in this model's own tokens.
+        factor = max(self._tokens.factor(choice.provider, choice.model), 0.1)
+        context = self._registry.context_window(choice)
+        if context is not None:
+            budget = min(budget, int(context * (1 - SAFETY) / factor))
+        budget = max(int(budget * shrink), 512)
+        reserve = max(min(reserve, budget // 3), min(LEAST_RESERVE, budget // 3))
+        return Limits(budget, reserve, memory.high_water, memory.low_water)
+
+
+def _text(value: JsonValue) -> str:
+    return value if isinstance(value, str) else ""

@@ -1,0 +1,229 @@
+"""The Context that handlers get: everything they may touch, and nothing of what is behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal, Protocol, TypeVar
+
+from pydantic import BaseModel, JsonValue
+
+from bot.commands import Command
+from bot.errors import PluginError, UsageError
+from bot.events import AnyEvent, Attachment, Place, User
+from bot.handler import Job, Line, Models, Scope
+from bot.platform import Adapter, Capabilities
+from bot.plugin import Plugin
+from bot.replies import Reply, ReplyStream, SentId, Speaker
+from bot.store import NewMessage, Remembered, Store
+from bot.turn import ModelCall, ModelChoice, Prompt
+from bot.window import WindowReport
+
+T = TypeVar("T")
+State = TypeVar("State", bound=BaseModel)
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A plugin that runs: its settings and what its lifespan yielded."""
+
+    plugin: Plugin
+    settings: BaseModel | None = None
+    state: Any = None
+
+
+class Speaking(Protocol):
+    """What a context needs of the engine."""
+
+    async def say(self, event: AnyEvent, speaker: Speaker | None, prompt: Prompt) -> Line: ...
+
+    async def ask(self, event: AnyEvent, prompt: Prompt, model: ModelChoice | None) -> str: ...
+
+    async def interrupt(self, place: Place) -> bool: ...
+
+    async def report(self, place: Place) -> WindowReport: ...
+
+    def choice(self, settings: Mapping[str, JsonValue]) -> ModelChoice: ...
+
+    def system_prompt(self, settings: Mapping[str, JsonValue]) -> str: ...
+
+    def may(self, user: User, command: Command) -> bool: ...
+
+    async def start_job(self, context: EngineContext, job: Job, state: BaseModel) -> int: ...
+
+    async def end_job(self, place: Place, plugin: str, job: Job) -> bool: ...
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """What the engine shares with the contexts it makes."""
+
+    store: Store
+    models: Models
+    speaking: Speaking
+    commands: Sequence[Command]
+
+
+@dataclass(slots=True)
+class EngineTalk:
+    """The conversation of a place. `settings` follow `change`."""
+
+    place: Place
+    house: House
+    settings: Mapping[str, JsonValue] = field(default_factory=dict)
+
+    @property
+    def system_prompt(self) -> str:
+        return self.house.speaking.system_prompt(self.settings)
+
+    @property
+    def model(self) -> ModelChoice:
+        return self.house.speaking.choice(self.settings)
+
+    async def change(self, **changes: JsonValue) -> None:
+        conversation = await self.house.store.change_settings(self.place, changes)
+        self.settings = conversation.settings
+
+    async def path(self, limit: int = 50) -> tuple[Remembered, ...]:
+        # Fifty tokens a message is a generous guess for long chats; a short read is widened once.
+        for tokens in (limit * 400, limit * 20_000):
+            path = await self.house.store.path(self.place, max_tokens=tokens)
+            if path.complete or len(path.messages) >= limit:
+                break
+        return path.messages[-limit:] if limit else ()
+
+    async def count(self) -> int:
+        return await self.house.store.count(self.place)
+
+    async def clear(self) -> int:
+        return await self.house.store.clear(self.place)
+
+    async def append(self, role: Literal["user", "assistant"], text: str, speaker: Speaker | None = None) -> Remembered:
+        message = NewMessage(role, text, speaker=speaker.name if speaker else None)
+        _, remembered = await self.house.store.remember(self.place, message)
+        return remembered
+
+    async def branch(self, at: int | None, name: str = "") -> None:
+        await self.house.store.branch(self.place, at, name)
+
+    async def move_tip(self, to: int | None) -> None:
+        await self.house.store.move_tip(self.place, to)
+
+    async def forget(self, *messages: int) -> None:
+        await self.house.store.forget(self.place, messages)
+
+    async def window(self) -> WindowReport:
+        return await self.house.speaking.report(self.place)
+
+    async def usage(self, since: datetime | None = None) -> Sequence[ModelCall]:
+        return await self.house.store.usage(self.place, since=since)
+
+
+class EngineContext:
+    """One plugin's view of one event."""
+
+    def __init__(
+        self, house: House, adapter: Adapter, event: AnyEvent, loaded: Loaded, settings: Mapping[str, JsonValue]
+    ) -> None:
+        self._house = house
+        self._adapter = adapter
+        self._event = event
+        self._loaded = loaded
+        self._talk = EngineTalk(event.place, house, settings)
+        self.answered = False
+
+    @property
+    def event(self) -> AnyEvent:
+        return self._event
+
+    @property
+    def place(self) -> Place:
+        return self._event.place
+
+    @property
+    def user(self) -> User:
+        return self._event.user
+
+    @property
+    def plugin(self) -> str:
+        return self._loaded.plugin.name
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return self._adapter.capabilities(self._event.route)
+
+    @property
+    def conversation(self) -> EngineTalk:
+        return self._talk
+
+    @property
+    def models(self) -> Models:
+        return self._house.models
+
+    @property
+    def commands(self) -> Sequence[Command]:
+        return [command for command in self._house.commands if self._house.speaking.may(self.user, command)]
+
+    async def reply(self, text: str) -> tuple[SentId, ...]:
+        return await self.send(Reply(text))
+
+    async def send(self, reply: Reply) -> tuple[SentId, ...]:
+        self.answered = True
+        return await self._adapter.send(self._event.route, reply)
+
+    def stream(self, speaker: Speaker | None = None) -> ReplyStream:
+        self.answered = True
+        return self._adapter.stream(self._event.route, speaker)
+
+    async def say(self, speaker: Speaker | None, prompt: Prompt) -> Line:
+        self.answered = True
+        return await self._house.speaking.say(self._event, speaker, prompt)
+
+    async def ask(self, prompt: Prompt, *, model: ModelChoice | None = None) -> str:
+        return await self._house.speaking.ask(self._event, prompt, model)
+
+    async def interrupt(self) -> bool:
+        return await self._house.speaking.interrupt(self.place)
+
+    async def start(self, job: Job, state: BaseModel) -> int:
+        return await self._house.speaking.start_job(self, job, state)
+
+    async def end(self, job: Job) -> bool:
+        return await self._house.speaking.end_job(self.place, self.plugin, job)
+
+    def _key(self, scope: Scope, kind: type[BaseModel], key: str) -> tuple[str, str, str]:
+        owner = {
+            "place": str(self.place),
+            "workspace": f"{self.place.platform}:{self.place.workspace}",
+            "user": f"{self.place.platform}:{self.user.id}",
+            "global": "",
+        }[scope]
+        return self.plugin, f"{scope}:{owner}", f"{kind.__name__}:{key}"
+
+    async def load(self, kind: type[State], *, scope: Scope = "place", key: str = "") -> State | None:
+        found = await self._house.store.load_state(*self._key(scope, kind, key))
+        return kind.model_validate(found[0]) if found else None
+
+    async def save(self, state: BaseModel, *, scope: Scope = "place", key: str = "") -> None:
+        await self._house.store.save_state(*self._key(scope, type(state), key), state.model_dump(mode="json"))
+
+    async def forget_state(self, kind: type[BaseModel], *, scope: Scope = "place", key: str = "") -> None:
+        await self._house.store.delete_state(*self._key(scope, kind, key))
+
+    async def put_blob(self, content: bytes, media_type: str) -> str:
+        return await self._house.store.put_blob(content, media_type)
+
+    async def get_blob(self, id: str) -> tuple[bytes, str] | None:
+        return await self._house.store.get_blob(id)
+
+    async def fetch(self, attachment: Attachment, max_bytes: int) -> bytes:
+        if attachment.size > max_bytes:
+            raise UsageError(f"{attachment.name} is too large: I read at most {max_bytes // 1000:,} kB.")
+        return await self._adapter.fetch(attachment, max_bytes)
+
+    def get(self, kind: type[T]) -> T:
+        for value in (self._loaded.settings, self._loaded.state):
+            if isinstance(value, kind):
+                return value
+        raise PluginError(f"Plugin {self.plugin!r} has no {kind.__name__}: its settings and lifespan give none.")

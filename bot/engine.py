@@ -1,0 +1,236 @@
+"""The life of a message, from top to bottom."""
+
+from __future__ import annotations
+
+import inspect
+import secrets
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import structlog
+
+from bot.commands import Command, Commands
+from bot.context import EngineContext, Loaded
+from bot.errors import BotError, NotAllowed, UsageError
+from bot.events import (
+    AnyEvent,
+    ButtonPressed,
+    CommandCall,
+    Event,
+    Message,
+    MessageDeleted,
+    MessageEdited,
+    Online,
+)
+from bot.handler import Taken
+from bot.platform import Adapter
+from bot.recovery import Recovery
+from bot.replies import Reply, Text
+from bot.runner import LocalRunner
+from bot.store import Claim, Store
+from bot.turns import Turns
+
+log = structlog.get_logger(__name__)
+
+
+class Engine:
+    """Handles events of all adapters. `handle` returns when the event is safely claimed; the rest runs in turns."""
+
+    def __init__(
+        self,
+        store: Store,
+        adapters: Mapping[str, Adapter],
+        plugins: Sequence[Loaded],
+        commands: Commands,
+        turns: Turns,
+        runner: LocalRunner,
+        recovery: Recovery,
+    ) -> None:
+        self._store = store
+        self._adapters = adapters
+        self._plugins = {loaded.plugin.name: loaded for loaded in plugins}
+        self._commands = commands
+        self._turns = turns
+        self._runner = runner
+        self._recovery = recovery
+        self._closed = False
+
+    def close(self) -> None:
+        """Hear nothing more: what comes now is found as missed at the next start."""
+        self._closed = True
+
+    async def handle(self, event: AnyEvent) -> None:
+        """Claim, then sort: what must not wait goes beside the queue."""
+        if self._closed:
+            return
+        if isinstance(event, Online):
+            self._runner.spawn(lambda: self._recovery.catch_up(event, self.handle, self._take))
+            return
+        try:
+            claim = await self._store.claim(event)
+        except BotError as error:
+            log.error("event could not be claimed", error=repr(error), event_id=event.id, place=str(event.place))
+            if _wants_answer(event):
+                await self._tell(event, error)
+            return
+        if claim.mine:
+            self._take(event, claim)
+
+    def _take(self, event: AnyEvent, claim: Claim) -> None:
+        self._runner.submit(event, claim, beside=not self._waits(event))
+
+    def _waits(self, event: AnyEvent) -> bool:
+        if isinstance(event, CommandCall):
+            found = self._commands.match(f"{event.command} {event.text or ''}")
+            return found is not None and not found[0].immediate
+        return isinstance(event, Message) and event.addressed
+
+    async def perform(self, event: AnyEvent, claim: Claim) -> None:
+        """One event in its turn. Errors end here: people get one sentence, the log gets the cause."""
+        reference = secrets.token_hex(3)
+        structlog.contextvars.bind_contextvars(turn_id=reference, place=str(event.place))
+        try:
+            finished = await self._dispatch(event, claim)
+            if not finished:
+                await self._store.done(event.place, event.id)
+        except BotError as error:
+            log.warning("turn failed", error=repr(error), cause=repr(error.__cause__))
+            await self._fail(event, error)
+        except Exception as error:
+            log.exception("turn failed unexpectedly")
+            public = f"Something went wrong on my side (reference {reference}). Please try again."
+            await self._fail(event, BotError(repr(error), public=public))
+
+    async def _dispatch(self, event: AnyEvent, claim: Claim) -> bool:
+        """True when the event was already marked done together with its answer."""
+        match event:
+            case CommandCall():
+                await self._command(event, claim)
+            case ButtonPressed():
+                await self._button(event)
+            case Message():
+                return await self._message(event)
+            case MessageEdited():
+                await self._store.rewrite(event.place, event.message, event.text)
+                await self._tell_listeners(event)
+            case MessageDeleted():
+                await self._forget_deleted(event)
+                await self._tell_listeners(event)
+            case _:
+                await self._tell_listeners(event)
+        return False
+
+    async def _message(self, event: Message) -> bool:
+        taken = await self._tell_listeners(event)
+        if taken or not event.addressed:
+            await self._turns.remember(event)
+            if taken and event.addressed:
+                await self._adapter(event).send(event.route, Reply(""))
+            return False
+        if not event.text.strip() and not event.attachments:
+            await self._adapter(event).send(event.route, Reply("I am listening. What would you like to talk about?"))
+            return False
+        await self._turns.answer(event)
+        return True
+
+    async def _tell_listeners(self, event: AnyEvent) -> bool:
+        """Whether a plugin took the message, so that it needs no answer."""
+        taken = False
+        for loaded in self._plugins.values():
+            for kinds, listener in loaded.plugin.listeners:
+                if not isinstance(event, kinds):
+                    continue
+                try:
+                    result = await listener(await self._turns.context(event, loaded))
+                except Exception:  # a listener never takes down a turn it does not own
+                    log.exception("listener failed", plugin=loaded.plugin.name, listener=listener.__name__)
+                else:
+                    taken = taken or isinstance(result, Taken)
+        return taken
+
+    async def _command(self, event: CommandCall, claim: Claim) -> None:
+        command, line = self._called(event)
+        self._check_allowed(command, event)
+        if claim.started:
+            raise BotError(
+                f"/{command.name} was interrupted by a restart",
+                public=f"I was restarted while `/{command.name}` was running. It may have worked in part: "
+                "please check, and run it again if needed.",
+            )
+        raw = command.parse(line, event.mentions) if event.arguments is None else event.arguments
+        arguments = command.bind(raw)
+        await self._store.begin(event.place, event.id)
+        context = await self._turns.context(event, self._plugins[command.plugin])
+        await self._run(command, context, arguments)
+        if not context.answered:
+            await self._adapter(event).send(event.route, Reply("", private=command.private))
+
+    def _called(self, event: CommandCall) -> tuple[Command, str]:
+        """The command and its line of text; what was typed may name a group's command in its first two words."""
+        command = self._commands.find(event.command)
+        if command is not None:
+            return command, event.text or ""
+        line = f"{event.command} {event.text or ''}"
+        found = self._commands.match(line)
+        if found is None:
+            raise UsageError(self._commands.unknown(line))
+        return found
+
+    async def _run(self, command: Command, context: EngineContext, arguments: Mapping[str, Any]) -> None:
+        result: Any = command.callback(context, **arguments)
+        if inspect.isasyncgen(result):
+            texts: AsyncIterator[str] = result
+            async with context.stream() as stream:
+                async for text in texts:
+                    await stream.write(Text(text))
+            return
+        reply = await result
+        if isinstance(reply, str):
+            reply = Reply(reply)
+        if isinstance(reply, Reply):
+            await context.send(replace(reply, private=reply.private or command.private))
+
+    def _check_allowed(self, command: Command, event: Event) -> None:
+        if not self._turns.may(event.user, command):
+            raise NotAllowed(
+                f"/{command.name} refused to {event.user.id}",
+                public=f"Only moderators may use `/{command.name}` here. In a direct message with me, you may.",
+            )
+
+    async def _button(self, event: ButtonPressed) -> None:
+        for loaded in self._plugins.values():
+            handler = loaded.plugin.buttons.get(event.action)
+            if handler is not None:
+                await handler(await self._turns.context(event, loaded), *event.args)
+                return
+        raise UsageError("This button belongs to something I no longer know.")
+
+    async def _forget_deleted(self, event: MessageDeleted) -> None:
+        known = [await self._store.message_of(event.place, message) for message in event.messages]
+        ids = [message.id for message in known if message is not None and message.role == "user"]
+        if ids:
+            await self._store.forget(event.place, ids)
+
+    def _adapter(self, event: AnyEvent) -> Adapter:
+        return self._adapters[event.place.platform]
+
+    async def _fail(self, event: AnyEvent, error: BotError) -> None:
+        if _wants_answer(event):
+            await self._tell(event, error)
+        try:
+            await self._store.done(event.place, event.id)
+        except BotError as second:
+            log.error("event could not be closed", error=repr(second), event_id=event.id)
+
+    async def _tell(self, event: AnyEvent, error: BotError) -> None:
+        """An error is shown once, privately where it is the asker's own business, and never remembered."""
+        private = isinstance(error, UsageError | NotAllowed)
+        try:
+            await self._adapter(event).send(event.route, Reply(f"⚠️ {error.public}", private=private))
+        except Exception as second:  # nothing more can be done for this person
+            log.error("error could not be shown", error=repr(second), shown=error.public)
+
+
+def _wants_answer(event: AnyEvent) -> bool:
+    return isinstance(event, CommandCall | ButtonPressed) or (isinstance(event, Message) and event.addressed)

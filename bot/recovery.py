@@ -1,0 +1,220 @@
+"""What a crash or an outage left: half-written answers are finished or marked, missed questions are found."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import timedelta
+
+import structlog
+
+from bot.clock import Clock
+from bot.errors import BotError, DeliveryError
+from bot.events import AnyEvent, CommandCall, Message, Online, Place, Route
+from bot.platform import Adapter, Posted
+from bot.replies import SentId
+from bot.runner import LocalRunner
+from bot.store import Claim, Draft, Store
+from bot.text import split
+from bot.turns import Turns
+
+log = structlog.get_logger(__name__)
+
+# How much of each channel is read back: after an outage, and to find the messages of one answer.
+MISSED_MESSAGES = 100
+ANSWER_MESSAGES = 50
+# Channels that are read after one outage, the most recently active first; direct messages are not announced.
+MISSED_CHANNELS = 200
+DIRECT_CHANNELS = 10
+# The shortest common beginning that says "this message is a part of that answer" without a reply reference.
+SURE_CHARS = 12
+
+Handle = Callable[[AnyEvent], Awaitable[None]]
+Take = Callable[[AnyEvent, Claim], None]
+
+
+class Recovery:
+    """Runs once for every time a platform comes online without having kept the events of the meantime."""
+
+    def __init__(
+        self,
+        store: Store,
+        adapters: Mapping[str, Adapter],
+        turns: Turns,
+        runner: LocalRunner,
+        clock: Clock,
+        *,
+        resume_age: float,
+        missed_age: float,
+    ) -> None:
+        self._store = store
+        self._adapters = adapters
+        self._turns = turns
+        self._runner = runner
+        self._clock = clock
+        self._resume_age = timedelta(seconds=resume_age)
+        self._missed_age = timedelta(seconds=missed_age)
+
+    async def catch_up(self, event: Online, handle: Handle, take: Take) -> None:
+        platform = event.place.platform
+        try:
+            heard = await self._store.last_heard(platform)
+            await self._finish_answers(platform)
+            await self._take_left_behind(platform, take)
+            await self._find_missed(event, heard, handle)
+        except BotError as error:
+            log.error("catching up failed", platform=platform, error=repr(error))
+
+    async def _finish_answers(self, platform: str) -> None:
+        drafts = await self._store.orphans(platform)
+        for draft in drafts:
+            self._runner.spawn(self._finishing(draft, drafts))
+
+    def _finishing(self, draft: Draft, drafts: Sequence[Draft]) -> Callable[[], Awaitable[None]]:
+        async def finish() -> None:
+            place = draft.route.place
+            structlog.contextvars.bind_contextvars(place=str(place), draft=draft.id)
+            async with self._runner.turn(place):
+                try:
+                    shown = await self._shown(draft)
+                    young = self._clock.now() - draft.started_at <= self._resume_age
+                    log.info("taking up an answer", said=len(shown.text), young=young, messages=len(shown.sent))
+                    await self._turns.take_up(shown, complete=young)
+                except BotError as error:
+                    log.error("answer could not be taken up", error=repr(error))
+                except Exception:
+                    log.exception("answer could not be taken up")
+
+        return finish
+
+    async def _shown(self, draft: Draft) -> Draft:
+        """The draft as the platform knows it: messages that were sent but not yet journaled belong to it too."""
+        adapter = self._adapters[draft.route.place.platform]
+        route = Route(draft.route.place)
+        try:
+            posted = await adapter.history(route, draft.event_id, ANSWER_MESSAGES)
+        except DeliveryError as error:
+            log.warning("channel could not be read back", error=repr(error))
+            return draft
+        limit = adapter.capabilities(draft.route).max_chars or max(len(draft.text), 1)
+        own = [message for message in posted if message.own and not await self._known(draft, message)]
+        return with_shown(draft, own, limit)
+
+    async def _known(self, draft: Draft, message: Posted) -> bool:
+        """Whether the message belongs to something that is remembered already."""
+        if any(sent.id == message.id for sent in draft.sent):
+            return False
+        return await self._store.message_of(draft.route.place, message.id) is not None
+
+    async def _take_left_behind(self, platform: str, take: Take) -> None:
+        """Events that were claimed, but not finished, by a process that is gone."""
+        for event, claim in await self._store.left_behind(platform):
+            if self._clock.now() - event.at <= self._missed_age:
+                take(event, claim)
+            elif isinstance(event, Message):
+                take(replace(event, addressed=False), claim)
+            elif isinstance(event, CommandCall):
+                take(event, replace(claim, started=True))
+            else:
+                await self._store.done(event.place, event.id)
+
+    async def _find_missed(self, event: Online, heard: Mapping[str, str], handle: Handle) -> None:
+        """Messages written while nobody listened, only in channels whose newest message is not the last one heard."""
+        if not heard:
+            return
+        floor = max(heard.values(), key=_order)
+        moved = {
+            place: heard.get(place, floor)
+            for place, latest in event.latest.items()
+            if _order(latest) > _order(heard.get(place, floor))
+        }
+        newest = sorted(moved, key=lambda place: _order(event.latest[place]), reverse=True)
+        silent = [place for place in heard if place not in event.latest]
+        direct = sorted(silent, key=lambda place: _order(heard[place]), reverse=True)
+        for place in newest[:MISSED_CHANNELS] + direct[:DIRECT_CHANNELS]:
+            await self._read_missed(Place.parse(place), moved.get(place, heard.get(place, floor)), handle)
+
+    async def _read_missed(self, place: Place, after: str, handle: Handle) -> None:
+        adapter = self._adapters[place.platform]
+        try:
+            posted = await adapter.history(Route(place), after, MISSED_MESSAGES)
+        except DeliveryError as error:
+            log.info("channel could not be read back", place=str(place), error=repr(error))
+            return
+        for message in posted:
+            if message.event is None:
+                continue
+            young = self._clock.now() - message.at <= self._missed_age
+            await handle(message.event if young else replace(message.event, addressed=False))
+
+
+def _order(id: str) -> tuple[int, str]:
+    """Platforms count their ids upwards, as numbers or as seconds: longer is later."""
+    whole = id.partition(".")[0]
+    return len(whole), id
+
+
+def with_shown(draft: Draft, own: Sequence[Posted], limit: int) -> Draft:
+    """Adopt messages that show a part of the draft's text, and what the last of them shows beyond it.
+
+    `own` are the bot's messages after the question, oldest first, without those that belong to something else.
+    The journal is written before each message is posted, so a message of this answer begins with its part's text
+    or is a beginning of it.
+    """
+    parts = split(draft.text, limit) if draft.text else []
+    sent: list[SentId] = []
+    last: Posted | None = None
+    waiting = list(own)
+    for index, part in enumerate(parts):
+        found = next((message for message in waiting if _shows(message, part, draft, index)), None)
+        if found is None:
+            break
+        waiting = waiting[waiting.index(found) + 1 :]
+        sent.append(SentId(found.id, found.kind))
+        last = found
+    if not parts:
+        reply = next((message for message in own if _belongs(message, draft, 0)), None)
+        if reply is not None:
+            sent, last = [SentId(reply.id, reply.kind)], reply
+    if last is None:
+        return draft if len(draft.sent) <= len(sent) else replace(draft, sent=draft.sent)
+    whole = len(sent) == max(len(parts), 1)
+    text = draft.text + (_beyond(last.text, parts[-1] if parts else "") if whole else "")
+    return replace(draft, sent=tuple(sent), text=text)
+
+
+def _belongs(message: Posted, draft: Draft, index: int) -> bool:
+    if index < len(draft.sent):
+        return message.id == draft.sent[index].id
+    return index == 0 and message.in_reply_to == draft.event_id
+
+
+def _shows(message: Posted, part: str, draft: Draft, index: int) -> bool:
+    if _belongs(message, draft, index):
+        return True
+    if index < len(draft.sent):
+        return False
+    shown, part = _unmarked(message.text), part.strip()
+    common = min(len(shown), len(part))
+    return common >= min(SURE_CHARS, len(part)) > 0 and shown[:common] == part[:common]
+
+
+def _unmarked(shown: str) -> str:
+    """Without the small line that a stream may put under an unfinished answer, and without a fence closed for show."""
+    lines = shown.rstrip().split("\n")
+    while lines and (lines[-1].startswith("-# ") or not lines[-1].strip()):
+        lines.pop()
+    return "\n".join(lines)
+
+
+def _beyond(shown: str, part: str) -> str:
+    """What a message shows after the journaled text of its part."""
+    plain = _unmarked(shown)
+    if part.count("```") % 2 == 1 and plain.endswith("```"):
+        plain = plain[:-3].rstrip("\n")
+    # `split` may have closed the last part's fence too.
+    open_part = part.removesuffix("\n```") if part.endswith("\n```") else part
+    for known in (part, open_part, part.rstrip()):
+        if plain.startswith(known):
+            return plain[len(known) :]
+    return ""

@@ -1,0 +1,204 @@
+"""A platform that exists only in memory: what people would see is its `screen`."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Awaitable, Sequence
+from dataclasses import dataclass, field
+from types import TracebackType
+
+from bot.clock import Clock, SystemClock
+from bot.commands import Command
+from bot.errors import DeliveryError, TargetGone
+from bot.events import AnyEvent, Attachment, Message, Route, User
+from bot.platform import Capabilities, Handle, Posted
+from bot.replies import Done, Notice, Piece, Reply, ReplyStream, Resume, SentId, Speaker, Text
+
+
+@dataclass(slots=True)
+class ScreenMessage:
+    """One message on the fake platform. `states` are all the texts it ever showed."""
+
+    id: str
+    author: str
+    text: str
+    own: bool
+    private: bool = False
+    in_reply_to: str | None = None
+    states: list[str] = field(default_factory=list)
+    reply: Reply | None = None
+    event: Message | None = None
+
+
+class FakeAdapter:
+    """Takes part in conversations like any adapter. Set `refuse` to an error to make every delivery fail with it."""
+
+    def __init__(
+        self, name: str = "fake", *, capabilities: Capabilities | None = None, clock: Clock | None = None
+    ) -> None:
+        self.name = name
+        self.clock = clock or SystemClock()
+        self.offers = capabilities or Capabilities(
+            max_chars=2000, edits=True, private=True, speakers=True, buttons=True, max_file_bytes=1_000_000
+        )
+        self.messages: list[ScreenMessage] = []
+        self.files: dict[str, bytes] = {}
+        self.commands: Sequence[Command] = ()
+        self.refuse: DeliveryError | None = None
+        self.pieces: list[Piece] = []
+        self.grew = asyncio.Condition()
+        self._ids = itertools.count(1)
+        self._handle: Handle | None = None
+        self.online = asyncio.Event()
+
+    def next_id(self) -> str:
+        return f"{next(self._ids):06d}"
+
+    async def run(self, handle: Handle, commands: Sequence[Command]) -> None:
+        self._handle, self.commands = handle, commands
+        self.online.set()
+        await asyncio.Event().wait()
+
+    async def hear(self, event: AnyEvent) -> None:
+        """An event arrives from the platform."""
+        await self.online.wait()
+        if isinstance(event, Message) and all(message.id != event.id for message in self.messages):
+            self.messages.append(ScreenMessage(event.id, event.user.name, event.text, own=False, event=event))
+        assert self._handle is not None
+        await self._handle(event)
+
+    def capabilities(self, route: Route) -> Capabilities:
+        return self.offers
+
+    async def send(self, route: Route, reply: Reply) -> tuple[SentId, ...]:
+        if self.refuse:
+            raise self.refuse
+        if not reply.text and not reply.files:
+            return ()
+        return (await self.post(route, reply.text, reply=reply),)
+
+    async def post(self, route: Route, text: str, *, reply: Reply | None = None) -> SentId:
+        reply = reply or Reply(text)
+        answers = route.data.get("message")
+        message = ScreenMessage(
+            self.next_id(),
+            reply.speaker.name if reply.speaker else "bot",
+            text,
+            own=True,
+            private=reply.private,
+            in_reply_to=str(answers) if answers else None,
+            states=[text],
+            reply=reply,
+        )
+        self.messages.append(message)
+        await self._notify()
+        return SentId(message.id)
+
+    def stream(
+        self,
+        route: Route,
+        speaker: Speaker | None = None,
+        resume: Resume | None = None,
+        ready: Awaitable[None] | None = None,
+    ) -> ReplyStream:
+        return FakeStream(self, route, speaker, resume)
+
+    def find(self, id: str) -> ScreenMessage:
+        for message in self.messages:
+            if message.id == id:
+                return message
+        raise TargetGone(f"no message {id}")
+
+    async def edit(self, route: Route, sent: SentId, reply: Reply) -> None:
+        await self.change(sent, reply.text)
+
+    async def change(self, sent: SentId, text: str) -> None:
+        message = self.find(sent.id)
+        message.text = text
+        message.states.append(text)
+        await self._notify()
+
+    async def delete(self, route: Route, sent: SentId) -> None:
+        self.messages.remove(self.find(sent.id))
+
+    async def fetch(self, attachment: Attachment, max_bytes: int) -> bytes:
+        content = self.files.get(attachment.url)
+        if content is None or len(content) > max_bytes:
+            raise DeliveryError(f"{attachment.name} is gone or too large")
+        return content
+
+    async def history(self, route: Route, after: str | None, limit: int) -> tuple[Posted, ...]:
+        found = [message for message in self.messages if after is None or message.id > after]
+        return tuple(
+            Posted(
+                message.id,
+                message.event.user if message.event else User("bot", "bot", is_bot=True),
+                message.text,
+                message.event.at if message.event else self.clock.now(),
+                message.own,
+                message.in_reply_to,
+                event=message.event,
+            )
+            for message in found[:limit]
+        )
+
+    async def _notify(self) -> None:
+        async with self.grew:
+            self.grew.notify_all()
+
+
+class FakeStream:
+    """Shows every state at once in one message; marks and notices stand in brackets below the text."""
+
+    def __init__(self, adapter: FakeAdapter, route: Route, speaker: Speaker | None, resume: Resume | None) -> None:
+        self._adapter = adapter
+        self._route = route
+        self._speaker = speaker
+        self._sent: tuple[SentId, ...] = resume.sent if resume else ()
+        self._text = resume.text if resume else ""
+        self._notices: list[str] = []
+
+    @property
+    def sent(self) -> tuple[SentId, ...]:
+        return self._sent
+
+    async def write(self, piece: Piece) -> None:
+        self._adapter.pieces.append(piece)
+        match piece:
+            case Text(text):
+                self._text += text
+            case Notice(text):
+                self._notices.append(text)
+            case Done(reason) if reason not in ("stop", "tools") and not self._notices:
+                self._notices.append(reason)
+            case _:
+                return
+        await self._show()
+
+    async def _show(self) -> None:
+        if self._adapter.refuse:
+            return
+        shown = self._text + "".join(f"\n[{notice}]" for notice in self._notices)
+        if not shown.strip():
+            return
+        if self._sent:
+            try:
+                await self._adapter.change(self._sent[0], shown.lstrip("\n"))
+            except TargetGone:
+                self._sent = (await self._adapter.post(self._route, shown.lstrip("\n")),)
+            return
+        reply = Reply(shown.lstrip("\n"), speaker=self._speaker)
+        self._sent = (await self._adapter.post(self._route, reply.text, reply=reply),)
+
+    async def __aenter__(self) -> FakeStream:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is not None:
+            self._notices.append("interrupted")
+            await self._show()
+        if self._adapter.refuse:
+            raise self._adapter.refuse

@@ -1,0 +1,187 @@
+"""A whole bot in memory, to be talked to in tests: only the platform and the model are made up."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from bot.app import App
+from bot.clock import Clock, SystemClock
+from bot.events import AnyEvent, Attachment, ButtonPressed, CommandCall, Message, Online, Place, Route, User
+from bot.model.scripted import Answer, Scripted
+from bot.platform import Capabilities
+from bot.plugin import Plugin
+from bot.settings import Settings
+from bot.testing.adapter import FakeAdapter, ScreenMessage
+from bot.tokens import Tokens
+
+ANN = User("u-ann", "Ann", permissions=frozenset({"admin"}))
+BOB = User("u-bob", "Bob")
+
+
+class TestBot:
+    """`async with TestBot(["Hello!"]) as bot: await bot.says("hi")`, then look at `bot.screen`.
+
+    `answers` is what the model says, in order, or a Scripted of your own. `plugins` run as if they were listed in the
+    settings. `folder` keeps the database between two bots; without it everything is gone at the end.
+    """
+
+    __test__ = False  # pytest would take it for a test class
+
+    def __init__(
+        self,
+        answers: Iterable[Answer] | Scripted = (),
+        *,
+        plugins: Sequence[Plugin] = (),
+        settings: Mapping[str, Any] | None = None,
+        folder: Path | None = None,
+        capabilities: Capabilities | None = None,
+        adapter: FakeAdapter | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        self.model = answers if isinstance(answers, Scripted) else Scripted(list(answers))
+        self.clock = clock or SystemClock()
+        self.adapter = adapter or FakeAdapter(capabilities=capabilities, clock=self.clock)
+        self.place = Place(self.adapter.name, "workspace", "channel")
+        self._plugins = plugins
+        self._changes = settings or {}
+        self._folder = folder
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> TestBot:
+        async with AsyncExitStack() as stack:
+            folder = self._folder or Path(stack.enter_context(tempfile.TemporaryDirectory()))
+            given: dict[str, Any] = {
+                "model": {"provider": "scripted", "name": "scripted"},
+                "memory": {"database": str(folder / "test.db")},
+                "answers": {"shutdown_grace": 0},
+            }
+            for section, values in self._changes.items():
+                given[section] = {**given.get(section, {}), **values}
+            self.app = App(
+                Settings(**given),
+                adapters=[self.adapter],
+                plugins=self._plugins,
+                providers=[self.model],
+                tokens=Tokens(folder / "no-vocabulary"),
+                clock=self.clock,
+            )
+            await stack.enter_async_context(self.app)
+            running = asyncio.create_task(self.app.run())
+
+            async def stop() -> None:
+                running.cancel()
+                await asyncio.wait({running})
+                if not running.cancelled():
+                    running.result()
+
+            stack.push_async_callback(stop)
+            await self.adapter.online.wait()
+            self._stack = stack.pop_all()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.adapter.online.clear()
+        await self._stack.__aexit__(kind, error, trace)
+
+    # What people do.
+
+    async def says(
+        self,
+        text: str,
+        *,
+        user: User = ANN,
+        addressed: bool = True,
+        place: Place | None = None,
+        attachments: tuple[Attachment, ...] = (),
+        wait: bool = True,
+    ) -> Message:
+        """Somebody writes; returns when the bot has done everything about it, unless told not to `wait`."""
+        id = self.adapter.next_id()
+        message = Message(
+            id=id,
+            user=user,
+            route=Route(place or self.place, {"message": id}),
+            at=self.clock.now(),
+            text=text,
+            addressed=addressed,
+            attachments=attachments,
+        )
+        await self.hears(message, wait=wait)
+        return message
+
+    async def runs(self, line: str, *, user: User = ANN, place: Place | None = None, wait: bool = True) -> None:
+        """Somebody types a command, such as `/roll 6`."""
+        name, _, text = line.removeprefix("/").partition(" ")
+        await self.hears(
+            CommandCall(
+                id=f"c-{uuid.uuid4().hex}",
+                user=user,
+                route=Route(place or self.place),
+                at=self.clock.now(),
+                command=name,
+                text=text,
+            ),
+            wait=wait,
+        )
+
+    async def presses(self, action: str, *args: str, message: str = "", user: User = ANN) -> None:
+        await self.hears(
+            ButtonPressed(
+                id=f"b-{uuid.uuid4().hex}",
+                user=user,
+                route=Route(self.place),
+                at=self.clock.now(),
+                action=action,
+                args=args,
+                message=message,
+            )
+        )
+
+    async def comes_online(self, latest: Mapping[str, str] | None = None) -> None:
+        """The platform connects anew: what was left or missed is made good."""
+        me = User("bot", "bot", is_bot=True)
+        place = Place(self.adapter.name, "", "")
+        await self.hears(
+            Online(id=uuid.uuid4().hex, user=me, route=Route(place), at=self.clock.now(), latest=latest or {})
+        )
+
+    async def hears(self, event: AnyEvent, *, wait: bool = True) -> None:
+        await self.adapter.hear(event)
+        if wait:
+            await self.app.runner.idle()
+
+    async def idle(self) -> None:
+        """Wait until the bot has nothing left to do."""
+        await self.app.runner.idle()
+
+    # What people see.
+
+    @property
+    def screen(self) -> list[str]:
+        """All that stands in the channel, as `name: text`, private messages left out."""
+        return [f"{message.author}: {message.text}" for message in self.adapter.messages if not message.private]
+
+    @property
+    def shown_privately(self) -> list[str]:
+        return [message.text for message in self.adapter.messages if message.private]
+
+    @property
+    def last(self) -> ScreenMessage:
+        """The newest message of the bot."""
+        return next(message for message in reversed(self.adapter.messages) if message.own)
+
+    async def until(self, part: str) -> None:
+        """Wait until the bot shows this text."""
+        async with self.adapter.grew:
+            await self.adapter.grew.wait_for(
+                lambda: any(part in message.text for message in self.adapter.messages if message.own)
+            )
