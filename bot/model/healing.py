@@ -17,6 +17,7 @@ CANONICAL: Mapping[str, str] = {
     "reasoning.effort": "effort",
     "reasoning": "effort",
     "text.verbosity": "verbosity",
+    "text": "verbosity",
     "verbosity": "verbosity",
     "temperature": "temperature",
     "top_p": "top_p",

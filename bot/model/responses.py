@@ -14,7 +14,7 @@ from bot.model.deadlines import Deadline
 from bot.model.healing import Learned
 from bot.model.parameters import to_wire
 from bot.model.request import response_input, response_tools
-from bot.model.server_events import mapping, number, server_events, text_of
+from bot.model.server_events import DRAIN, mapping, number, server_events, text_of
 from bot.replies import Done, Piece, Text, ToolStart
 from bot.turn import Turn, Usage
 
@@ -68,13 +68,18 @@ async def response_stream(
 
 async def _pieces(chunks: AsyncIterator[bytes], answer: _Answer, deadline: Deadline) -> AsyncGenerator[Piece, None]:
     async with aclosing(server_events(chunks, deadline)) as events:
-        async for event in events:
-            text = answer.take(event)
-            if text:
-                deadline.spoke()
-                yield Text(text)
-            if answer.end is not None:
-                return
+        try:
+            async for event in events:
+                text = answer.take(event)
+                if text:
+                    deadline.spoke()
+                    yield Text(text)
+                if answer.end is not None:
+                    deadline.limit(DRAIN)
+        except Exception:
+            # All was said; only the end of the body is missing.
+            if answer.end is None:
+                raise
 
 
 @dataclass(slots=True)
