@@ -12,7 +12,7 @@ from collections.abc import Coroutine, Mapping, Sequence
 from importlib.metadata import entry_points, version
 from typing import TYPE_CHECKING, Any
 
-from bot.errors import BotError, ConfigError
+from bot.errors import BotError, ConfigError, PluginError
 
 if TYPE_CHECKING:
     from bot.app import App
@@ -34,7 +34,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options = _parser().parse_args(arguments)
         return int(options.run(options) or 0)
     except BotError as error:
-        print(f"duologue: {error.public}", file=sys.stderr)
+        # Whoever runs the bot may know more than people in a chat: which file, which address.
+        told = error.public if isinstance(error, (ConfigError, PluginError)) else str(error)
+        print(f"duologue: {told}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130
@@ -115,9 +117,10 @@ def _plugins(options: argparse.Namespace) -> int:
 
 
 def _migrate(options: argparse.Namespace) -> int:
-    from bot.store import migrate
+    from bot.store import Store
 
-    print(asyncio.run(migrate(_load().memory.url)))
+    asyncio.run(Store(_load().memory.url).migrate())
+    print("The database is up to date.")
     return 0
 
 
@@ -133,7 +136,7 @@ def _setup(options: argparse.Namespace) -> int:
 
 
 def _load(flags: Mapping[str, tuple[str, Any]] | None = None) -> Settings:
-    from bot.loading import sections
+    from bot.edges import sections
     from bot.settings import Settings
 
     return Settings.load(sections, flags=flags)
@@ -146,7 +149,7 @@ def _start_logging(settings: Settings) -> None:
 
 
 def _configured(settings: Settings) -> list[str]:
-    from bot.loading import adapter_specs
+    from bot.edges import adapter_specs
 
     specs = adapter_specs().values()
     return [spec.name for spec in specs if spec.configured(settings.section(spec.name, spec.settings))]
