@@ -8,7 +8,7 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import entry_points, version
 from typing import TYPE_CHECKING, Any
 
@@ -64,7 +64,9 @@ def _parser() -> argparse.ArgumentParser:
     chat.add_argument("--model", metavar="NAME", help="the model that answers")
     chat.add_argument("--provider", metavar="NAME", help="openai, azure, compatible, local, …")
     chat.add_argument("--resume", action="store_true", help="go on with the last conversation")
-    chat.add_argument("--once", metavar="QUESTION", help="answer one question and leave")
+    chat.add_argument(
+        "--once", metavar="QUESTION", nargs="?", const="-", help="answer one question, or all of the input, and leave"
+    )
     chat.add_argument("--json", action="store_true", help="print the pieces of the answer, one JSON object a line")
     chat.set_defaults(run=_chat)
 
@@ -79,28 +81,34 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run(options: argparse.Namespace) -> int:
+    from bot.app import App
+
     settings = _load()
     _start_logging(settings)
     names = options.adapters or _configured(settings)
     if not names:
         raise ConfigError([NOTHING_TO_RUN])
-    return _serve(settings, names, signals=(signal.SIGTERM, signal.SIGINT))
+    return _serve(App(settings), names, signals=(signal.SIGTERM, signal.SIGINT))
 
 
 def _chat(options: argparse.Namespace) -> int:
+    from bot.chatting import chat_app
+
     flags = {
         "--model": ("model.name", options.model),
         "--provider": ("model.provider", options.provider),
         "--resume": ("terminal.resume", options.resume or None),
         "--once": ("terminal.once", options.once),
-        "--json": ("terminal.json", options.json or None),
-        # The terminal belongs to the conversation.
-        "duologue chat": ("log.level", "error"),
+        "--json": ("terminal.json_lines", options.json or None),
     }
-    settings = _load({flag: given for flag, given in flags.items() if given[1] is not None})
+    given = {flag: setting for flag, setting in flags.items() if setting[1] is not None}
+    settings = _load(given)
+    if settings.origin("log.level") == "default":
+        # The terminal belongs to the conversation, which shows errors itself.
+        settings = _load(given | {"duologue chat": ("log.level", "error")})
     _start_logging(settings)
     # Ctrl-C is the adapter's: it stops the answer, not the program.
-    return _serve(settings, ["terminal"], signals=(signal.SIGTERM, signal.SIGHUP))
+    return _serve(chat_app(settings), (), signals=(signal.SIGTERM, signal.SIGHUP))
 
 
 def _check(options: argparse.Namespace) -> int:
@@ -117,10 +125,9 @@ def _plugins(options: argparse.Namespace) -> int:
 
 
 def _migrate(options: argparse.Namespace) -> int:
-    from bot.store import Store
+    from bot.store import migrate
 
-    asyncio.run(Store(_load().memory.url).migrate())
-    print("The database is up to date.")
+    print(asyncio.run(migrate(_load().memory.url)))
     return 0
 
 
@@ -155,15 +162,9 @@ def _configured(settings: Settings) -> list[str]:
     return [spec.name for spec in specs if spec.configured(settings.section(spec.name, spec.settings))]
 
 
-def _serve(settings: Settings, names: Sequence[str], *, signals: Sequence[signal.Signals]) -> int:
-    from bot.app import App
-
-    _without_debugging(_until_signal(App(settings), names, signals))
+def _serve(app: App, names: Sequence[str], *, signals: Sequence[signal.Signals]) -> int:
+    asyncio.run(_until_signal(app, names, signals), debug=False)
     return 0
-
-
-def _without_debugging(work: Coroutine[Any, Any, None]) -> None:
-    asyncio.run(work, debug=False)
 
 
 async def _until_signal(app: App, names: Sequence[str], signals: Sequence[signal.Signals]) -> None:

@@ -1,0 +1,42 @@
+"""`duologue chat`: the bot with the terminal as its only platform."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from bot.app import App
+from bot.events import Place
+from bot.loading import load_adapter
+from bot.settings import Settings
+from bot.turn import PromptMessage
+
+RECALLED_TOKENS = 1000
+SMALL_MODEL = (
+    "You are talking to a small language model on this machine: free and private, but not clever. "
+    "For a better one put OPENAI_API_KEY=… (or OPENAI_BASE_URL=…) into .env."
+)
+
+
+def chat_app(settings: Settings) -> App:
+    """The terminal learns for this run who answers, and what was said before."""
+    spec = load_adapter("terminal", Path())
+    section = settings.section(spec.name, spec.settings)
+
+    async def earlier(place: Place) -> Sequence[PromptMessage]:
+        path = await app.store.path(place, max_tokens=RECALLED_TOKENS)
+        return [PromptMessage(each.role, each.text, name=each.author) for each in path.messages]
+
+    added = {"greeting": getattr(section, "greeting", "") or greeting(settings), "earlier": earlier}
+    adapter = spec.create(
+        section.model_copy(update={name: value for name, value in added.items() if name in spec.settings.model_fields})
+    )
+    app = App(settings, adapters=[adapter])
+    return app
+
+
+def greeting(settings: Settings) -> str:
+    choice = settings.model.choice
+    if choice.provider == "local" and settings.model.local.path is None:
+        return SMALL_MODEL
+    return f"{choice.model or choice.provider} answers. /help lists what else there is; Ctrl-D leaves."
