@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import structlog
 
 from bot.errors import DeliveryError
@@ -15,9 +17,10 @@ MAX_BYTES = 200_000
 MAX_FILES = 10
 
 TEXT_TYPES = ("text/", "application/json", "application/xml", "application/x-yaml", "application/toml")
-TEXT_NAMES = tuple(
-    ".c .cfg .conf .cpp .cs .css .csv .go .h .hpp .html .ini .java .js .json .jsonl .kt .log .lua .md .php .pl .py "
-    ".rb .rs .rst .sh .sql .svg .swift .tex .toml .ts .tsv .tsx .txt .vue .xml .yaml .yml".split(" ")
+TEXT_NAMES = re.compile(
+    r"\.(c|cfg|conf|cpp|cs|css|csv|go|h|hpp|html|ini|java|js|json|jsonl|kt|log|lua|md|php|pl|py|rb|rs|rst|sh|sql|svg|swift"
+    r"|tex|toml|ts|tsv|tsx|txt|vue|xml|ya?ml)$",
+    re.IGNORECASE,
 )
 
 
@@ -51,4 +54,4 @@ async def _told(attachment: Attachment, adapter: Adapter) -> str:
 
 def _is_text(attachment: Attachment) -> bool:
     media_type = attachment.media_type.lower()
-    return media_type.startswith(TEXT_TYPES) or attachment.name.lower().endswith(TEXT_NAMES)
+    return media_type.startswith(TEXT_TYPES) or bool(TEXT_NAMES.search(attachment.name))

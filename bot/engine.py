@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import secrets
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -180,10 +180,9 @@ class Engine:
     async def _run(self, command: Command, context: EngineContext, arguments: Mapping[str, Any]) -> None:
         result: Any = command.callback(context, **arguments)
         if inspect.isasyncgen(result):
-            texts: AsyncIterator[str] = result
             async with context.stream() as stream:
-                async for text in texts:
-                    await stream.write(Text(text))
+                async for text in result:
+                    await stream.write(Text(str(text)))
             return
         reply = await result
         if isinstance(reply, str):

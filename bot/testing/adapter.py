@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
+import time
 from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -48,12 +48,14 @@ class FakeAdapter:
         self.refuse: DeliveryError | None = None
         self.pieces: list[Piece] = []
         self.grew = asyncio.Condition()
-        self._ids = itertools.count(1)
+        self._newest = 0
         self._handle: Handle | None = None
         self.online = asyncio.Event()
 
     def next_id(self) -> str:
-        return f"{next(self._ids):06d}"
+        """Rising, also from one adapter to the next, as platforms' ids do."""
+        self._newest = max(time.time_ns(), self._newest + 1)
+        return str(self._newest)
 
     async def run(self, handle: Handle, commands: Sequence[Command]) -> None:
         self._handle, self.commands = handle, commands
