@@ -1,7 +1,7 @@
 """The one public door: what plugins and adapters may import. Nothing else is promised."""
 
 from bot.clock import Clock, SystemClock
-from bot.commands import Arg, Command, Parameter, Tool
+from bot.commands import Arg, Command, Commands, Parameter, Tool
 from bot.errors import (
     BotError,
     ConfigError,
@@ -68,6 +68,7 @@ __all__ = [
     "Clock",
     "Command",
     "CommandCall",
+    "Commands",
     "ConfigError",
     "Context",
     "DeliveryError",

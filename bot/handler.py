@@ -95,6 +95,10 @@ class Models(Protocol):
         """Names that the provider lists; empty where it does not tell."""
         ...
 
+    async def recall(self, choice: ModelChoice) -> None:
+        """Read what earlier processes learned about this model, so that `refused` can tell it."""
+        ...
+
     def reasons(self, choice: ModelChoice) -> bool:
         """Whether it is a reasoning model, which takes effort instead of sampling parameters."""
         ...
@@ -105,6 +109,13 @@ class Models(Protocol):
 
     def mode(self, name: str, choice: ModelChoice) -> Mapping[str, JsonValue]:
         """The parameters that `creative`, `precise` or `balanced` mean on this model. Raises UsageError."""
+        ...
+
+    @property
+    def parameter_names(self) -> tuple[str, ...]: ...
+
+    def check_parameter(self, name: str, value: JsonValue) -> JsonValue:
+        """The value as it will be sent; texts such as `0.9` are understood. Raises UsageError."""
         ...
 
 

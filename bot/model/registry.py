@@ -229,6 +229,13 @@ class Registry:
     def mode(self, name: str, choice: ModelChoice) -> Mapping[str, JsonValue]:
         return parameters.mode_parameters(name, reasons=self.reasons(choice))
 
+    @property
+    def parameter_names(self) -> tuple[str, ...]:
+        return parameters.parameter_names()
+
+    def check_parameter(self, name: str, value: JsonValue) -> JsonValue:
+        return parameters.validated(name, value)
+
     def context_window(self, choice: ModelChoice) -> int | None:
         """Tokens of question and answer together that this model takes; None = unknown."""
         provider = self._providers.get(choice.provider)

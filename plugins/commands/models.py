@@ -1,0 +1,219 @@
+"""Which language model answers, and how."""
+
+from __future__ import annotations
+
+import asyncio
+import difflib
+import json
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Literal
+
+from pydantic import JsonValue
+
+from bot.api import (
+    Arg,
+    Context,
+    ModelChoice,
+    ModelError,
+    NotAllowed,
+    UsageError,
+)
+from plugins.commands.declared import params, plugin
+from plugins.commands.words import code, cut, value_text
+
+MOST_SUGGESTIONS = 25
+# Platforms wait at most three seconds for suggestions.
+SUGGESTION_SECONDS = 2.0
+# Whoever may do this may also change the model and the mode.
+SETTING_RIGHT = "params set"
+
+
+async def _model_names(ctx: Context, typed: str) -> Sequence[str]:
+    """`provider:model` of all that the providers list; those that do not answer in time are left out."""
+    names: list[str] = ["default"]
+    try:
+        async with asyncio.timeout(SUGGESTION_SECONDS):
+            for provider in ctx.models.providers:
+                names += [f"{provider}:{model}" for model in await _known(ctx, provider)] or [provider]
+    except TimeoutError:
+        pass
+    return [name for name in names if typed.strip().lower() in name.lower()][:MOST_SUGGESTIONS]
+
+
+@plugin.command("model")
+async def choose_model(
+    ctx: Context,
+    name: Annotated[
+        str | None, Arg("provider:model, a model, or `default`", max_length=200, rest=True, complete=_model_names)
+    ] = None,
+) -> str:
+    """Show the language model that answers here, or choose another."""
+    wanted = (name or "").strip().strip("`")
+    if not wanted:
+        choice = ctx.conversation.model
+        return (
+            f"I answer with {_named(choice)}. Providers: {', '.join(f'`{each}`' for each in ctx.models.providers)}.\n"
+            "Choose another with `/model provider:model`."
+        )
+    _check_may_change(ctx)
+    if wanted.lower() == "default":
+        await ctx.conversation.change(provider=None, model=None)
+    else:
+        provider, model = await _chosen(ctx, wanted)
+        await ctx.conversation.change(provider=provider, model=model)
+    return f"From now on I answer with {_named(ctx.conversation.model)}."
+
+
+async def _chosen(ctx: Context, wanted: str) -> tuple[str, str | None]:
+    providers = {provider.lower(): provider for provider in ctx.models.providers}
+    head, colon, tail = wanted.partition(":")
+    if provider := providers.get(head.strip().lower()):
+        known = await _known(ctx, provider)
+        model = tail.strip() or (known[0] if known else None)
+        return provider, _listed(model, known, provider) if model else None
+    provider = ctx.conversation.model.provider
+    known = await _known(ctx, provider)
+    if wanted.lower() in (model.lower() for model in known) or (not known and not colon):
+        # Names of models may have colons too.
+        return provider, _listed(wanted, known, provider)
+    if colon:
+        raise UsageError(f"There is no provider {code(head)}. I know {', '.join(map(code, ctx.models.providers))}.")
+    return provider, _listed(wanted, known, provider)
+
+
+def _listed(model: str, known: Sequence[str], provider: str) -> str:
+    """The model's name as the provider writes it; a provider that lists nothing is believed."""
+    by_lower = {name.lower(): name for name in known}
+    if not known or model.lower() in by_lower:
+        return by_lower.get(model.lower(), model)
+    near = difflib.get_close_matches(model.lower(), by_lower, n=3, cutoff=0.4) or list(by_lower)[:3]
+    raise UsageError(
+        f"`{provider}` has no model {code(model)}. What about {' or '.join(code(by_lower[name]) for name in near)}?"
+    )
+
+
+async def _known(ctx: Context, provider: str) -> Sequence[str]:
+    try:
+        return await ctx.models.known(provider)
+    except ModelError:
+        return ()
+
+
+@plugin.command("mode")
+async def choose_mode(
+    ctx: Context, name: Annotated[Literal["creative", "precise", "balanced"] | None, Arg("How I should answer")] = None
+) -> str:
+    """Show how I answer, or make me more creative, precise or balanced."""
+    if name is None:
+        current = ctx.conversation.settings.get("mode")
+        says = f"I am in `{current}` mode." if current else "No mode is set."
+        return f"{says} There are `creative`, `precise` and `balanced`; `/mode creative` switches."
+    _check_may_change(ctx)
+    # Raises before anything is stored, should the mode not exist.
+    parameters = ctx.models.mode(name, ctx.conversation.model)
+    await ctx.conversation.change(mode=name)
+    says = f"I am {name} now: {_listing(parameters)}."
+    if "effort" in parameters:
+        says += " This model reasons, so the mode changes its effort instead of the temperature."
+    own = [each for each in _own(ctx) if each in parameters]
+    if own:
+        says += f" Your own {', '.join(map(code, own))} goes first, until `/params reset`."
+    return says + _refusals(ctx, parameters)
+
+
+# Parameters.
+
+
+async def _parameter_names(ctx: Context, typed: str) -> Sequence[str]:
+    return [name for name in ctx.models.parameter_names if typed.strip().lower() in name]
+
+
+@params.command("show", private=True)
+async def show_params(ctx: Context) -> str:
+    """Show the model's parameters, and which it does not take."""
+    choice = ctx.conversation.model
+    await ctx.models.recall(choice)
+    own, mode = _own(ctx), ctx.conversation.settings.get("mode")
+    lines = [f"Parameters for {_named(choice)}" + (f", in `{mode}` mode:" if mode else ":")]
+    for name, value in choice.parameters.items():
+        lines.append(f"- `{name}`: {value_text(value)}" + (" (set here)" if name in own else ""))
+    if not choice.parameters:
+        lines.append("- none: the model decides")
+    refused = ctx.models.refused(choice)
+    if refused:
+        lines.append("This model does not take:")
+        lines += [f"- `{name}`: {cut(reason, 200)}" for name, reason in refused.items()]
+    lines.append("Change one with `/params set temperature 0.9`, undo with `/params reset`.")
+    return "\n".join(lines)
+
+
+@params.command("set", who="moderators")
+async def set_params(
+    ctx: Context,
+    name: Annotated[str, Arg("Which parameter, such as temperature", complete=_parameter_names, max_length=40)],
+    value: Annotated[str, Arg("Its new value", max_length=1000, rest=True)],
+) -> str:
+    """Set a parameter of the model for this conversation."""
+    name = name.strip().lower().replace("-", "_")
+    checked = ctx.models.check_parameter(name, _from_json(value.strip()))
+    await ctx.conversation.change(parameters={**_own(ctx), name: checked})
+    says = f"`{name}` is now {value_text(checked)}."
+    if name in ("temperature", "top_p") and {"temperature", "top_p"} <= _own(ctx).keys():
+        says += " Temperature and top_p both narrow the choice of words; usually one of them is enough."
+    await ctx.models.recall(ctx.conversation.model)
+    return says + _refusals(ctx, [name])
+
+
+@params.command("reset", who="moderators")
+async def reset_params(
+    ctx: Context,
+    name: Annotated[str | None, Arg("Only this one", complete=_parameter_names, max_length=40)] = None,
+) -> str:
+    """Forget the parameters that were set here, or one of them."""
+    own = _own(ctx)
+    if not own:
+        return "No parameters are set here."
+    if name is None:
+        await ctx.conversation.change(parameters=None)
+        return f"Back to the defaults, without {', '.join(map(code, own))}."
+    name = name.strip().lower().replace("-", "_")
+    if name not in own:
+        raise UsageError(f"{code(name)} is not set here. Set are {', '.join(map(code, own))}.")
+    left: dict[str, JsonValue] = {each: value for each, value in own.items() if each != name}
+    await ctx.conversation.change(parameters=left or None)
+    return f"`{name}` is back to its default."
+
+
+def _check_may_change(ctx: Context) -> None:
+    if not any(command.name == SETTING_RIGHT for command in ctx.commands):
+        raise NotAllowed(public="Only moderators may change that here. In a direct message with me, you may.")
+
+
+def _own(ctx: Context) -> Mapping[str, JsonValue]:
+    own = ctx.conversation.settings.get("parameters")
+    return own if isinstance(own, dict) else {}
+
+
+def _refusals(ctx: Context, names: Sequence[str] | Mapping[str, JsonValue]) -> str:
+    refused = ctx.models.refused(ctx.conversation.model)
+    said = [f"{code(name)} ({cut(refused[name], 200)})" for name in names if name in refused]
+    return f"\nBut this model does not take {', '.join(said)}, so I leave it out." if said else ""
+
+
+def _from_json(text: str) -> JsonValue:
+    """A list, such as of stop sequences, is written as JSON; anything else is the text itself."""
+    if text.startswith("["):
+        try:
+            found: JsonValue = json.loads(text)
+        except (ValueError, RecursionError):
+            return text
+        return found
+    return text
+
+
+def _named(choice: ModelChoice) -> str:
+    return code(f"{choice.provider}:{choice.model}" if choice.model else choice.provider)
+
+
+def _listing(parameters: Mapping[str, JsonValue]) -> str:
+    return ", ".join(f"{name} {value_text(value)}" for name, value in parameters.items())
