@@ -160,6 +160,7 @@ class FakeStream:
         self._sent: tuple[SentId, ...] = resume.sent if resume else ()
         self._text = resume.text if resume else ""
         self._notices: list[str] = []
+        self._shown = ""
 
     @property
     def sent(self) -> tuple[SentId, ...]:
@@ -182,8 +183,9 @@ class FakeStream:
         if self._adapter.refuse:
             return
         shown = self._text + "".join(f"\n[{notice}]" for notice in self._notices)
-        if not shown.strip():
+        if not shown.strip() or shown == self._shown:
             return
+        self._shown = shown
         if self._sent:
             try:
                 await self._adapter.change(self._sent[0], shown.lstrip("\n"))
@@ -201,6 +203,6 @@ class FakeStream:
     ) -> None:
         if error is not None:
             self._notices.append("interrupted")
-            await self._show()
+        await self._show()
         if self._adapter.refuse:
             raise self._adapter.refuse
