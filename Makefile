@@ -4,6 +4,7 @@
 #   make test     the gate: make check, then all tests
 #   make check    formatting, lint, types, architecture
 #   make bench    the benchmarks
+#   make docs     write the settings into config/bot.toml and the README
 #   make lock     bring the locks up to date with pyproject.toml (UPGRADE=1: with the newest versions)
 
 VENV ?= .venv
@@ -15,7 +16,7 @@ ARGS ?=
 TESTS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help chat run test check format bench lock clean
+.PHONY: help chat run test check format bench docs lock clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -41,6 +42,9 @@ format: $(VENV)/.dev
 
 bench: $(VENV)/.dev $(VENV)/.local-model
 	$(BIN)/python -m benchmarks $(ARGS)
+
+docs: $(VENV)/.dev
+	$(BIN)/python -m tests.docs.reference
 
 # The packages, then the project itself, then the tokenizer's vocabulary.
 $(VENV)/.app: requirements/app.txt pyproject.toml | $(VENV)/.made

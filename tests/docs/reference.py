@@ -1,0 +1,99 @@
+"""Writes the settings into `config/bot.toml` and the README: `python -m tests.docs.reference`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic_core import PydanticUndefined
+
+from bot.edges import sections
+from bot.settings import Entry, PluginSettings, Settings, entries
+
+ROOT = Path(__file__).parents[2]
+START, END = "<!-- settings: begin -->", "<!-- settings: end -->"
+HEAD = """\
+# Duologue's settings: every one with its default. Remove the # in front of what you change.
+# The same names work in the environment and in .env (model.name = DUOLOGUE_MODEL__NAME), and win over this file.
+# Keys and tokens do not belong here but into .env: see .env.example.
+"""
+
+
+def settings_model() -> type[BaseModel]:
+    """The settings with the sections of the adapters and plugins that come with the project."""
+    return Settings.with_sections(sections(PluginSettings().enabled))
+
+
+def bot_toml() -> str:
+    lines = [HEAD]
+    section: tuple[str, ...] = ()
+    for entry in ordered():
+        if entry.secret:
+            continue
+        if entry.path[:-1] != section:
+            section = entry.path[:-1]
+            lines.append(f"\n[{'.'.join(section)}]")
+        lines += [f"# {line}" for line in wrapped(entry.field.description or "", 116)]
+        lines.append(f"#{entry.path[-1]} = {toml_value(default(entry))}")
+    return "\n".join(lines) + "\n"
+
+
+def readme_table() -> str:
+    rows = ["| Setting | Default | Also from | What it does |", "|---|---|---|---|"]
+    for entry in ordered():
+        shown = "(secret)" if entry.secret else f"`{toml_value(default(entry))}`"
+        if len(shown) > 40:
+            shown = "(a friendly one)"
+        also = ", ".join(f"`{name}`" for name in entry.names[1:])
+        rows.append(f"| `{entry.dotted}` | {shown} | {also} | {(entry.field.description or '').replace('|', '/')} |")
+    return "\n".join(rows)
+
+
+def readme(text: str) -> str:
+    """The README with a table that is up to date."""
+    before, _, rest = text.partition(START)
+    _, _, after = rest.partition(END)
+    return f"{before}{START}\n{readme_table()}\n{END}{after}"
+
+
+def ordered() -> Iterator[Entry]:
+    """A section's own settings come before those of the sections inside it."""
+    known = list(entries(settings_model()))
+    sections = list(dict.fromkeys(entry.path[:-1] for entry in known))
+    tops = list(dict.fromkeys(section[0] for section in sections))
+    for section in sorted(sections, key=lambda path: (tops.index(path[0]), len(path) > 1)):
+        yield from (entry for entry in known if entry.path[:-1] == section)
+
+
+def default(entry: Entry) -> Any:
+    value = entry.field.get_default(call_default_factory=True)
+    return None if value is PydanticUndefined else value
+
+
+def toml_value(value: Any) -> str:
+    if value is None:
+        return '""'
+    if isinstance(value, Mapping):
+        return (
+            "{ " + ", ".join(f"{key} = {toml_value(inner)}" for key, inner in value.items()) + " }" if value else "{}"
+        )
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return json.dumps(sorted(value) if isinstance(value, (set, frozenset)) else list(value))
+    if isinstance(value, (bool, int, float, str)):
+        return json.dumps(value, ensure_ascii=False)
+    return json.dumps(str(value), ensure_ascii=False)
+
+
+def wrapped(text: str, width: int) -> list[str]:
+    import textwrap
+
+    return textwrap.wrap(text.replace("`", ""), width)
+
+
+if __name__ == "__main__":
+    (ROOT / "config" / "bot.toml").write_text(bot_toml(), "utf-8")
+    page = ROOT / "README.md"
+    page.write_text(readme(page.read_text("utf-8")), "utf-8")
