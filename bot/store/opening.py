@@ -7,6 +7,7 @@ import os
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -22,18 +23,26 @@ CHECKED_BYTES = 16_000_000
 PATIENCE = 60.0
 
 
-async def bring_up_to_date(database: Database) -> None:
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """A folder of migrations and the newest of them."""
+
+    head: str = HEAD
+    folder: Path = Path(__file__).parent / "migrations"
+
+
+async def bring_up_to_date(database: Database, steps: Steps = Steps()) -> None:
     """SQLite is made or migrated here; a server's schema is only looked at, since others may be using it."""
     if database.url.get_backend_name() != "sqlite":
-        await _check_server(database)
+        await _check_server(database, steps)
     elif database.file is None:
-        await _upgrade(database, HEAD)
+        await _upgrade(database, steps)
     else:
-        await _prepare_file(database, database.file)
+        await _prepare_file(database, database.file, steps)
 
 
-async def _prepare_file(database: Database, file: Path) -> None:
-    if await asyncio.to_thread(revision_of, file) == HEAD:
+async def _prepare_file(database: Database, file: Path, steps: Steps) -> None:
+    if await asyncio.to_thread(revision_of, file, steps) == steps.head:
         return
     lock = FileLock(file.with_name(f"{file.name}.migrating"), thread_local=False, mode=0o600)
     try:
@@ -46,13 +55,13 @@ async def _prepare_file(database: Database, file: Path) -> None:
             f"Give the bot's user write permission to it. ({error})"
         ) from error
     try:
-        revision = await asyncio.to_thread(revision_of, file)  # another process may have been faster
+        revision = await asyncio.to_thread(revision_of, file, steps)  # another process may have been faster
         if revision is None:
             await asyncio.to_thread(_create_private, file)
-        elif revision != HEAD:
-            await asyncio.to_thread(back_up, file, file.with_name(f"{file.name}.before-{HEAD}"))
-        if revision != HEAD:
-            await _upgrade(database, HEAD)
+        elif revision != steps.head:
+            await asyncio.to_thread(back_up, file, file.with_name(f"{file.name}.before-{steps.head}"))
+        if revision != steps.head:
+            await _upgrade(database, steps)
     finally:
         await asyncio.to_thread(_let_go, lock)
 
@@ -63,7 +72,7 @@ def _let_go(lock: FileLock) -> None:
     lock.release()
 
 
-def revision_of(file: Path) -> str | None:
+def revision_of(file: Path, steps: Steps = Steps()) -> str | None:
     """The version of a database file, None if there is nothing in it yet. Reads only, writes nothing."""
     try:
         if not file.exists():
@@ -78,7 +87,7 @@ def revision_of(file: Path) -> str | None:
                 "Give the bot's user write permission to the file and its folder."
             )
         with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True, timeout=5)) as connection:
-            return _read_revision(connection, file)
+            return _read_revision(connection, file, steps)
     except (sqlite3.Error, OSError) as error:
         raise translated(error, str(file)) from error
 
@@ -103,7 +112,7 @@ def _check_whole(file: Path) -> None:
         )
 
 
-def _read_revision(connection: sqlite3.Connection, file: Path) -> str | None:
+def _read_revision(connection: sqlite3.Connection, file: Path, steps: Steps) -> str | None:
     tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     if not tables:
         return None
@@ -117,18 +126,18 @@ def _read_revision(connection: sqlite3.Connection, file: Path) -> str | None:
     row = None
     if "alembic_version" in tables:
         row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
-    return _known(None if row is None else str(row[0]), str(file))
+    return _known(None if row is None else str(row[0]), str(file), steps)
 
 
-def _known(revision: str | None, name: str) -> str:
+def _known(revision: str | None, name: str, steps: Steps) -> str:
     if revision is None:
         raise StoreCorrupt(
             f"The database {name} belongs to another program. It was left as it is: set another path for Duologue's."
         )
-    if not revision.isdecimal() or int(revision) > int(HEAD):
+    if not revision.isdecimal() or int(revision) > int(steps.head):
         raise StoreTooNew(
             f"The database {name} was written by a newer version of Duologue (schema {revision}, this one knows "
-            f"{HEAD}). It was left as it is: update Duologue, or set another path for the database."
+            f"{steps.head}). It was left as it is: update Duologue, or set another path for the database."
         )
     return revision
 
@@ -155,10 +164,10 @@ def back_up(file: Path, to: Path) -> None:
         raise translated(error, str(to)) from error
 
 
-async def _check_server(database: Database) -> None:
+async def _check_server(database: Database, steps: Steps) -> None:
     name = database.url.render_as_string(hide_password=True)
     revision = await database.read(lambda c: c.run_sync(_server_revision))
-    if revision is None or int(_known(revision, name)) < int(HEAD):
+    if revision is None or _known(revision, name, steps) != steps.head:
         raise StoreError(f"The schema of the database {name} is not up to date. Run `duologue migrate` once.")
 
 
@@ -179,8 +188,8 @@ async def migrate(url: str) -> str:
             await bring_up_to_date(database)
         else:
             before = await database.read(lambda c: c.run_sync(_server_revision))
-            if before is None or _known(before, name) != HEAD:
-                await _upgrade(database, HEAD)
+            if before is None or _known(before, name, Steps()) != HEAD:
+                await _upgrade(database, Steps())
     finally:
         await database.close()
     if before == HEAD:
@@ -188,22 +197,21 @@ async def migrate(url: str) -> str:
     return f"{name} was {'made with' if before is None else f'brought from schema {before} to'} schema {HEAD}."
 
 
-async def _upgrade(database: Database, to: str) -> None:
-    upgrade = await asyncio.to_thread(_alembic, to)
+async def _upgrade(database: Database, steps: Steps) -> None:
+    upgrade = await asyncio.to_thread(_alembic, steps)
     await database.migrate(lambda c: c.run_sync(upgrade))
 
 
-def _alembic(to: str) -> Callable[[Connection], None]:
+def _alembic(steps: Steps) -> Callable[[Connection], None]:
     """Imported only when there is something to do, and away from the loop: it takes a tenth of a second."""
     from alembic import command
     from alembic.config import Config
 
     config = Config()
-    folder = str(Path(__file__).parent / "migrations")
-    config.set_main_option("script_location", folder.replace("%", "%%"))
+    config.set_main_option("script_location", str(steps.folder).replace("%", "%%"))
 
     def upgrade(connection: Connection) -> None:
         config.attributes["connection"] = connection
-        command.upgrade(config, to)
+        command.upgrade(config, steps.head)
 
     return upgrade
