@@ -9,6 +9,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import tempfile
 from collections.abc import Awaitable, Callable
 from contextlib import closing
 from functools import partial
@@ -221,31 +222,26 @@ asyncio.run(main())
 
 
 def test_without_write_permission_a_sentence_says_what_to_do(file: Path) -> None:
-    before = file.read_bytes()
-    folder = file.parent / "open"
-    folder.mkdir()
-    folder.chmod(0o777)
-    shutil.copy(file, folder / "sealed.db")
-    (folder / "sealed.db").chmod(0o444)
-    shutil.copy(file, folder / "fine.db")
-    (folder / "fine.db").chmod(0o666)
-    file.chmod(0o644)
-    file.parent.chmod(0o555)
-    # Relative names: the folders above belong to whoever runs the tests.
-    names = ["memory.db", "new.db", "new/new.db", "open/sealed.db", "open/fine.db"]
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
-    try:
+    names = ["memory.db", "new.db", "new/new.db", "open/sealed.db", "open/fine.db"]
+    with tempfile.TemporaryDirectory() as name:  # pytest's own folders are closed to other users
+        folder = Path(name)
+        (folder / "open").mkdir()
+        for copy, mode in (("memory.db", 0o644), ("open/sealed.db", 0o444), ("open/fine.db", 0o666)):
+            shutil.copy(file, folder / copy)
+            (folder / copy).chmod(mode)
+        (folder / "open").chmod(0o777)
+        folder.chmod(0o555)
         program = [sys.executable, "-c", READ_ONLY, *names]
-        ran = subprocess.run(program, check=False, cwd=file.parent, env=environment, capture_output=True, text=True)
-    finally:
-        file.parent.chmod(0o755)
+        ran = subprocess.run(program, check=False, cwd=folder, env=environment, capture_output=True, text=True)
+        folder.chmod(0o755)
+        assert (folder / "memory.db").read_bytes() == (folder / "open/sealed.db").read_bytes() == file.read_bytes()
     assert not ran.stderr
     lines = ran.stdout.splitlines()
     for line, name in zip(lines[:4], names, strict=False):
         assert "write permission" in line
         assert name.split("/")[-1] in line
     assert lines[4:] == ["opened"]
-    assert file.read_bytes() == before
 
 
 @pytest.mark.parametrize("address", ["", "memory.db", "mysql://localhost/x", "nonsense://"])
