@@ -178,7 +178,7 @@ class Commands(Sequence[Command]):
         return len(self._all)
 
     def find(self, name: str) -> Command | None:
-        return self._by_name.get(" ".join(name.removeprefix("/").lower().split()))
+        return self._by_name.get(" ".join(name.strip().removeprefix("/").lower().split()))
 
     def match(self, line: str) -> tuple[Command, str] | None:
         """The command that a typed line calls, the longest name first, and the untouched rest of the line."""

@@ -92,6 +92,9 @@ class _Line:
         for parameter in self._parameters.values():
             if parameter.name in self._found or parameter.kind == "attachment":
                 continue
+            if parameter.kind == "bool" and self._word_at(self._at).text.casefold() not in YES | NO:
+                # Only yes and no are ever meant for it, so anything else is not explained as a wrong yes or no.
+                continue
             if parameter.arg.rest:
                 self._found[parameter.name] = self._text[self._at :]
                 self._at = len(self._text)
