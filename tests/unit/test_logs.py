@@ -104,7 +104,7 @@ def test_every_line_of_a_turn_carries_its_id() -> None:
 def test_tokens_are_hidden_wherever_they_stand(secret: str) -> None:
     stream = start()
     log = structlog.get_logger()
-    log.info("trying " + secret)
+    log.info("trying %s", secret)
     log.info("trying", key=secret, nested={"headers": [f"Bearer {secret}"]})
     logging.getLogger("openai").warning("refused: %s", secret)
     try:
