@@ -29,6 +29,7 @@ from bot.recovery import Recovery
 from bot.runner import LocalRunner
 from bot.settings import Settings
 from bot.store import Claim, Store
+from bot.suggestions import for_adapters
 from bot.tokens import Tokens, default_cache_dir
 from bot.turns import Turns
 
@@ -160,8 +161,9 @@ class App:
         """Connect these adapters (and those given) until one of them ends; cancelling it winds everything up."""
         for name in names:
             self._adapters[name] = self._create(name)
+        offered = for_adapters(self.commands, self.turns.context_of)
         running = {
-            asyncio.create_task(adapter.run(self.engine.handle, self.commands), name=f"adapter {name}"): name
+            asyncio.create_task(adapter.run(self.engine.handle, offered), name=f"adapter {name}"): name
             for name, adapter in self._adapters.items()
         }
         self._connected = dict.fromkeys(self._adapters, True)

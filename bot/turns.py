@@ -164,8 +164,10 @@ class Turns:
         event = Message(id=draft.event_id, user=user, route=draft.route, at=draft.started_at, text="", addressed=True)
         conversation = await self._store.conversation(draft.route.place)
         composed = await self._composer.compose(event.place, conversation.settings)
-        turn = self._turn(event, composed.prompt, composed.choice, tools=self._tools)
+        turn = self._turn(event, composed.prompt, composed.choice, tools=self._tools, speaker=draft.speaker)
         model = self._model(event, conversation)
+        # What a plugin made its bot say was asked with a prompt of its own: its job decides how to go on.
+        complete = complete and draft.question is not None
         if draft.finished is not None or not complete:
             model = _only(Done(draft.finished or "truncated"), None if draft.finished else Notice(INTERRUPTED))
             answer = Answer(turn, model, self._clock, said=draft.text, go_on=False)
@@ -310,6 +312,9 @@ class Turns:
         conversation = await self._store.conversation(event.place)
         adapter = self._adapters[event.place.platform]
         return EngineContext(self._house, adapter, event, loaded, conversation.settings)
+
+    async def context_of(self, event: AnyEvent, plugin: str) -> EngineContext:
+        return await self.context(event, self._plugins[plugin])
 
     async def interrupt(self, place: Place) -> bool:
         return await self._runner.stop(place)
