@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import re
 import sys
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, TextIO
 from uuid import uuid4
 
 from adapters.terminal.answer import Display, TerminalStream
+from adapters.terminal.keeping import choose_session, keep_file
 from adapters.terminal.keyboard import interrupts, unechoed
 from adapters.terminal.lines import Called, Hint, Leave, Lines, Said, understand
 from adapters.terminal.outlet import Outlet
@@ -74,7 +73,7 @@ class TerminalAdapter:
         self._stdout = stdout or sys.stdout
         self._stderr = stderr or sys.stderr
         self._clock = clock or SystemClock()
-        self._place = Place("terminal", "local", settings.session)
+        self._place = Place("terminal", "local", settings.session or "default")
         self._user = User("local", settings.name, permissions=frozenset({"admin"}))
         self._commands: Sequence[Command] = ()
         self._display: Display | None = None
@@ -88,6 +87,11 @@ class TerminalAdapter:
 
     async def run(self, handle: Handle, commands: Sequence[Command]) -> None:
         self._commands = commands
+        settings = self._settings
+        session = await asyncio.to_thread(
+            choose_session, settings.folder, settings.session, resume=settings.resume, clock=self._clock
+        )
+        self._place = Place("terminal", "local", session)
         try:
             if self._interactive:
                 await self._talk(handle)
@@ -103,12 +107,20 @@ class TerminalAdapter:
         dumb = os.environ.get("TERM", "") in ("dumb", "unknown")
         return self._stdin.isatty() and self._stdout.isatty() and not self._settings.json_lines and not dumb
 
+    @property
+    def _question(self) -> str:
+        """The one question of the command line, if there is one."""
+        return self._settings.once if self._settings.once != "-" else ""
+
     async def _talk(self, handle: Handle) -> None:
         screen, prompt = await self._open_screen()
+        if question := self._question:
+            await self._hear(question, handle, screen)
+            return
         if self._settings.greeting:
             await screen.remark(self._settings.greeting)
-        if self._settings.earlier is not None:
-            await screen.recall(list(await self._settings.earlier()))
+        if self._settings.resume and self._settings.earlier is not None:
+            await screen.recall(list(await self._settings.earlier(self._place)))
         impatient = False
         while not screen.closed.is_set():
             try:
@@ -131,9 +143,9 @@ class TerminalAdapter:
         from adapters.terminal.render import Renderer
         from adapters.terminal.screen import ScreenDisplay
 
-        folder = self._settings.folder
-        history = folder / "terminal_history" if folder else None
-        prompt = await make_prompt(self._commands, history, self._stdin, self._stdout)
+        prompt = await make_prompt(
+            self._commands, self._settings.folder / "terminal_history", self._stdin, self._stdout
+        )
         screen = ScreenDisplay(
             Outlet(self._stdout),
             Renderer(self._size, self._settings.code_theme),
@@ -153,7 +165,10 @@ class TerminalAdapter:
 
     async def _work_off(self, handle: Handle) -> None:
         display = self._shown()
-        async for line in Lines(self._stdin, whole=self._settings.once):
+        if question := self._question:
+            await self._hear(question, handle, display)
+            return
+        async for line in Lines(self._stdin, whole=bool(self._settings.once)):
             if line is None:
                 await display.remark(TOO_LONG)
             elif not await self._hear(line, handle, display):
@@ -240,9 +255,7 @@ class TerminalAdapter:
         return self._display
 
     def capabilities(self, route: Route) -> Capabilities:
-        return Capabilities(
-            appends=True, speakers=True, private=True, max_file_bytes=LARGEST_FILE if self._settings.folder else 0
-        )
+        return Capabilities(appends=True, speakers=True, private=True, max_file_bytes=LARGEST_FILE)
 
     async def send(self, route: Route, reply: Reply) -> tuple[SentId, ...]:
         try:
@@ -258,8 +271,6 @@ class TerminalAdapter:
             self._settle(route)
 
     async def _receive(self, file: File) -> None:
-        if self._settings.folder is None:
-            raise DeliveryRefused(f"no folder for {file.name!r}", public="There is no folder to put files into.")
         try:
             path = await asyncio.to_thread(keep_file, self._settings.folder / "files", file)
         except OSError as error:
@@ -310,26 +321,6 @@ class _Patience:
         elif self._presses > 2:
             self.lost = True
             self.over.set()
-
-
-def keep_file(folder: Path, file: File) -> Path:
-    """Under a name that is free and has no path in it: the name comes from elsewhere."""
-    name = re.sub(r"[^\w.\- ]", "_", Path(file.name.replace("\\", "/")).name).lstrip(". ")[-100:] or "file"
-    folder.mkdir(parents=True, exist_ok=True)
-    for path in _numbered(folder / name):
-        try:
-            with path.open("xb") as target:
-                target.write(file.content)
-            return path
-        except FileExistsError:
-            continue
-    raise OSError(f"no free name for {name}")
-
-
-def _numbered(path: Path) -> Iterator[Path]:
-    yield path
-    for number in range(2, 10_000):
-        yield path.with_stem(f"{path.stem} {number}")
 
 
 async def _either(*events: asyncio.Event) -> None:

@@ -13,7 +13,10 @@ if TYPE_CHECKING:
 _LISTS = ("bullet_list_open", "ordered_list_open")
 # A last line of nothing but marks: what it will be is not known before its next letter.
 _UNDECIDED = re.compile(r"(?:\A|(?<=\n))[ \t>]*(?:[#*+\-=_~`|>]+|\d+[.)])[ \t]*\Z")
-_TABLE_BEGINS = re.compile(r"(?:\A|\n)[ \t]*\|[^\n]*(?:\n[ \t]*\|?[ \t:|-]*)?\Z")
+_HALF_LINK = re.compile(r"!?\[([^\[\]\n]*)(?:\](?:\([^()\n]*)?)?\Z")
+# The lines of a table at the end, and those of them that do not make it one yet.
+_ROWS = re.compile(r"(?:\A|(?<=\n))(?:[ \t]*\|[^\n]*(?:\n|\Z))+\Z")
+_NO_TABLE_YET = re.compile(r"[^\n]*(?:\n[ \t|:-]*)?\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +72,10 @@ def presentable(source: str) -> str:
         last = source[source.rfind("\n") + 1 :]
         return source[: len(source) - len(last)] if last and not last.strip(f" {fence}") else source
     source = _UNDECIDED.sub("", source)
-    begun = _TABLE_BEGINS.search(source)
-    if begun:
-        return source[: begun.start()]
+    rows = _ROWS.search(source)
+    if rows and _NO_TABLE_YET.match(rows[0]):
+        return source[: rows.start()]
+    source = _HALF_LINK.sub(r"\1", source)
     closers = _closers(source[source.rfind("\n\n") + 1 :])
     return source.rstrip() + closers if closers else source
 

@@ -20,6 +20,7 @@ from prompt_toolkit.output import Output, create_output
 from prompt_toolkit.styles import Style
 
 from adapters.terminal.completion import CommandCompleter
+from adapters.terminal.keeping import private_file
 from bot.api import Command
 
 _STYLE = Style.from_dict(
@@ -37,9 +38,9 @@ _STYLE = Style.from_dict(
 
 
 class Prompt:
-    def __init__(self, commands: Sequence[Command], history: Path | None, stdin: TextIO, stdout: TextIO) -> None:
+    def __init__(self, commands: Sequence[Command], history: History, stdin: TextIO, stdout: TextIO) -> None:
         self._session: PromptSession[str] = _session(
-            CommandCompleter(commands), _history(history), create_input(stdin), create_output(stdout)
+            CommandCompleter(commands), history, create_input(stdin), create_output(stdout)
         )
 
     async def ask(self) -> str:
@@ -56,12 +57,11 @@ class Prompt:
             yield
 
 
-def _history(file: Path | None) -> History:
-    if file is None:
+def _history(file: Path) -> History:
+    try:
+        return FileHistory(str(private_file(file)))
+    except OSError:
         return InMemoryHistory()
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.touch(mode=0o600)
-    return FileHistory(str(file))
 
 
 def _session(completer: CommandCompleter, history: History, source: Input, out: Output) -> PromptSession[str]:
@@ -91,12 +91,10 @@ def _keys() -> KeyBindings:
     keys = KeyBindings()
 
     @keys.add("enter")
-    def _(event: KeyPressEvent) -> None:
-        event.current_buffer.validate_and_handle()
-
     @keys.add("c-j")
     def _(event: KeyPressEvent) -> None:
-        event.current_buffer.validate_and_handle()
+        if event.current_buffer.text.strip():
+            event.current_buffer.validate_and_handle()
 
     @keys.add("escape", "enter")
     def _(event: KeyPressEvent) -> None:
@@ -113,8 +111,6 @@ def _keys() -> KeyBindings:
     return keys
 
 
-async def make_prompt(commands: Sequence[Command], history: Path | None, stdin: TextIO, stdout: TextIO) -> Prompt:
-    """In this order: the history's folder may be slow, the session belongs to the loop."""
-    if history is not None:
-        await asyncio.to_thread(_history, history)
-    return Prompt(commands, history, stdin, stdout)
+async def make_prompt(commands: Sequence[Command], history: Path, stdin: TextIO, stdout: TextIO) -> Prompt:
+    """The history's folder may be slow, so it is touched beside the loop."""
+    return Prompt(commands, await asyncio.to_thread(_history, history), stdin, stdout)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from bot.api import PromptMessage
+from bot.api import Place, PromptMessage
+
+
+def _data_folder() -> Path:
+    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "duologue"
 
 
 class TerminalSettings(BaseModel):
@@ -16,14 +21,15 @@ class TerminalSettings(BaseModel):
     name: str = Field("User", description="What the model knows you as.", min_length=1, max_length=80)
     footer: bool = Field(True, description="Tokens, seconds, speed and cost under each answer.")
     code_theme: str = Field("ansi_dark", description="Colours of code, a Pygments style; `ansi_light` for light ones.")
-    session: str = Field("default", description="Which conversation to talk in.", min_length=1, max_length=200)
-    folder: Path | None = Field(
-        None, description="Where typed lines and received files are kept; nothing is kept without it."
+    session: str = Field("", description="A conversation to talk in; empty begins a new one each time.", max_length=200)
+    folder: Path = Field(
+        default_factory=_data_folder, description="Where typed lines and received files are kept, for you alone."
     )
 
     greeting: str = Field("", description="The line shown before the first prompt.")
-    once: bool = Field(False, description="All of the input is one message; leave after its answer.")
+    resume: bool = Field(False, description="Go on with the last conversation.")
+    once: str = Field("", description="Answer this one question and leave; `-` takes all of the input as the question.")
     json_lines: bool = Field(False, description="Print the pieces of an answer as JSON, one a line.")
-    earlier: Callable[[], Awaitable[Sequence[PromptMessage]]] | None = Field(
-        None, description="Gives the last messages of a conversation that is taken up again.", exclude=True
+    earlier: Callable[[Place], Awaitable[Sequence[PromptMessage]]] | None = Field(
+        None, description="Gives the last messages of a conversation that is gone on with.", exclude=True
     )

@@ -65,7 +65,7 @@ class AnswerView:
         """Rows to keep since the last frame, and the live rows below them, fewer than the screen has."""
         below = self._below(now)
         height = max(1, self._renderer.size[1] - 1 - len(below))
-        rows = self._rows(self._open, presentable(self._open.source))
+        rows = after_kept(self._rows(self._open, presentable(self._open.source)), self._kept_of_open)
         if not rows and not self._kept_of_open:
             self._keep, self._interjections = self._keep + self._interjections, []
         over = len(rows) - height
@@ -125,7 +125,7 @@ class AnswerView:
     def _close_text(self) -> None:
         if self._open.source:
             self._keep_chunk(self._open)
-            self._open = Chunk("")
+        self._open, self._kept_of_open = Chunk(""), []
 
     def _settle_blocks(self) -> None:
         parted = cut(self._renderer.parser, self._open)
@@ -135,19 +135,19 @@ class AnswerView:
 
     def _keep_chunk(self, chunk: Chunk) -> None:
         rows = self._rows(chunk, chunk.source)
-        self._keep += rows
-        if rows or self._kept_of_open:
-            self._gap = True
-        self._kept_of_open = []
-        if self._interjections:
+        kept = self._kept_of_open
+        self._keep += after_kept(rows, kept)
+        # What was open may have been the beginning of two parts: then more was kept than belongs to this one.
+        self._kept_of_open = kept[len(rows) :]
+        self._gap = self._gap or bool(rows)
+        if not self._kept_of_open:
             self._keep, self._interjections = self._keep + self._interjections, []
 
     def _rows(self, chunk: Chunk, source: str) -> list[str]:
-        """Of this part, without those that were kept before it was finished."""
         rows = self._renderer.markdown(source)
         if rows and self._gap and not chunk.joined:
             rows.insert(0, "")
-        return after_kept(rows, self._kept_of_open)
+        return rows
 
 
 def after_kept(rows: list[str], kept: list[str]) -> list[str]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from decimal import Decimal
 from pathlib import Path
+from typing import Literal
 
 from adapters.terminal import TerminalAdapter, TerminalSettings
 from bot.api import (
@@ -18,6 +19,8 @@ from bot.api import (
     Message,
     Notice,
     Parameter,
+    Piece,
+    Place,
     PromptMessage,
     Reply,
     Text,
@@ -53,6 +56,10 @@ COMMANDS = (
 )
 
 
+Write = Callable[[Piece], Awaitable[None]]
+Reason = Literal["stop", "stopped"]
+
+
 class Engine:
     """Answers a message with the file it names, piece by piece, or with an echo; `slow` never ends on its own."""
 
@@ -80,7 +87,7 @@ class Engine:
                 reason = await self.speak(stream.write, event.text)
                 await stream.write(Done(reason, Usage(20, 312), "m", 4.1, 0.6, Decimal("0.0004")))
 
-    async def speak(self, write, text):  # type: ignore[no-untyped-def]  # a script, not an engine
+    async def speak(self, write: Write, text: str) -> Reason:
         if text == "tools":
             await write(Text("Let me see.\n"))
             await write(ToolStart("1", "roll", '{"sides": 20}'))
@@ -96,17 +103,17 @@ class Engine:
                 await write(Text(f"word{number} "))
                 await asyncio.sleep(self.pace)
             return "stopped"
-        source = Path(text)
-        said = source.read_text() if text.endswith(".md") and source.is_file() else f"You said:\n\n{text}\n\nin {text.count(chr(10)) + 1} lines."
+        file = Path(text.split("\n")[0])
+        said = f"You said:\n\n{text}\n\nin {len(text.splitlines())} lines."
+        if file.suffix == ".md":
+            said = await asyncio.to_thread(file.read_text)
         for at in range(0, len(said), self.size):
-            if self.stopped.is_set():
-                return "stopped"
             await write(Text(said[at : at + self.size]))
             await asyncio.sleep(self.pace)
         return "stop"
 
 
-async def earlier() -> Sequence[PromptMessage]:
+async def earlier(place: Place) -> Sequence[PromptMessage]:
     return [PromptMessage("user", "How are you?"), PromptMessage("assistant", "Very well, thank you. " * 12)]
 
 
@@ -114,7 +121,8 @@ async def main(folder: str, pace: str = "0.01", size: str = "7", *options: str) 
     settings = TerminalSettings(
         folder=Path(folder),
         greeting="Duologue · SmolLM2-135M, a small model on this machine. For a better one set OPENAI_API_KEY.",
-        earlier=earlier if "resume" in options else None,
+        resume="resume" in options,
+        earlier=earlier,
     )
     engine = Engine(float(pace), int(size))
     engine.adapter = TerminalAdapter(settings)
