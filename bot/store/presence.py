@@ -64,7 +64,8 @@ class FilePresence:
         self._database = database
         self._owner = owner
         self._lock = _lock(self._path(owner))
-        self._dead: set[str] = set()
+        self._dead: set[str] = set()  # owners are random: who is dead stays dead
+        self._asking = asyncio.Lock()  # two questions at once would stand in each other's way
 
     async def enter(self) -> None:
         await asyncio.to_thread(self._enter)
@@ -75,8 +76,9 @@ class FilePresence:
     async def is_dead(self, owner: str) -> bool:
         if owner == self._owner:
             return False
-        if owner not in self._dead and await asyncio.to_thread(_bury, self._path(owner)):
-            self._dead.add(owner)
+        async with self._asking:
+            if owner not in self._dead and await asyncio.to_thread(_bury, self._path(owner)):
+                self._dead.add(owner)
         return owner in self._dead
 
     def _path(self, owner: str) -> Path:
@@ -110,8 +112,8 @@ def _bury(path: Path) -> bool:
         return True
     lock = _lock(path)
     try:
-        # Somebody else may be asking the same question at this moment, which takes the lock for an instant.
-        lock.acquire(timeout=0.1, poll_interval=0.01)
+        # Another process may be asking the same question at this moment, which takes the lock for an instant.
+        lock.acquire(timeout=0.03, poll_interval=0.005)
     except Timeout:
         return False
     except OSError:
