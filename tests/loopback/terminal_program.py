@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import signal
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from decimal import Decimal
@@ -126,7 +128,13 @@ async def main(folder: str, pace: str = "0.01", size: str = "7", *options: str) 
     )
     engine = Engine(float(pace), int(size))
     engine.adapter = TerminalAdapter(settings)
-    await engine.adapter.run(engine.handle, COMMANDS)
+    running = asyncio.ensure_future(engine.adapter.run(engine.handle, COMMANDS))
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, running.cancel)
+    with contextlib.suppress(asyncio.CancelledError):
+        await running
+    for task in engine.tasks:
+        task.cancel()
+    await asyncio.gather(*engine.tasks, return_exceptions=True)
 
 
 if __name__ == "__main__":
