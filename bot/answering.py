@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -28,6 +28,9 @@ SILENT: Mapping[Reason, str] = {
     "filtered": "The language model's provider filtered my answer. Try to say it differently.",
     "truncated": "The language model broke off before its first word. Please try again.",
 }
+
+
+BeforePost = Callable[[], Awaitable[None]]
 
 
 class Journal(Protocol):
@@ -91,11 +94,15 @@ class Answer:
             self._stopped = True
             self._reader.cancel()
 
-    async def speak(self, open_stream: Callable[[], ReplyStream], journal: Journal) -> Spoken:
+    async def speak(self, open_stream: Callable[[BeforePost], ReplyStream], journal: Journal) -> Spoken:
         """Show the answer as it comes. A DeliveryError is part of the result, for the text is kept all the same."""
         if self._reader is None:
             self.ask()
-        stream = open_stream()
+
+        async def before_post() -> None:
+            await self._save(journal, stream, None)
+
+        stream = open_stream(before_post)
         writer = asyncio.create_task(self._keep_journal(stream, journal))
         try:
             async with stream:

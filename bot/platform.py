@@ -76,11 +76,12 @@ class Adapter(Protocol):
         route: Route,
         speaker: Speaker | None = None,
         resume: Resume | None = None,
-        ready: Awaitable[None] | None = None,
+        before_post: Callable[[], Awaitable[None]] | None = None,
     ) -> ReplyStream:
         """A growing answer. With `resume` it goes on in the messages of an earlier one.
 
-        Nothing is posted before `ready` is done: the core writes the answer's journal in the meantime.
+        `before_post` is awaited before every new message: the core writes down what that message will show, so that
+        it is known again after a crash. Whatever it raises ends the answer.
         """
         ...
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -59,7 +59,15 @@ class Part:
 
 
 class Screen:
-    def __init__(self, surface: Surface, lane: Lane, clock: Clock, grown: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        surface: Surface,
+        lane: Lane,
+        clock: Clock,
+        grown: Callable[[], None],
+        before_post: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
+        self._before_post = before_post
         self.parts: list[Part] = []
         self.failed: DeliveryError | None = None
         self._surface = surface
@@ -108,6 +116,8 @@ class Screen:
             if part.sent is not None:
                 return await self._surface.edit(part.sent, text)
             async with self._posting:
+                if self._before_post is not None:
+                    await self._before_post()
                 return await self._surface.post(text)
         except BotError:
             raise

@@ -39,7 +39,7 @@ class Watchable(Protocol):
 class EditedStream:
     """A ReplyStream over a Surface. `on_change` is called after every post, with `sent` already grown.
 
-    `ready` is awaited before the first call to the platform. `measure` counts as the platform counts. `small` begins
+    `before_post` is awaited before every new message. `measure` counts as the platform counts. `small` begins
     a line of small print: marks, notices, the tool that runs.
     """
 
@@ -50,7 +50,7 @@ class EditedStream:
         *,
         max_chars: int,
         clock: Clock,
-        ready: Awaitable[None] | None = None,
+        before_post: Callable[[], Awaitable[None]] | None = None,
         resume: Resume | None = None,
         on_change: Callable[[], None] | None = None,
         measure: Measure = len,
@@ -59,11 +59,10 @@ class EditedStream:
         self._lane = lane
         self._limit = max_chars
         self._clock = clock
-        self._ready = ready
         self._on_change = on_change
         self._measure = measure
         self._small = small
-        self._screen = Screen(surface, lane, clock, self._grown)
+        self._screen = Screen(surface, lane, clock, self._grown, before_post)
         self._pager = Pager(max_chars, measure)
         self._said: list[str] = []
         self._unpaged: list[str] = []
@@ -184,8 +183,6 @@ class EditedStream:
 
     async def _run(self) -> None:
         """Shows what there is, as often as the lane allows, until the stream is left."""
-        if self._ready is not None:
-            await self._ready
         while not self._finishing:
             await self._wake.wait()
             self._wake.clear()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import structlog
@@ -239,8 +239,8 @@ class Turns:
     async def _show(self, speech: Speech, resume: Resume | None = None) -> Spoken:
         adapter = self._adapters[speech.event.place.platform]
 
-        def open_stream() -> ReplyStream:
-            return adapter.stream(speech.draft.route, speech.turn.speaker, resume)
+        def open_stream(before_post: Callable[[], Awaitable[None]]) -> ReplyStream:
+            return adapter.stream(speech.draft.route, speech.turn.speaker, resume, before_post)
 
         with self._runner.stoppable(speech.event.place, speech.answer.stop):
             return await speech.answer.speak(open_stream, DraftJournal(self._store, speech.draft))

@@ -282,9 +282,9 @@ class TerminalAdapter:
         route: Route,
         speaker: Speaker | None = None,
         resume: Resume | None = None,
-        ready: Awaitable[None] | None = None,
+        before_post: Callable[[], Awaitable[None]] | None = None,
     ) -> ReplyStream:
-        return TerminalStream(self._shown(), speaker, resume, ready, lambda: self._settle(route))
+        return TerminalStream(self._shown(), speaker, resume, before_post, lambda: self._settle(route))
 
     async def edit(self, route: Route, sent: SentId, reply: Reply) -> None:
         """What is printed stays; the new text is shown below it."""

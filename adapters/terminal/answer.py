@@ -77,13 +77,13 @@ class TerminalStream:
         display: Display,
         speaker: Speaker | None,
         resume: Resume | None,
-        ready: Awaitable[None] | None,
+        before_post: Callable[[], Awaitable[None]] | None,
         left: Callable[[], None],
     ) -> None:
         self._display = display
         self._answer = Answer(speaker)
         self._resume = resume
-        self._ready = ready
+        self._before_post = before_post
         self._left = left
         self._sent: tuple[SentId, ...] = resume.sent if resume else ()
         self._task: asyncio.Task[None] | None = None
@@ -117,8 +117,8 @@ class TerminalStream:
             self._left()
 
     async def _tell(self) -> None:
-        if self._ready is not None:
-            await self._ready
+        if self._before_post is not None:
+            await self._before_post()
         if not self._sent:
             self._sent = (SentId(uuid4().hex, "terminal"),)
         await self._display.tell(self._answer)

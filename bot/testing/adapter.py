@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 
@@ -102,9 +102,9 @@ class FakeAdapter:
         route: Route,
         speaker: Speaker | None = None,
         resume: Resume | None = None,
-        ready: Awaitable[None] | None = None,
+        before_post: Callable[[], Awaitable[None]] | None = None,
     ) -> ReplyStream:
-        return FakeStream(self, route, speaker, resume)
+        return FakeStream(self, route, speaker, resume, before_post)
 
     def find(self, id: str) -> ScreenMessage:
         for message in self.messages:
@@ -153,7 +153,15 @@ class FakeAdapter:
 class FakeStream:
     """Shows every state at once in one message; marks and notices stand in brackets below the text."""
 
-    def __init__(self, adapter: FakeAdapter, route: Route, speaker: Speaker | None, resume: Resume | None) -> None:
+    def __init__(
+        self,
+        adapter: FakeAdapter,
+        route: Route,
+        speaker: Speaker | None,
+        resume: Resume | None,
+        before_post: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
+        self._before_post = before_post
         self._adapter = adapter
         self._route = route
         self._speaker = speaker
@@ -192,6 +200,8 @@ class FakeStream:
             except TargetGone:
                 self._sent = (await self._adapter.post(self._route, shown.lstrip("\n")),)
             return
+        if self._before_post is not None:
+            await self._before_post()
         reply = Reply(shown.lstrip("\n"), speaker=self._speaker)
         self._sent = (await self._adapter.post(self._route, reply.text, reply=reply),)
 
