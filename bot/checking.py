@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -31,7 +31,7 @@ async def check(settings: Settings) -> bool:
 
 
 async def _findings(settings: Settings) -> AsyncIterator[Finding]:
-    yield _packages()
+    yield installation()
     yield await _database(settings)
     yield await _model(settings)
     configured = False
@@ -39,15 +39,15 @@ async def _findings(settings: Settings) -> AsyncIterator[Finding]:
         section = settings.section(spec.name, spec.settings)
         if spec.configured(section):
             configured = True
-            for finding in await _platform(spec, section):
+            for finding in await platform(spec, section):
                 yield finding
     if not configured:
         yield Finding(True, "platforms", "none is set up; `duologue chat` works without one")
 
 
-def _packages() -> Finding:
+def installation(found: Mapping[str, Path] | None = None) -> Finding:
     """Other distributions bring packages of the same names; ours must be the ones that are imported."""
-    homes = {name: _home(name) for name in PACKAGES}
+    homes = {name: _home(name) for name in PACKAGES} | {name: path.parent for name, path in (found or {}).items()}
     strangers = [name for name, home in homes.items() if home != homes["bot"]]
     if strangers:
         listed = ", ".join(f"`{name}` in {homes[name] or 'nowhere'}" for name in strangers)
@@ -89,7 +89,7 @@ async def _model(settings: Settings) -> Finding:
     return Finding(found.ok, f"model {found.subject}", found.says)
 
 
-async def _platform(spec: AdapterSpec, section: object) -> Sequence[Finding]:
+async def platform(spec: AdapterSpec, section: object) -> Sequence[Finding]:
     if spec.check is None:
         return [Finding(True, spec.name, "is set up")]
     try:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from bot.errors import ConfigError, PluginError
+from bot.errors import PluginError
 from bot.loading import ADAPTERS, installed, load_adapter, load_plugin, load_plugins
 from bot.platform import AdapterSpec
 
@@ -18,9 +18,9 @@ def adapter_specs() -> Mapping[str, AdapterSpec]:
     return {spec.name: spec for spec in specs}
 
 
-def sections(enabled: Sequence[str]) -> Mapping[str, type[BaseModel]]:
-    """The sections of all installed adapters and the enabled plugins. Raises ConfigError naming every one that cannot
-    be loaded."""
+def sections(enabled: Sequence[str]) -> tuple[Mapping[str, type[BaseModel]], Sequence[str]]:
+    """The sections of all installed adapters and the enabled plugins, and what is wrong with those that cannot be
+    loaded or cannot live side by side."""
     found = {spec.name: spec.settings for spec in adapter_specs().values()}
     problems: list[str] = []
     for reference in enabled:
@@ -31,7 +31,9 @@ def sections(enabled: Sequence[str]) -> Mapping[str, type[BaseModel]]:
             continue
         if plugin.settings is not None:
             found[f"plugins.{plugin.name}"] = plugin.settings
-    if problems:
-        raise ConfigError(problems)
-    load_plugins(enabled, Path())  # whether they can live side by side
-    return found
+    if not problems:
+        try:
+            load_plugins(enabled, Path())
+        except PluginError as error:
+            problems.append(f"plugins.enabled: {error.public}")
+    return found, problems

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, Field, PrivateAttr, SecretStr, ValidationError, create_model
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from bot.errors import BotError, ConfigError
+from bot.errors import ConfigError
 from bot.settings.sections import (
     AnswerSettings,
     AzureSettings,
@@ -62,6 +62,8 @@ __all__ = [
 
 Kind = TypeVar("Kind", bound=BaseModel)
 Sections = Mapping[str, type[BaseModel]]
+# Looks up the sections for the plugins that are enabled; also says what is wrong with those that cannot be loaded.
+FindSections = Callable[[tuple[str, ...]], tuple[Sections, Sequence[str]]]
 
 DEFAULT_CONFIG = "config/bot.toml"
 
@@ -95,7 +97,7 @@ class Settings(BaseSettings):
     @classmethod
     def load(
         cls,
-        sections: Sections | Callable[[tuple[str, ...]], Sections] | None = None,
+        sections: Sections | FindSections | None = None,
         *,
         environment: Mapping[str, str] | None = None,
         folder: Path | None = None,
@@ -161,6 +163,8 @@ def _shown(entry: Entry, value: Any) -> str:
         return "(not set)"
     if entry.secret:
         return "********"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     if isinstance(value, str) and "://" in value and (password := urlsplit(value).password):
         return value.replace(password, "********")
     if isinstance(value, (list, tuple, set, frozenset)):
@@ -186,7 +190,7 @@ class _Reading:
     def load(
         self,
         core: type[Settings],
-        sections: Sections | Callable[[tuple[str, ...]], Sections],
+        sections: Sections | FindSections,
         flags: Mapping[str, tuple[str, Any]],
     ) -> Settings:
         if callable(sections):
@@ -229,7 +233,7 @@ class _Reading:
                 f"Set {PREFIX}MEMORY__DATABASE in the environment or in .env."
             )
 
-    def _find_sections(self, core: type[Settings], find: Callable[[tuple[str, ...]], Sections]) -> Sections:
+    def _find_sections(self, core: type[Settings], find: FindSections) -> Sections:
         """Which plugins run must be known before their sections can be read."""
         for source in self._sources(core, {}):
             found = source.found.get(("plugins", "enabled"))
@@ -238,13 +242,9 @@ class _Reading:
                 break
         else:
             enabled = PluginSettings().enabled
-        try:
-            return find(enabled)
-        except ConfigError as error:
-            self.problems += error.problems
-        except BotError as error:
-            self.problems.append(error.public)
-        return {}
+        sections, problems = find(enabled)
+        self.problems += problems
+        return sections
 
     def _sources(self, model: type[Settings], flags: Mapping[str, tuple[str, Any]]) -> list[Source]:
         sources: list[Source] = [

@@ -192,7 +192,7 @@ class Toml(Source):
         elif entry.open and isinstance(value, dict):
             for key, inner in value.items():
                 self._put((*entry.path, key), inner)
-        elif value != "" or entry.field.default is not None:
+        elif value != "" or isinstance(entry.field.default, str):
             self._put(entry.path, value)
 
     def _put(self, path: Steps, value: Any) -> None:

@@ -24,7 +24,7 @@ HEAD = """\
 
 def settings_model() -> type[BaseModel]:
     """The settings with the sections of the adapters and plugins that come with the project."""
-    return Settings.with_sections(sections(PluginSettings().enabled))
+    return Settings.with_sections(sections(PluginSettings().enabled)[0])
 
 
 def bot_toml() -> str:
@@ -69,7 +69,8 @@ def ordered() -> Iterator[Entry]:
 
 
 def default(entry: Entry) -> Any:
-    value = entry.field.get_default(call_default_factory=True)
+    """What depends on the machine is no default to write down."""
+    value = entry.field.get_default(call_default_factory=entry.open)
     return None if value is PydanticUndefined else value
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel, Field, SecretStr
 
-from bot.errors import ConfigError, PluginError
+from bot.errors import ConfigError
 from bot.model.settings import AzureSettings, LocalSettings, OpenAISettings
 from bot.settings import Settings
 
@@ -123,9 +123,9 @@ def test_plugins_can_be_listed_shortly(folder: Path, way: str) -> None:
 def test_sections_are_looked_up_for_the_plugins_that_run(folder: Path) -> None:
     asked: list[tuple[str, ...]] = []
 
-    def find(enabled: tuple[str, ...]) -> Mapping[str, type[BaseModel]]:
+    def find(enabled: tuple[str, ...]) -> tuple[Mapping[str, type[BaseModel]], list[str]]:
         asked.append(enabled)
-        return {"plugins.dice": DiceSettings}
+        return {"plugins.dice": DiceSettings}, []
 
     settings = Settings.load(
         find, environment={"DUOLOGUE_PLUGINS__ENABLED": "dice", "DUOLOGUE_PLUGINS__DICE__SIDES": "8"}, folder=folder
@@ -135,11 +135,11 @@ def test_sections_are_looked_up_for_the_plugins_that_run(folder: Path) -> None:
 
 
 def test_a_plugin_that_cannot_be_loaded_is_one_problem_among_others(folder: Path) -> None:
-    def find(enabled: tuple[str, ...]) -> Mapping[str, type[BaseModel]]:
-        raise PluginError("There is no plugin named 'dcie'.")
+    def find(enabled: tuple[str, ...]) -> tuple[Mapping[str, type[BaseModel]], list[str]]:
+        return SECTIONS, ["There is no plugin named 'dcie'."]
 
     with pytest.raises(ConfigError) as caught:
-        Settings.load(find, environment={"DUOLOGUE_LOG__LEVEL": "loud"}, folder=folder)
+        Settings.load(find, environment={"DUOLOGUE_LOG__LEVEL": "loud", "CHAT_TOKEN": "x"}, folder=folder)
     assert len(caught.value.problems) == 2
     assert caught.value.problems[0] == "There is no plugin named 'dcie'."
 
