@@ -31,7 +31,7 @@ from bot.events import (
     Route,
     User,
 )
-from bot.lanes import Call, Lane, Method, Urgency
+from bot.lanes import Call, Lane, Method, Outcome, Urgency
 from bot.platform import Adapter, AdapterSpec, Capabilities, Finding, Handle, Posted
 from bot.plugin import Context, Group, Job, Line, Part, Plugin, Taken, WindowReport
 from bot.replies import (
@@ -50,6 +50,7 @@ from bot.replies import (
     ToolStart,
 )
 from bot.streaming import EditedStream, Shown, Surface
+from bot.text import clip
 from bot.traffic import ChannelLane, Traffic
 from bot.turn import LanguageModel, ModelCall, ModelChoice, Prompt, PromptMessage, Turn, Usage
 
@@ -97,6 +98,7 @@ __all__ = [
     "NotAllowed",
     "Notice",
     "Online",
+    "Outcome",
     "Parameter",
     "Part",
     "Piece",
@@ -129,4 +131,5 @@ __all__ = [
     "UsageError",
     "User",
     "WindowReport",
+    "clip",
 ]

@@ -26,7 +26,9 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from aiohttp import web
+from pydantic import SecretStr
 
+from adapters.discord import DiscordSettings
 from adapters.discord.testing import payloads, people
 from adapters.discord.testing.faults import Fault, Faults
 from adapters.discord.testing.gateway import (
@@ -143,6 +145,11 @@ class FakeDiscord:
     @property
     def gateway_url(self) -> str:
         return self.gateway.url
+
+    def settings(self, **more: Any) -> DiscordSettings:
+        """The adapter's settings for this Discord."""
+        token = SecretStr(self.token)
+        return DiscordSettings(token=token, api_url=self.rest, gateway_url=self.gateway_url, **more)
 
     # What there is
 

@@ -1,0 +1,208 @@
+"""The connection to Discord: hands what it hears to the core as events."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import replace
+from typing import Any
+
+import aiohttp
+import discord
+
+from adapters.discord import DiscordSettings
+from adapters.discord import commands as registry
+from adapters.discord.errors import CALL_ERRORS
+from adapters.discord.hearing import Hearing, place_of, user_of
+from adapters.discord.replying import Replies
+from bot.api import (
+    Command,
+    CommandCall,
+    Handle,
+    Joined,
+    Left,
+    Message,
+    MessageDeleted,
+    MessageEdited,
+    Online,
+    Place,
+    Route,
+    User,
+)
+
+log = logging.getLogger(__name__)
+
+# discord.py keeps the last messages to tell what replies and edits are about; memory has the rest.
+REMEMBERED_MESSAGES = 300
+
+
+def intents(settings: DiscordSettings, *, content: bool) -> discord.Intents:
+    wanted = discord.Intents.none()
+    wanted.guilds = wanted.guild_messages = wanted.dm_messages = True
+    wanted.message_content = content
+    wanted.members = settings.member_events
+    return wanted
+
+
+class DiscordClient(discord.Client):
+    """`pendings` keeps the interactions that still wait for an answer."""
+
+    def __init__(
+        self,
+        settings: DiscordSettings,
+        handle: Handle,
+        commands: Sequence[Command],
+        replies: Replies,
+        *,
+        content: bool,
+        trace: aiohttp.TraceConfig,
+        ready_after: float,
+    ) -> None:
+        super().__init__(
+            intents=intents(settings, content=content),
+            allowed_mentions=discord.AllowedMentions.none(),
+            max_messages=REMEMBERED_MESSAGES,
+            chunk_guilds_at_startup=False,
+            member_cache_flags=discord.MemberCacheFlags.none(),
+            guild_ready_timeout=ready_after,
+            http_trace=trace,
+        )
+        self.hearing = Hearing(self, settings, commands)
+        self._hand_over = handle
+        self._commands = commands
+        self._replies = replies
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def setup_hook(self) -> None:
+        self._beside(self._sync_commands)
+
+    async def close(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await super().close()
+
+    async def on_ready(self) -> None:
+        """First, and after every gap that Discord could not fill."""
+        route, now = Route(Place("discord", "", "")), discord.utils.utcnow()
+        id = f"online:{now.timestamp()}"
+        assert self.user is not None
+        await self._hand_over(Online(id=id, user=user_of(self.user, None), route=route, at=now, latest=self._latest()))
+
+    async def on_message(self, message: discord.Message) -> None:
+        event = self.hearing.heard(message)
+        if event is not None:
+            await self._hand_over(event)
+
+    async def on_raw_message_edit(self, payload: discord.RawMessageUpdateEvent) -> None:
+        message = payload.message
+        if message.edited_at is None:
+            return  # a link got its preview
+        event = self.hearing.heard(message)
+        if event is None:
+            return
+        text = event.text if isinstance(event, Message) else self.hearing.text(message)
+        await self._hand_over(
+            MessageEdited(
+                id=f"{event.id}:{int(message.edited_at.timestamp() * 1000)}",
+                user=event.user,
+                route=event.route,
+                at=message.edited_at,
+                message=event.id,
+                text=text or "",
+            )
+        )
+
+    async def on_raw_message_delete(self, payload: discord.RawMessageDeleteEvent) -> None:
+        cached = payload.cached_message
+        author = self.hearing.person(cached.author) if cached is not None else User("", "somebody")
+        await self._deleted({payload.message_id}, payload.channel_id, payload.guild_id, author)
+
+    async def on_raw_bulk_message_delete(self, payload: discord.RawBulkMessageDeleteEvent) -> None:
+        await self._deleted(payload.message_ids, payload.channel_id, payload.guild_id, User("", "somebody"))
+
+    async def _deleted(self, ids: set[int], channel_id: int, guild_id: int | None, author: User) -> None:
+        place = place_of(self.get_channel(channel_id), channel_id, guild_id)
+        messages = tuple(str(id) for id in sorted(ids))
+        await self._hand_over(
+            MessageDeleted(
+                id=f"{messages[0]}:deleted",
+                user=author,
+                route=Route(place),
+                at=discord.utils.utcnow(),
+                messages=messages,
+            )
+        )
+
+    async def on_member_join(self, member: discord.Member) -> None:
+        at = member.joined_at or discord.utils.utcnow()
+        id = f"{member.id}:joined:{int(at.timestamp())}"
+        await self._hand_over(Joined(id=id, user=user_of(member, None), route=_hall(member.guild), at=at))
+
+    async def on_raw_member_remove(self, payload: discord.RawMemberRemoveEvent) -> None:
+        guild = self.get_guild(payload.guild_id)
+        if guild is not None:
+            now = discord.utils.utcnow()
+            id = f"{payload.user.id}:left:{int(now.timestamp())}"
+            await self._hand_over(Left(id=id, user=user_of(payload.user, None), route=_hall(guild), at=now))
+
+    async def on_interaction(self, interaction: discord.Interaction) -> None:
+        if interaction.type is discord.InteractionType.autocomplete:
+            command, call = self._call_of(interaction)
+            if self.hearing.allows(call.place, interaction.user.id):
+                await registry.suggest(interaction, command, call)
+        elif interaction.type is discord.InteractionType.application_command:
+            command, call = self._call_of(interaction)
+            pending = self._replies.begin(interaction, private=command is not None and command.private)
+            if not self.hearing.allows(call.place, interaction.user.id):
+                await pending.post("I am not available here.", private=True)
+                return
+            route = Route(call.place, {**call.route.data, **pending.data})
+            await self._hand_over(replace(call, route=route))
+
+    def _call_of(self, interaction: discord.Interaction) -> tuple[Command | None, CommandCall]:
+        """What an interaction asks for; while it is being typed, a value may be half of one."""
+        data: Any = interaction.data or {}
+        name, command, options = registry.called(data, self._commands)
+        place = place_of(interaction.channel, interaction.channel_id or 0, interaction.guild_id)
+        return command, CommandCall(
+            id=str(interaction.id),
+            user=user_of(interaction.user, interaction.permissions, direct=interaction.guild_id is None),
+            route=Route(place, {"user": str(interaction.user.id)}),
+            at=interaction.created_at,
+            command=name,
+            arguments=registry.arguments(options, data.get("resolved", {})),
+            target=str(data["target_id"]) if "target_id" in data else None,
+        )
+
+    async def on_error(self, event_method: str, /, *args: Any, **kwargs: Any) -> None:
+        log.exception("%s failed", event_method)
+
+    def _latest(self) -> dict[str, str]:
+        latest = {}
+        for guild in self.guilds:
+            channels: list[discord.abc.GuildChannel | discord.Thread] = [*guild.channels, *guild.threads]
+            for channel in channels:
+                last = getattr(channel, "last_message_id", None)
+                place = place_of(channel, channel.id, guild.id)
+                if last is not None and self.hearing.allows_in(place):
+                    latest[str(place)] = str(last)
+        return latest
+
+    async def _sync_commands(self) -> None:
+        try:
+            await registry.sync(self, self._commands)
+        except CALL_ERRORS as error:
+            log.error("Discord did not take the commands: %s", error)
+
+    def _beside(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        task = asyncio.create_task(work())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+def _hall(guild: discord.Guild) -> Route:
+    """Where newcomers are greeted."""
+    channel = guild.system_channel
+    return Route(Place("discord", str(guild.id), str(channel.id if channel else guild.id)))

@@ -1,0 +1,187 @@
+"""The registry of commands as Discord's slash commands and message menus, and back."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import discord
+from discord import app_commands
+from pydantic import JsonValue
+
+from adapters.discord.markup import as_text, plain_name
+from bot.api import Command, CommandCall, Parameter
+
+log = logging.getLogger(__name__)
+
+SLASH, MESSAGE_MENU, SUBCOMMAND, GROUP = 1, 3, 1, 2
+TYPES = {"str": 3, "int": 4, "bool": 5, "user": 6, "float": 10, "attachment": 11}
+USER, ATTACHMENT = TYPES["user"], TYPES["attachment"]
+MAX_COMMANDS, MAX_MENUS, MAX_OPTIONS, MAX_CHOICES, MAX_TEXT, MAX_LENGTH = 100, 5, 25, 25, 100, 6000
+BIGGEST = 2**53
+# Discord waits three seconds for suggestions.
+PATIENCE = 2.0
+
+Payload = dict[str, Any]  # JSON as Discord's API defines it
+
+
+def payloads(commands: Iterable[Command]) -> list[Payload]:
+    """What Discord is told: one entry per first word, menus behind them."""
+    slash: dict[str, Payload] = {}
+    menus: list[Payload] = []
+    for command in commands:
+        if command.target == "message":
+            menus.append({"type": MESSAGE_MENU, "name": menu_name(command)})
+            continue
+        first, _, second = command.name.partition(" ")
+        described = {"description": _short(command.description), "options": _options(command)}
+        if not second:
+            slash[first] = {"type": SLASH, "name": first, **described}
+            continue
+        group = slash.setdefault(first, {"type": SLASH, "name": first, "description": "", "options": []})
+        group["options"].append({"type": SUBCOMMAND, "name": second, **described})
+        group["description"] = _short(", ".join(option["name"] for option in group["options"]))
+    for kind, entries, most in (("slash commands", slash, MAX_COMMANDS), ("message menus", menus, MAX_MENUS)):
+        if len(entries) > most:
+            log.warning("Discord takes %d %s; %d are left out", most, kind, len(entries) - most)
+    return [*list(slash.values())[:MAX_COMMANDS], *menus[:MAX_MENUS]]
+
+
+def menu_name(command: Command) -> str:
+    return command.name.replace("_", " ").replace("-", " ").capitalize()[:32]
+
+
+async def sync(client: discord.Client, commands: Iterable[Command]) -> bool:
+    """Tell Discord what changed; True if anything had. Discord limits how often that may be done."""
+    application = client.application_id
+    assert application is not None, "known after login"
+    wanted = payloads(commands)
+    known: Any = await client.http.get_global_commands(application)
+    if _normal(known) == _normal(wanted):
+        return False
+    untyped: Any = wanted
+    await client.http.bulk_upsert_global_commands(application, untyped)
+    log.info("told Discord of %d commands", len(wanted))
+    return True
+
+
+def called(data: Mapping[str, Any], commands: Sequence[Command]) -> tuple[str, Command | None, list[Payload]]:
+    """An interaction's full command name, the command if it is still there, and the options picked."""
+    if data.get("type", SLASH) == MESSAGE_MENU:
+        found = next((each for each in commands if each.target and menu_name(each) == data["name"]), None)
+        return (found.name if found else str(data["name"])), found, []
+    words, options = [str(data["name"])], list(data.get("options", ()))
+    while options and options[0]["type"] in (SUBCOMMAND, GROUP):
+        words.append(options[0]["name"])
+        options = list(options[0].get("options", ()))
+    name = " ".join(words)
+    return name, next((each for each in commands if each.name == name), None), options
+
+
+def arguments(options: Iterable[Payload], resolved: Mapping[str, Any]) -> dict[str, JsonValue]:
+    """The options as a command call carries them."""
+    return {str(option["name"]): _argument(option, resolved) for option in options if "value" in option}
+
+
+async def suggest(interaction: discord.Interaction, command: Command | None, call: CommandCall) -> None:
+    """Answer an autocompletion of an unfinished call. What fails or takes too long suggests nothing."""
+    data: Any = interaction.data or {}
+    _, _, options = called(data, [command] if command else [])
+    focused = next((option for option in options if option.get("focused")), None)
+    values: Sequence[str] = ()
+    if command is not None and focused is not None:
+        parameter = next((each for each in command.parameters if each.name == focused["name"]), None)
+        if parameter is not None:
+            values = await _suggestions(parameter, call, str(focused.get("value", "")))
+    choices = [
+        app_commands.Choice(name=value[:MAX_TEXT], value=value) for value in values if 0 < len(value) <= MAX_TEXT
+    ]
+    await interaction.response.autocomplete(choices[:MAX_CHOICES])
+
+
+async def _suggestions(parameter: Parameter, call: CommandCall, typed: str) -> Sequence[str]:
+    if parameter.choices:
+        return [choice for choice in parameter.choices if typed.lower() in choice.lower()]
+    if parameter.arg.complete is None:
+        return ()
+    try:
+        return list(await asyncio.wait_for(parameter.arg.complete(call, typed), PATIENCE))
+    except Exception:  # a plugin's suggestion that fails is no reason to disturb somebody who types
+        log.debug("no suggestions for %s", parameter.name, exc_info=True)
+        return ()
+
+
+def _argument(option: Payload, resolved: Mapping[str, Any]) -> JsonValue:
+    value = option["value"]
+    if option["type"] == USER:
+        user = resolved.get("users", {}).get(str(value), {})
+        member = resolved.get("members", {}).get(str(value), {})
+        name = member.get("nick") or user.get("global_name") or user.get("username") or str(value)
+        return {"id": str(value), "name": plain_name(str(name))}
+    if option["type"] == ATTACHMENT:
+        file = resolved.get("attachments", {}).get(str(value), {})
+        return {
+            "name": as_text(str(file.get("filename", "file"))),
+            "media_type": str(file.get("content_type") or "application/octet-stream"),
+            "size": int(file.get("size", 0)),
+            "url": str(file.get("url", "")),
+        }
+    return as_text(value) if isinstance(value, str) else value
+
+
+def _options(command: Command) -> list[Payload]:
+    # Discord wants what is required first; values travel by name, so the order is only for the eye.
+    ordered = sorted(command.parameters, key=lambda parameter: not parameter.required)
+    return [_option(parameter) for parameter in ordered[:MAX_OPTIONS]]
+
+
+def _option(parameter: Parameter) -> Payload:
+    arg = parameter.arg
+    option: Payload = {
+        "type": TYPES["str"] if parameter.choices else TYPES[parameter.kind],
+        "name": parameter.name.lower(),
+        "description": _short(parameter.description or arg.description or parameter.name),
+        "required": parameter.required,
+    }
+    if parameter.choices and len(parameter.choices) <= MAX_CHOICES:
+        option["choices"] = [{"name": text[:MAX_TEXT], "value": text[:MAX_TEXT]} for text in parameter.choices]
+    elif parameter.choices or (arg.complete is not None and parameter.kind == "str"):
+        option["autocomplete"] = True
+    if parameter.kind in ("int", "float") and not parameter.choices:
+        whole = parameter.kind == "int"
+        if arg.ge is not None:
+            option["min_value"] = max(math.ceil(arg.ge) if whole else arg.ge, -BIGGEST)
+        if arg.le is not None:
+            option["max_value"] = min(math.floor(arg.le) if whole else arg.le, BIGGEST)
+    if parameter.kind == "str" and not parameter.choices:
+        if arg.min_length is not None:
+            option["min_length"] = min(arg.min_length, MAX_LENGTH)
+        if arg.max_length is not None:
+            option["max_length"] = min(max(arg.max_length, 1), MAX_LENGTH)
+    return option
+
+
+def _short(text: str) -> str:
+    text = " ".join(text.split()) or "…"
+    return text if len(text) <= MAX_TEXT else text[: MAX_TEXT - 1].rstrip() + "…"
+
+
+def _normal(entries: Iterable[Mapping[str, Any]]) -> list[Payload]:
+    """Only what we say about commands, with what Discord leaves out filled in. Their order means nothing."""
+    return sorted(map(_normal_entry, entries), key=lambda entry: (entry["type"], entry["name"]))
+
+
+def _normal_entry(entry: Mapping[str, Any]) -> Payload:
+    return {
+        "type": entry.get("type", SLASH),
+        "name": entry["name"],
+        "description": entry.get("description", ""),
+        "required": bool(entry.get("required")),
+        "autocomplete": bool(entry.get("autocomplete")),
+        "choices": [(choice["name"], choice["value"]) for choice in entry.get("choices") or ()],
+        "bounds": [entry.get(key) for key in ("min_value", "max_value", "min_length", "max_length")],
+        "options": [_normal_entry(option) for option in entry.get("options") or ()],
+    }

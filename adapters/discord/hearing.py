@@ -1,0 +1,236 @@
+"""What discord.py hears as events: places, people, messages with their markup turned into Markdown."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import TypeAlias
+
+import discord
+from pydantic import JsonValue
+
+from adapters.discord import DiscordSettings
+from adapters.discord.markup import Names, from_discord, plain_name, quote, to_markdown
+from bot.api import Attachment, Command, CommandCall, Message, Place, Route, User
+
+DIRECT = "dm"
+PERMISSIONS = {"administrator": "admin", "manage_messages": "manage_messages", "manage_channels": "manage_channels"}
+# How far a reply chain is quoted: messages, and characters of each, of people and of the bot itself.
+QUOTED_MESSAGES, QUOTED_CHARS, QUOTED_OWN_CHARS = 3, 1500, 300
+TYPED_COMMAND = re.compile(r"(?P<name>[a-z0-9][a-z0-9_-]{0,31})(?:\s+(?P<rest>.*))?", re.DOTALL)
+
+AnyUser: TypeAlias = discord.User | discord.Member | discord.ClientUser
+
+
+def place_of(channel: object, channel_id: int, guild_id: int | None) -> Place:
+    """A thread hangs in its parent; a direct message is its own channel."""
+    if guild_id is None:
+        return Place("discord", DIRECT, str(channel_id))
+    if isinstance(channel, discord.Thread):
+        return Place("discord", str(guild_id), str(channel.parent_id), str(channel.id))
+    return Place("discord", str(guild_id), str(channel_id))
+
+
+def channel_id(place: Place) -> int:
+    """Where messages of a place are posted."""
+    return int(place.thread or place.channel)
+
+
+def is_direct(place: Place) -> bool:
+    return place.workspace == DIRECT
+
+
+def user_of(user: AnyUser, permissions: discord.Permissions | None, *, direct: bool = False) -> User:
+    """`permissions` are the person's in the channel; a direct message makes them its admin."""
+    held = {"admin"} if direct else set()
+    if permissions is not None:
+        held |= {name for flag, name in PERMISSIONS.items() if getattr(permissions, flag)}
+    roles = tuple(str(role.id) for role in user.roles[1:]) if isinstance(user, discord.Member) else ()
+    return User(str(user.id), plain_name(user.display_name), user.bot, roles, frozenset(held))
+
+
+class Hearing:
+    """Decides what is heard and what it means. `client` is asked only for what it knows already."""
+
+    def __init__(self, client: discord.Client, settings: DiscordSettings, commands: Sequence[Command]) -> None:
+        self._client = client
+        self._settings = settings
+        names = [command.name for command in commands if command.target is None]
+        self._first_words = {name.partition(" ")[0] for name in names}
+
+    def allows(self, place: Place, user_id: int) -> bool:
+        """Whether the settings let this person be answered in this place."""
+        settings = self._settings
+        if user_id in settings.deny_users or (settings.users and user_id not in settings.users):
+            return False
+        return self.allows_in(place)
+
+    def allows_in(self, place: Place) -> bool:
+        """Whether anybody may be answered in this place."""
+        settings = self._settings
+        if is_direct(place):
+            return settings.direct_messages
+        guild = int(place.workspace)
+        channels = {int(place.channel), channel_id(place)}
+        if guild in settings.deny_guilds or channels & {*settings.deny_channels}:
+            return False
+        return (not settings.guilds or guild in settings.guilds) and (
+            not settings.channels or bool(channels & {*settings.channels})
+        )
+
+    def heard(self, message: discord.Message, place: Place | None = None) -> Message | CommandCall | None:
+        """The event that a message is; None for what is not for the bot: its own, other bots', what is denied."""
+        if message.type not in (discord.MessageType.default, discord.MessageType.reply) or self.is_own(message):
+            return None
+        if (message.author.bot or message.webhook_id is not None) and not self._settings.listen_to_bots:
+            return None
+        place = place or place_of(message.channel, message.channel.id, message.guild.id if message.guild else None)
+        if not self.allows(place, message.author.id):
+            return None
+        said = self.text(message)
+        addressed = self._is_addressed(message, place)
+        if not said and not message.attachments and not addressed:
+            return None
+        user = self._author(message, place)
+        data: dict[str, JsonValue] = {"message": str(message.id), "user": str(message.author.id)}
+        route, mentions = Route(place, data), self._mentions(message)
+        id, at = str(message.id), message.created_at
+        if command := self._typed_command(said, addressed):
+            return CommandCall(
+                id=id,
+                user=user,
+                route=route,
+                at=at,
+                command=command["name"],
+                text=command["rest"] or "",
+                mentions=mentions,
+            )
+        return Message(
+            id=id,
+            user=user,
+            route=route,
+            at=at,
+            text=self.with_quotes(message, said),
+            addressed=addressed,
+            attachments=tuple(_attachment(each) for each in message.attachments),
+            in_reply_to=_reply_to(message),
+            mentions=mentions,
+        )
+
+    def is_own(self, message: discord.Message) -> bool:
+        return message.author.id == self._me
+
+    def text(self, message: discord.Message) -> str:
+        """As Markdown; a forwarded message speaks through what it forwards."""
+        forwarded = [snapshot.content for snapshot in message.message_snapshots if snapshot.content]
+        return to_markdown("\n\n".join([message.content, *forwarded]), self._names(message))
+
+    def with_quotes(self, message: discord.Message, said: str) -> str:
+        """The text behind what it replies to, as far as Discord sent it along or it is still known."""
+        quotes = [self._quote(each) for each in reversed([*self._chain(message)])]
+        return "\n\n".join([each for each in quotes if each] + [said]).strip()
+
+    def person(self, user: AnyUser) -> User:
+        return user_of(user, None)
+
+    @property
+    def _me(self) -> int:
+        return self._client.user.id if self._client.user is not None else 0
+
+    def _is_addressed(self, message: discord.Message, place: Place) -> bool:
+        if is_direct(place) or self._me in message.raw_mentions:
+            return True
+        guild = message.guild
+        if guild is not None and guild.self_role is not None and guild.self_role.id in message.raw_role_mentions:
+            return True
+        if any(mentioned.id == self._me for mentioned in message.mentions):
+            return True
+        replied = _replied(message)
+        if replied is not None and replied.author.id == self._me and replied.webhook_id is None:
+            return True
+        thread = self._client.get_channel(channel_id(place)) if place.thread else None
+        return isinstance(thread, discord.Thread) and thread.owner_id == self._me
+
+    def _typed_command(self, said: str, addressed: bool) -> re.Match[str] | None:
+        """`!help` where that is switched on, and `/help` said to the bot as plain text.
+
+        What nobody knows is a command only when the bot is addressed: other bots may share the prefix.
+        """
+        prefixes = [self._settings.text_prefix, "/" if addressed else ""]
+        for prefix in filter(None, prefixes):
+            found = TYPED_COMMAND.fullmatch(said[len(prefix) :]) if said.startswith(prefix) else None
+            if found and (addressed or found["name"] in self._first_words):
+                return found
+        return None
+
+    def _author(self, message: discord.Message, place: Place) -> User:
+        member = message.author
+        if isinstance(member, discord.User) and message.guild is not None:
+            member = message.guild.get_member(member.id) or member
+        permissions = None
+        channel = self._client.get_channel(channel_id(place))
+        if isinstance(member, discord.Member) and isinstance(channel, discord.abc.GuildChannel | discord.Thread):
+            permissions = _permissions_in(channel, member)
+        return user_of(member, permissions, direct=is_direct(place))
+
+    def _mentions(self, message: discord.Message) -> tuple[User, ...]:
+        return tuple(self.person(user) for user in message.mentions if user.id != self._me)
+
+    def _names(self, message: discord.Message) -> Names:
+        guild = message.guild
+        users = {user.id: plain_name(user.display_name) for user in message.mentions}
+        if guild is None:
+            return Names(users, me=frozenset({self._me}))
+        own_role = guild.self_role
+        return Names(
+            users,
+            lambda id: plain_name(role.name) if (role := guild.get_role(id)) else None,
+            lambda id: plain_name(found.name) if (found := guild.get_channel_or_thread(id)) else None,
+            frozenset({self._me} | ({own_role.id} if own_role else set())),
+        )
+
+    def _chain(self, message: discord.Message) -> Iterator[discord.Message]:
+        for _ in range(QUOTED_MESSAGES):
+            replied = _replied(message)
+            if replied is None:
+                return
+            yield replied
+            message = replied
+
+    def _quote(self, message: discord.Message) -> str:
+        own = self.is_own(message)
+        text = from_discord(message.content) if own else self.text(message)
+        files = ", ".join(f"[{attachment.filename}]" for attachment in message.attachments)
+        text = f"{text} {files}".strip()
+        if not text:
+            return ""
+        return quote(plain_name(message.author.display_name), text, QUOTED_OWN_CHARS if own else QUOTED_CHARS)
+
+
+def _permissions_in(channel: discord.abc.GuildChannel | discord.Thread, member: discord.Member) -> discord.Permissions:
+    try:
+        return channel.permissions_for(member)
+    except discord.ClientException:  # a thread whose parent is not known
+        return member.guild_permissions
+
+
+def _replied(message: discord.Message) -> discord.Message | None:
+    reference = message.reference
+    if reference is None or message.type is not discord.MessageType.reply:
+        return None
+    resolved = reference.resolved
+    if isinstance(resolved, discord.Message):
+        return resolved
+    return None if isinstance(resolved, discord.DeletedReferencedMessage) else reference.cached_message
+
+
+def _reply_to(message: discord.Message) -> str | None:
+    reference = message.reference
+    if reference is None or message.type is not discord.MessageType.reply or reference.message_id is None:
+        return None
+    return str(reference.message_id)
+
+
+def _attachment(file: discord.Attachment) -> Attachment:
+    media_type = (file.content_type or "application/octet-stream").partition(";")[0].strip()
+    return Attachment(plain_name(file.filename), media_type, file.size, file.url)

@@ -1,0 +1,189 @@
+"""Interactions that wait for their answer: acknowledged in time, answered through their own token while it lives."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias, TypeVar
+
+import discord
+from pydantic import JsonValue
+
+from adapters.discord.errors import CALL_ERRORS, INVALID_WEBHOOK_TOKEN, UNKNOWN_INTERACTION, UNKNOWN_WEBHOOK, translate
+from adapters.discord.lanes import DiscordLanes
+from bot.api import Clock
+
+log = logging.getLogger(__name__)
+
+Result = TypeVar("Result")
+Stage: TypeAlias = Literal["open", "deferred", "answered"]
+DEAD = {INVALID_WEBHOOK_TOKEN, UNKNOWN_INTERACTION, UNKNOWN_WEBHOOK}
+NOTHING_TO_SAY = "✓"
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Seconds. Discord gives up on an unanswered command after 3, and forgets a token after 15 minutes."""
+
+    defer_after: float = 2.0
+    token_lives: float = 14 * 60.0
+    typing_after: float = 0.5
+    typing_again: float = 8.0
+    ready_after: float = 2.0
+
+
+class Pending:
+    """One interaction. `data` is what a route carries of it, enough for another process to go on answering."""
+
+    def __init__(
+        self,
+        client: discord.Client,
+        lanes: DiscordLanes,
+        clock: Clock,
+        data: Mapping[str, JsonValue],
+        *,
+        interaction: discord.Interaction | None = None,
+        private: bool = False,
+    ) -> None:
+        self.data = dict(data)
+        self.token = str(data["token"])
+        self._until = float(str(data["until"]))
+        self._clock = clock
+        self._lanes = lanes
+        self._interaction = interaction
+        self._private = private
+        self._stage: Stage = "answered" if interaction is None else "open"
+        self._original: int | None = None
+        self._webhook = discord.Webhook.partial(int(str(data["application"])), self.token, client=client)
+        self._posting = asyncio.Lock()
+        self._dead = False
+        self._deferring: asyncio.Task[None] | None = None
+
+    def is_alive(self) -> bool:
+        """Whether the token is still good."""
+        return not self._dead and self._clock.now().timestamp() < self._until
+
+    def defer_after(self, seconds: float) -> None:
+        self._deferring = asyncio.create_task(self._defer(seconds))
+
+    def close(self) -> None:
+        if self._deferring is not None:
+            self._deferring.cancel()
+
+    async def post(self, text: str, *, private: bool, files: list[discord.File] | None = None) -> dict[str, Any]:
+        """The next message of the answer, as Discord keeps it. Raises DeliveryError."""
+        async with self._posting:
+            return await self._guarded(self._post(text, private, files or []))
+
+    async def edit(self, message: int, text: str) -> dict[str, Any]:
+        none = discord.AllowedMentions.none()
+        return await self._guarded(
+            self._lanes.landed(self._webhook.edit_message(message, content=text, allowed_mentions=none))
+        )
+
+    async def delete(self, message: int) -> None:
+        await self._guarded(self._webhook.delete_message(message))
+
+    async def say_nothing(self) -> None:
+        """The command is done and has nothing to show: nobody is left with "thinking"."""
+        async with self._posting:
+            if self._stage == "open":
+                await self._guarded(self._post(NOTHING_TO_SAY, True, []))
+            elif self._stage == "deferred" and self._original is not None:
+                self._stage = "answered"
+                await self._guarded(self._webhook.delete_message(self._original))
+
+    async def _post(self, text: str, private: bool, files: list[discord.File]) -> dict[str, Any]:
+        none = discord.AllowedMentions.none()
+        if self._stage == "open" and self._interaction is not None:
+            self.close()
+            answer = await self._lanes.landed(
+                self._interaction.response.send_message(
+                    text, ephemeral=private, allowed_mentions=none, files=files or discord.utils.MISSING
+                )
+            )
+            self._stage = "answered"
+            message: dict[str, Any] = answer["resource"]["message"]
+            return message
+        if self._stage == "deferred" and self._original is not None:
+            self._stage = "answered"
+            if private == self._private:
+                edit = self._webhook.edit_message(
+                    self._original, content=text, allowed_mentions=none, attachments=files or discord.utils.MISSING
+                )
+                return await self._lanes.landed(edit)
+            # What says "thinking" to everybody cannot become private, nor the other way round.
+            await self._webhook.delete_message(self._original)
+        return await self._lanes.landed(
+            self._webhook.send(
+                text, ephemeral=private, allowed_mentions=none, wait=True, files=files or discord.utils.MISSING
+            )
+        )
+
+    async def _defer(self, seconds: float) -> None:
+        await self._clock.sleep(seconds)
+        async with self._posting:
+            if self._stage != "open" or self._interaction is None:
+                return
+            try:
+                response = await self._interaction.response.defer(ephemeral=self._private, thinking=True)
+            except CALL_ERRORS as error:
+                self._dead = True
+                log.warning("a command could not be acknowledged: %s", error)
+                return
+            self._stage = "deferred"
+            self._original = response.message_id if response is not None else None
+            if self._original is None:
+                self._stage = "answered"
+
+    async def _guarded(self, call: Awaitable[Result]) -> Result:
+        try:
+            return await call
+        except CALL_ERRORS as error:
+            if isinstance(error, discord.HTTPException) and error.code in DEAD:
+                self._dead = True
+            raise translate(error) from error
+
+
+class Replies:
+    """All interactions of this process that can still be answered, by token."""
+
+    def __init__(self, lanes: DiscordLanes, clock: Clock, timing: Timing) -> None:
+        self._lanes = lanes
+        self._clock = clock
+        self._timing = timing
+        self._pending: dict[str, Pending] = {}
+
+    def begin(self, interaction: discord.Interaction, *, private: bool) -> Pending:
+        """From here on it will be acknowledged in time, whatever happens."""
+        self._forget_old()
+        until = min(self._clock.now().timestamp() + self._timing.token_lives, interaction.expires_at.timestamp() - 30.0)
+        data: dict[str, JsonValue] = {
+            "interaction": str(interaction.id),
+            "application": str(interaction.application_id),
+            "token": interaction.token,
+            "until": until,
+        }
+        pending = Pending(interaction.client, self._lanes, self._clock, data, interaction=interaction, private=private)
+        self._pending[pending.token] = pending
+        pending.defer_after(self._timing.defer_after)
+        return pending
+
+    def find(self, client: discord.Client, data: Mapping[str, JsonValue]) -> Pending | None:
+        """The interaction that a route came from; one of an earlier process goes on where that one stopped."""
+        token = data.get("token")
+        if not isinstance(token, str):
+            return None
+        if token not in self._pending:
+            self._pending[token] = Pending(client, self._lanes, self._clock, data)
+        return self._pending[token]
+
+    def close(self) -> None:
+        for pending in self._pending.values():
+            pending.close()
+
+    def _forget_old(self) -> None:
+        for token in [token for token, pending in self._pending.items() if not pending.is_alive()]:
+            self._pending.pop(token).close()

@@ -1,0 +1,228 @@
+"""Posting and editing on Discord: surfaces for live answers, typing, and the lane that changes with the token."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import secrets
+from collections.abc import Callable, Coroutine, Sequence
+from types import TracebackType
+from typing import Any
+
+import discord
+from discord.http import handle_message_parameters
+
+from adapters.discord.errors import CALL_ERRORS, NO_REPLY_WITHOUT_HISTORY, translated
+from adapters.discord.lanes import DiscordLanes
+from adapters.discord.markup import from_discord, to_discord
+from adapters.discord.replying import Pending, Timing
+from bot.api import Call, Clock, EditedStream, File, Lane, Outcome, Piece, SentId, Shown, TargetGone, Text
+
+MAX_CHARS = 2000
+# How an answer's message is reached again.
+BY_BOT, BY_TOKEN, PRIVATE = "", "interaction", "private"
+
+
+def as_shown(given: str, answer: dict[str, Any]) -> str:
+    """The text as it was given if Discord kept what was made of it, else what Discord shows."""
+    content = str(answer.get("content", ""))
+    return given if content == to_discord(given).strip() else from_discord(content)
+
+
+def as_files(files: Sequence[File]) -> list[discord.File]:
+    return [discord.File(io.BytesIO(file.content), filename=file.name) for file in files]
+
+
+class ChannelSurface:
+    """Messages of the bot itself. The first one replies to the question and carries the files."""
+
+    def __init__(
+        self,
+        client: discord.Client,
+        lanes: DiscordLanes,
+        channel: int,
+        *,
+        question: str | None = None,
+        files: Sequence[File] = (),
+    ) -> None:
+        self._client = client
+        self._lanes = lanes
+        self._channel = channel
+        self._question = question
+        self._files = files
+        self._nonce = _nonce()
+
+    async def post(self, text: str) -> Shown:
+        with translated():
+            try:
+                answer = await self._send(text)
+            except discord.Forbidden as error:
+                if error.code != NO_REPLY_WITHOUT_HISTORY or self._question is None:
+                    raise
+                self._question = None
+                answer = await self._send(text)
+        # Until here a repeated post is the same message to Discord.
+        self._nonce, self._question, self._files = _nonce(), None, ()
+        return Shown(SentId(str(answer["id"]), BY_BOT), as_shown(text, answer))
+
+    async def edit(self, sent: SentId, text: str) -> Shown:
+        none = discord.AllowedMentions.none()
+        with translated(), handle_message_parameters(content=to_discord(text), allowed_mentions=none) as params:
+            answer = await self._lanes.edit_message(self._client.http, self._channel, int(sent.id), params)
+        return Shown(sent, as_shown(text, answer))
+
+    async def _send(self, text: str) -> dict[str, Any]:
+        reference: Any = discord.utils.MISSING
+        if self._question is not None:
+            reference = {
+                "message_id": self._question,
+                "channel_id": str(self._channel),
+                "fail_if_not_exists": False,
+            }
+        with handle_message_parameters(
+            content=to_discord(text),
+            allowed_mentions=discord.AllowedMentions.none(),
+            message_reference=reference,
+            nonce=self._nonce,
+            files=as_files(self._files) or discord.utils.MISSING,
+        ) as params:
+            return await self._lanes.send_message(self._client.http, self._channel, params)
+
+
+class InteractionSurface:
+    """Answers to a command through its token; what is public goes on as the bot's own when the token has died."""
+
+    def __init__(self, pending: Pending, channel: ChannelSurface, *, private: bool, files: Sequence[File] = ()) -> None:
+        self._pending = pending
+        self._channel = channel
+        self._private = private
+        self._files = files
+
+    async def post(self, text: str) -> Shown:
+        if not self._pending.is_alive():
+            return await self._post_without_token(text)
+        try:
+            answer = await self._pending.post(to_discord(text), private=self._private, files=as_files(self._files))
+        except TargetGone:
+            if self._pending.is_alive():
+                raise
+            return await self._post_without_token(text)
+        self._files = ()
+        return Shown(SentId(str(answer["id"]), PRIVATE if self._private else BY_TOKEN), as_shown(text, answer))
+
+    async def edit(self, sent: SentId, text: str) -> Shown:
+        if self._pending.is_alive() and sent.kind != BY_BOT:
+            try:
+                return Shown(sent, as_shown(text, await self._pending.edit(int(sent.id), to_discord(text))))
+            except TargetGone:
+                if self._pending.is_alive() or sent.kind == PRIVATE:
+                    raise
+        if sent.kind == PRIVATE:
+            raise TargetGone("the interaction's token has died")
+        return await self._channel.edit(sent, text)
+
+    async def _post_without_token(self, text: str) -> Shown:
+        if self._private:
+            raise TargetGone("the interaction's token has died")
+        return await self._channel.post(text)
+
+
+class HandoverLane:
+    """The token's own budget while it lives, then the channel's. A call ends where it was admitted."""
+
+    def __init__(self, pending: Pending, own: Lane, channel: Lane) -> None:
+        self._pending = pending
+        self._own = own
+        self._channel = channel
+        self._admitted_by_channel: set[Call] = set()
+
+    def opened(self) -> None:
+        self._own.opened()
+
+    def closed(self) -> None:
+        self._own.closed()
+
+    async def admit(self, call: Call) -> None:
+        if self._pending.is_alive():
+            await self._own.admit(call)
+        else:
+            self._admitted_by_channel.add(call)
+            try:
+                await self._channel.admit(call)
+            except asyncio.CancelledError:
+                self._admitted_by_channel.discard(call)
+                raise
+
+    def told(self, call: Call, outcome: Outcome) -> None:
+        lane = self._channel if call in self._admitted_by_channel else self._own
+        self._admitted_by_channel.discard(call)
+        lane.told(call, outcome)
+
+
+class LiveAnswer:
+    """An EditedStream that shows typing while there is nothing else to see. `type_here` is None where the platform
+    shows "thinking" by itself; `opening` is put before the first text."""
+
+    def __init__(
+        self,
+        stream: EditedStream,
+        clock: Clock,
+        timing: Timing,
+        *,
+        type_here: Callable[[], Coroutine[Any, Any, None]] | None = None,
+        opening: str = "",
+    ) -> None:
+        self._stream = stream
+        self._clock = clock
+        self._timing = timing
+        self._type_here = type_here
+        self._opening = opening
+        self._typing: asyncio.Task[None] | None = None
+
+    @property
+    def sent(self) -> tuple[SentId, ...]:
+        return self._stream.sent
+
+    @property
+    def changed(self) -> asyncio.Event:
+        return self._stream.changed
+
+    async def write(self, piece: Piece) -> None:
+        if isinstance(piece, Text) and piece.text and self._opening:
+            piece, self._opening = Text(self._opening + piece.text), ""
+        await self._stream.write(piece)
+
+    async def __aenter__(self) -> LiveAnswer:
+        await self._stream.__aenter__()
+        if self._type_here is not None:
+            self._typing = asyncio.create_task(self._type(self._type_here))
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._typing is not None:
+            self._typing.cancel()
+        await self._stream.__aexit__(kind, error, trace)
+
+    async def _type(self, type_here: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        wait = self._timing.typing_after
+        while not self._stream.first_shown.is_set():
+            sleep = asyncio.ensure_future(self._clock.sleep(wait))
+            shown = asyncio.ensure_future(self._stream.first_shown.wait())
+            try:
+                await asyncio.wait((sleep, shown), return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                sleep.cancel()
+                shown.cancel()
+            if self._stream.first_shown.is_set():
+                return
+            try:
+                await type_here()
+            except CALL_ERRORS:
+                return  # only a courtesy
+            wait = self._timing.typing_again
+
+
+def _nonce() -> str:
+    return secrets.token_hex(12)
