@@ -14,14 +14,13 @@ from bot.api import (
     UsageError,
 )
 from plugins.commands.declared import plugin, system
-from plugins.commands.words import cut, literally, plural
+from plugins.commands.words import cut, literally, plural, suggestions
 
 HISTORY_CUT = 100
-MOST_SUGGESTIONS = 25
 
 
 async def _command_names(ctx: Context, typed: str) -> Sequence[str]:
-    return [command.name for command in ctx.commands if typed.lower() in command.name][:MOST_SUGGESTIONS]
+    return suggestions((command.name for command in ctx.commands), typed)
 
 
 @plugin.command("help", private=True)

@@ -47,10 +47,10 @@ async def stats(ctx: Context) -> str:
         f"- messages I remember here: {count:,}",
         f"- tokens read: {usage.input:,}{cached}",
         f"- tokens written: {usage.output:,}",
-        f"- cost: {_cost(calls)}",
+        f"- cost: {cost(calls)}",
     ]
     if len(calls) > 1:
-        lines += [f"  - `{call.provider}:{call.model}` ({call.feature}): {_cost([call])}" for call in calls]
+        lines += [f"  - `{call.provider}:{call.model}` ({call.feature}): {cost([call])}" for call in calls]
     if usage.estimated:
         lines.append("Some of these are estimates, where the provider did not count.")
     return "\n".join(lines)
@@ -64,7 +64,7 @@ async def ping(ctx: Context) -> str:
     return f"Pong! That took {seconds * 1000:,.0f} ms to reach me." if 0 <= seconds < 60 else "Pong! I am awake."
 
 
-def _cost(calls: Sequence[ModelCall]) -> str:
+def cost(calls: Sequence[ModelCall]) -> str:
     known = [call.cost for call in calls if call.cost is not None]
     unknown = sorted({f"`{call.provider}:{call.model}`" for call in calls if call.cost is None})
     if not calls:

@@ -19,9 +19,8 @@ from bot.api import (
     UsageError,
 )
 from plugins.commands.declared import params, plugin
-from plugins.commands.words import code, cut, value_text
+from plugins.commands.words import code, cut, suggestions, value_text
 
-MOST_SUGGESTIONS = 25
 # Platforms wait at most three seconds for suggestions.
 SUGGESTION_SECONDS = 2.0
 # Whoever may do this may also change the model and the mode.
@@ -37,7 +36,7 @@ async def _model_names(ctx: Context, typed: str) -> Sequence[str]:
                 names += [f"{provider}:{model}" for model in await _known(ctx, provider)] or [provider]
     except TimeoutError:
         pass
-    return [name for name in names if typed.strip().lower() in name.lower()][:MOST_SUGGESTIONS]
+    return suggestions(names, typed)
 
 
 @plugin.command("model")
@@ -101,18 +100,18 @@ async def _known(ctx: Context, provider: str) -> Sequence[str]:
 
 @plugin.command("mode")
 async def choose_mode(
-    ctx: Context, name: Annotated[Literal["creative", "precise", "balanced"] | None, Arg("How I should answer")] = None
+    ctx: Context, mode: Annotated[Literal["creative", "precise", "balanced"] | None, Arg("How I should answer")] = None
 ) -> str:
     """Show how I answer, or make me more creative, precise or balanced."""
-    if name is None:
+    if mode is None:
         current = ctx.conversation.settings.get("mode")
         says = f"I am in `{current}` mode." if current else "No mode is set."
         return f"{says} There are `creative`, `precise` and `balanced`; `/mode creative` switches."
     _check_may_change(ctx)
     # Raises before anything is stored, should the mode not exist.
-    parameters = ctx.models.mode(name, ctx.conversation.model)
-    await ctx.conversation.change(mode=name)
-    says = f"I am {name} now: {_listing(parameters)}."
+    parameters = ctx.models.mode(mode, ctx.conversation.model)
+    await ctx.conversation.change(mode=mode)
+    says = f"I am {mode} now: {_listing(parameters)}."
     if "effort" in parameters:
         says += " This model reasons, so the mode changes its effort instead of the temperature."
     own = [each for each in _own(ctx) if each in parameters]
@@ -125,7 +124,7 @@ async def choose_mode(
 
 
 async def _parameter_names(ctx: Context, typed: str) -> Sequence[str]:
-    return [name for name in ctx.models.parameter_names if typed.strip().lower() in name]
+    return suggestions(ctx.models.parameter_names, typed)
 
 
 @params.command("show", private=True)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Iterable
 
 from pydantic import JsonValue
 
+MOST_SUGGESTIONS = 25
 MARKUP = re.compile(r"([\\`*_~|#>\[\]])")
 
 
@@ -25,9 +28,18 @@ def code(text: str) -> str:
 def value_text(value: JsonValue) -> str:
     if isinstance(value, float):
         return f"{value:g}"
-    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else cut(str(value), 100)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{value:,}"
+    return cut(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False), 100)
 
 
 def literally(text: str) -> str:
     """Shown letter by letter, whatever markup it has."""
     return MARKUP.sub(r"\\\1", text)
+
+
+def suggestions(names: Iterable[str], typed: str) -> list[str]:
+    """Those that begin with what was typed, then those that have it inside."""
+    typed = typed.strip().removeprefix("/").lower()
+    found = [name for name in names if typed in name.lower()]
+    return sorted(found, key=lambda name: not name.lower().startswith(typed))[:MOST_SUGGESTIONS]
