@@ -146,7 +146,7 @@ async def test_notices_stand_beside_and_control_sequences_nowhere(tmp_path: Path
 
 
 async def test_json_gives_every_piece_a_line(tmp_path: Path) -> None:
-    pieces = [
+    pieces: list[Piece] = [
         Text("é\x9b\u2028\ud800"),
         ToolStart("1", "roll", "{}"),
         ToolEnd("1", "roll", "6"),
@@ -213,13 +213,18 @@ async def test_an_error_of_the_engine_is_a_sentence_and_the_next_line_is_heard(t
 
 async def test_nothing_is_shown_before_the_journal_is_ready(tmp_path: Path) -> None:
     chat = await made(tmp_path)
-    ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-    async with chat.adapter.stream(route(), ready=ready) as stream:
+    asked, written = asyncio.Event(), asyncio.Event()
+
+    async def before_post() -> None:
+        asked.set()
+        await written.wait()
+
+    async with chat.adapter.stream(route(), before_post=before_post) as stream:
         await stream.write(Text("text"))
-        await asyncio.sleep(0)
+        await asked.wait()
         assert chat.out.getvalue() == ""
         assert stream.sent == ()
-        ready.set_result(None)
+        written.set()
     assert chat.out.getvalue() == "text\n"
     assert len(stream.sent) == 1
 
@@ -285,8 +290,8 @@ async def test_received_files_stay_in_their_folder(tmp_path: Path) -> None:
 
 
 async def test_a_conversation_is_new_each_time_unless_it_is_gone_on_with(tmp_path: Path) -> None:
-    async def channel(**settings: object) -> str:
-        chat = Chat(tmp_path, b"hi", **settings)
+    async def channel(session: str = "", *, resume: bool = False) -> str:
+        chat = Chat(tmp_path, b"hi", session=session, resume=resume)
         await chat.run()
         return chat.events[0].place.channel
 
