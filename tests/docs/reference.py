@@ -1,4 +1,4 @@
-"""Writes the settings into `config/bot.toml` and the README: `python -m tests.docs.reference`."""
+"""Writes settings and commands into `config/bot.toml` and the README: `python -m tests.docs.reference`."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from bot.edges import sections
+from bot.loading import load_plugin
 from bot.settings import Entry, PluginSettings, Settings, entries
 
 ROOT = Path(__file__).parents[2]
-START, END = "<!-- settings: begin -->", "<!-- settings: end -->"
+MARKS = "<!-- {0}: begin -->", "<!-- {0}: end -->"
 HEAD = """\
 # Duologue's settings: every one with its default. Remove the # in front of what you change.
 # The same names work in the environment and in .env (model.name = DUOLOGUE_MODEL__NAME), and win over this file.
@@ -41,7 +42,7 @@ def bot_toml() -> str:
     return "\n".join(lines) + "\n"
 
 
-def readme_table() -> str:
+def settings_table() -> str:
     rows = ["| Setting | Default | Also from | What it does |", "|---|---|---|---|"]
     for entry in ordered():
         shown = "(secret)" if entry.secret else f"`{toml_value(default(entry))}`"
@@ -52,11 +53,24 @@ def readme_table() -> str:
     return "\n".join(rows)
 
 
+def commands_table() -> str:
+    rows = ["| Command | What it does |", "|---|---|"]
+    for reference in PluginSettings().enabled:
+        for command in load_plugin(reference, ROOT).commands:
+            who = " *(moderators)*" if command.who == "moderators" else ""
+            usage = command.usage.replace("|", "\\|")
+            rows.append(f"| `{usage}`{who} | {command.description} |")
+    return "\n".join(rows)
+
+
 def readme(text: str) -> str:
-    """The README with a table that is up to date."""
-    before, _, rest = text.partition(START)
-    _, _, after = rest.partition(END)
-    return f"{before}{START}\n{readme_table()}\n{END}{after}"
+    """The README with tables that are up to date."""
+    for name, table in (("commands", commands_table()), ("settings", settings_table())):
+        start, end = (mark.format(name) for mark in MARKS)
+        before, _, rest = text.partition(start)
+        _, _, after = rest.partition(end)
+        text = f"{before}{start}\n{table}\n{end}{after}"
+    return text
 
 
 def ordered() -> Iterator[Entry]:
