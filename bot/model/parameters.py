@@ -33,7 +33,7 @@ REASONING_MODES: Mapping[str, Parameters] = {
 DEFAULT_MODE = "balanced"
 
 _ALWAYS_REASONS = re.compile(
-    r"o\d|gpt-5(-(mini|nano))?$|gpt-5-(?!chat)|.*-pro\b|gpt-5\.\d+-chat|gpt-6-astra|gpt-6\.1-sol"
+    r"o\d|gpt-5(-(mini|nano))?$|gpt-5-(?!chat)|gpt-.*-pro\b|gpt-5\.\d+-chat|gpt-6-astra|gpt-6\.1-sol"
 )
 _MAY_REASON = re.compile(r"gpt-5\.[1-6]|gpt-6-sol|gpt-6-luna|gpt-6\.1-terra")
 _DATED = re.compile(r"-\d{4}-\d{2}-\d{2}$")

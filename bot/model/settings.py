@@ -87,7 +87,7 @@ class LocalSettings:
     model: str = "smollm2-135m"
     context: int = 4096
     slots: int = 2
-    max_tokens: int = 512
+    max_tokens: int = 400
     timeouts: Timeouts = field(default_factory=lambda: Timeouts(first_token=120.0, between=60.0))
 
     @property
