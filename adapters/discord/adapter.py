@@ -32,6 +32,7 @@ from bot.api import (
     Capabilities,
     Clock,
     Command,
+    ConfigError,
     DeliveryError,
     DeliveryRefused,
     EditedStream,
@@ -82,7 +83,7 @@ class DiscordAdapter:
     async def run(self, handle: Handle, commands: Sequence[Command]) -> None:
         token = self._settings.token
         if token is None:
-            raise DeliveryRefused("no token", public="Discord needs a token: set DISCORD_TOKEN.")
+            raise ConfigError(["Discord needs a token: set DISCORD_TOKEN in the environment or in .env."])
         point_at(self._settings)
         content = True
         while True:
@@ -108,7 +109,7 @@ class DiscordAdapter:
             replies,
             content=content,
             trace=lanes.trace,
-            ready_after=self._timing.ready_after,
+            timing=self._timing,
         )
         self._lanes, self._replies, self._connected = lanes, replies, client
         try:
@@ -331,7 +332,7 @@ class DiscordAdapter:
         return shown
 
     def _is_trusted(self, url: yarl.URL) -> bool:
-        if self._settings.api_url and url.authority == yarl.URL(self._settings.api_url).authority:
+        if url.scheme == "http" and url.authority and url.authority == yarl.URL(self._settings.api_url).authority:
             return True
         return url.scheme == "https" and url.host in FILE_HOSTS
 

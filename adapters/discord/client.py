@@ -15,7 +15,7 @@ from adapters.discord import DiscordSettings
 from adapters.discord import commands as registry
 from adapters.discord.errors import CALL_ERRORS
 from adapters.discord.hearing import Hearing, place_of, user_of
-from adapters.discord.replying import Replies
+from adapters.discord.replying import Replies, Timing
 from bot.api import (
     Command,
     CommandCall,
@@ -57,7 +57,7 @@ class DiscordClient(discord.Client):
         *,
         content: bool,
         trace: aiohttp.TraceConfig,
-        ready_after: float,
+        timing: Timing,
     ) -> None:
         super().__init__(
             intents=intents(settings, content=content),
@@ -65,17 +65,23 @@ class DiscordClient(discord.Client):
             max_messages=REMEMBERED_MESSAGES,
             chunk_guilds_at_startup=False,
             member_cache_flags=discord.MemberCacheFlags.none(),
-            guild_ready_timeout=ready_after,
+            guild_ready_timeout=timing.ready_after,
             http_trace=trace,
         )
         self.hearing = Hearing(self, settings, commands)
         self._hand_over = handle
         self._commands = commands
         self._replies = replies
+        self._identify_again = timing.identify_again
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def setup_hook(self) -> None:
         self._beside(self._sync_commands)
+
+    async def before_identify_hook(self, shard_id: int | None, *, initial: bool = False) -> None:
+        """Discord takes one new session every five seconds."""
+        if not initial:
+            await asyncio.sleep(self._identify_again)
 
     async def close(self) -> None:
         for task in self._tasks:

@@ -32,6 +32,7 @@ class Timing:
     typing_after: float = 0.5
     typing_again: float = 8.0
     ready_after: float = 2.0
+    identify_again: float = 5.0
 
 
 class Pending:

@@ -13,7 +13,7 @@ from adapters.discord.testing import FakeDiscord
 from bot.api import AnyEvent, Command, CommandCall, Message, Online, Reply
 
 Event = TypeVar("Event", bound=AnyEvent)
-QUICK = Timing(ready_after=0.02)
+QUICK = Timing(ready_after=0.02, identify_again=0.0)
 
 
 class Listener:
@@ -60,10 +60,10 @@ class Listener:
                 await self._heard.wait()
         return self.errors[-1]
 
-    async def idle(self) -> None:
-        """All answers that were begun have ended."""
-        while self._tasks:
-            await asyncio.wait(self._tasks)
+    async def stop(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
 
 @asynccontextmanager
@@ -89,9 +89,9 @@ async def connected(
             await discord.wait_until(lambda: discord.world.commands[None])
         yield listener
     finally:
+        await listener.stop()
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
-        await listener.idle()
 
 
 async def echo(adapter: DiscordAdapter, event: Message) -> None:
