@@ -118,6 +118,9 @@ def _module_of_file(reference: str, folder: Path) -> ModuleType:
         raise PluginError(f"`{reference}` cannot be loaded: there is no Python file {path}.")
     # A name of its own, so that `fun.py` never stands in the way of a package that is called `fun`.
     name = f"duologue_file_{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
+    if name in sys.modules:
+        # Once loaded, always the same, as with any import: its settings are recognised by their class.
+        return sys.modules[name]
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise PluginError(f"`{reference}` cannot be loaded: {path} is no Python module.")

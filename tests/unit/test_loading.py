@@ -111,6 +111,19 @@ def test_a_file_relative_to_the_folder(tmp_path: Path) -> None:
     assert load_plugin(str(tmp_path / "fun.py"), Path("/")).name == "fun"
 
 
+def test_a_file_is_loaded_once(tmp_path: Path) -> None:
+    (tmp_path / "fun.py").write_text(dice("fun"))
+    assert load_plugin("./fun.py", tmp_path) is load_plugin("fun.py", tmp_path)
+
+
+def test_a_file_that_was_repaired_is_loaded_again(tmp_path: Path) -> None:
+    (tmp_path / "fun.py").write_text("1 / 0")
+    with pytest.raises(PluginError):
+        load_plugin("fun.py", tmp_path)
+    (tmp_path / "fun.py").write_text(dice("fun"))
+    assert load_plugin("fun.py", tmp_path).name == "fun"
+
+
 def test_two_files_of_one_name_do_not_meet(tmp_path: Path) -> None:
     for folder in ("one", "two"):
         (tmp_path / folder).mkdir()
