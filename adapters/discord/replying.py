@@ -58,6 +58,8 @@ class Pending:
         self._stage: Stage = "answered" if interaction is None else "open"
         self._original: int | None = None
         self._webhook = discord.Webhook.partial(int(str(data["application"])), self.token, client=client)
+        # Only an application's webhook may whisper; `partial` takes every webhook for an ordinary one.
+        self._webhook.type = discord.WebhookType.application
         self._posting = asyncio.Lock()
         self._dead = False
         self._deferring: asyncio.Task[None] | None = None

@@ -149,7 +149,7 @@ class ByToken:
         if interaction is None:
             return await self._speak(request)
         original = interaction.original
-        if original is not None and original.loading:
+        if original is not None and original.loading and not original.deleted:
             # The first follow-up to a deferred answer takes its place.
             message = await self._messages.edit(original, request.body, request.uploads)
         else:
