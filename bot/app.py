@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from types import TracebackType
@@ -65,9 +65,10 @@ class App:
     async def __aenter__(self) -> App:
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(self.store)
-            self._load_tokens(stack)
+            self._beside(self.tokens.load(), stack)
             plugins = self._plugins if self._plugins is not None else self._listed()
             self.registry = await stack.enter_async_context(self._registry(plugins))
+            self._beside(self._warm(), stack)
             loaded = [await self._started(plugin, stack) for plugin in plugins]
             self._build(loaded)
             await self.jobs.pause_left_behind()
@@ -83,15 +84,22 @@ class App:
     ) -> None:
         await self._stack.__aexit__(kind, error, trace)
 
-    def _load_tokens(self, stack: AsyncExitStack) -> None:
-        """Beside everything else: until it is done, counts are estimates."""
-        loading = asyncio.create_task(self.tokens.load())
+    def _beside(self, slow: Coroutine[object, object, object], stack: AsyncExitStack) -> None:
+        """What is slow and only makes things better; nothing waits for it, and it ends with the app."""
+        task = asyncio.create_task(slow)
 
         async def stop() -> None:
-            loading.cancel()
-            await asyncio.wait({loading})
+            task.cancel()
+            await asyncio.wait({task})
 
         stack.push_async_callback(stop)
+
+    async def _warm(self) -> None:
+        """Imports and the embedded model take seconds: they begin before the first question does."""
+        try:
+            await self.registry.warm(self.settings.model.choice.provider)
+        except Exception as error:  # the first question will tell whoever asks it
+            log.info("language model is not ready yet", error=repr(error))
 
     def _registry(self, plugins: Sequence[Plugin]) -> Registry:
         model = self.settings.model
