@@ -77,6 +77,10 @@ class Database:
     def writer(self) -> AsyncEngine:
         return self._writer
 
+    @property
+    def reader(self) -> AsyncEngine:
+        return self._reader
+
     async def write(self, work: Work[T]) -> T:
         """One transaction; it is rolled back if the work raises."""
         return await self._finish(self._in_transaction(self._writer, work))
@@ -84,16 +88,6 @@ class Database:
     async def read(self, work: Work[T]) -> T:
         """One consistent view of the database that waits for no writer."""
         return await self._finish(self._in_transaction(self._reader, work))
-
-    async def migrate(self, work: Work[T]) -> T:
-        """One transaction in which tables may be copied: SQLite's foreign keys must be off before it begins."""
-        if self.file is None:
-            return await self.write(work)
-        engine = _sqlite_engine(self.url, connections=1, begin="BEGIN IMMEDIATE", pragmas=("foreign_keys = OFF",))
-        try:
-            return await self._finish(self._in_transaction(engine, work))
-        finally:
-            await engine.dispose()
 
     async def _finish(self, work: Coroutine[None, None, T]) -> T:
         task = asyncio.get_running_loop().create_task(work)

@@ -5,18 +5,19 @@ from __future__ import annotations
 import asyncio
 import os
 import sqlite3
-from collections.abc import Callable
+import threading
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 from filelock import FileLock, Timeout
-from sqlalchemy import inspect, text
+from sqlalchemy import NullPool, create_engine, inspect, text
 from sqlalchemy.engine import Connection
+from sqlalchemy.exc import SQLAlchemyError
 
 from bot.errors import StoreCorrupt, StoreError, StoreTooNew, StoreUnavailable
-from bot.store.database import Database, database_url, translated
-from bot.store.tables import HEAD
+from bot.store.database import BUSY_MS, Database, database_url, translated
+from bot.store.tables import HEAD, metadata
 
 MAGIC = b"SQLite format 3\0"
 CHECKED_BYTES = 16_000_000
@@ -36,7 +37,7 @@ async def bring_up_to_date(database: Database, steps: Steps = Steps()) -> None:
     if database.url.get_backend_name() != "sqlite":
         await _check_server(database, steps)
     elif database.file is None:
-        await _upgrade(database, steps)
+        await database.write(lambda c: c.run_sync(metadata.create_all))
     else:
         await _prepare_file(database, database.file, steps)
 
@@ -61,7 +62,7 @@ async def _prepare_file(database: Database, file: Path, steps: Steps) -> None:
         elif revision != steps.head:
             await asyncio.to_thread(back_up, file, file.with_name(f"{file.name}.before-{steps.head}"))
         if revision != steps.head:
-            await _upgrade(database, steps)
+            await asyncio.to_thread(_upgrade_file, file, steps)
     finally:
         await asyncio.to_thread(_let_go, lock)
 
@@ -189,7 +190,7 @@ async def migrate(url: str) -> str:
         else:
             before = await database.read(lambda c: c.run_sync(_server_revision))
             if before is None or _known(before, name, Steps()) != HEAD:
-                await _upgrade(database, Steps())
+                await database.write(lambda c: c.run_sync(lambda connection: _upgrade(connection, Steps())))
     finally:
         await database.close()
     if before == HEAD:
@@ -197,21 +198,32 @@ async def migrate(url: str) -> str:
     return f"{name} was {'made with' if before is None else f'brought from schema {before} to'} schema {HEAD}."
 
 
-async def _upgrade(database: Database, steps: Steps) -> None:
-    upgrade = await asyncio.to_thread(_alembic, steps)
-    await database.migrate(lambda c: c.run_sync(upgrade))
+_one_at_a_time = threading.Lock()  # Alembic keeps what it is doing in variables of its modules
 
 
-def _alembic(steps: Steps) -> Callable[[Connection], None]:
-    """Imported only when there is something to do, and away from the loop: it takes a tenth of a second."""
+def _upgrade_file(file: Path, steps: Steps) -> None:
+    """All steps in one transaction. Foreign keys stay off in it: a step may copy a table and drop the old one."""
+    engine = create_engine("sqlite://", creator=lambda: _connect(file), poolclass=NullPool)
+    try:
+        with _one_at_a_time, engine.connect() as connection:
+            connection.exec_driver_sql("PRAGMA journal_mode = WAL")
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+            _upgrade(connection, steps)
+            connection.commit()
+    except (SQLAlchemyError, sqlite3.Error, OSError) as error:
+        raise translated(error, str(file)) from error
+
+
+def _connect(file: Path) -> sqlite3.Connection:
+    return sqlite3.connect(file, isolation_level=None, timeout=BUSY_MS / 1000)
+
+
+def _upgrade(connection: Connection, steps: Steps) -> None:
+    # Imported only when there is something to do: it takes a tenth of a second.
     from alembic import command
     from alembic.config import Config
 
     config = Config()
     config.set_main_option("script_location", str(steps.folder).replace("%", "%%"))
-
-    def upgrade(connection: Connection) -> None:
-        config.attributes["connection"] = connection
-        command.upgrade(config, steps.head)
-
-    return upgrade
+    config.attributes["connection"] = connection
+    command.upgrade(config, steps.head)

@@ -6,10 +6,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import ClauseElement, Connection, Engine, Executable, event, text
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from bot.store import Store, migrate
@@ -21,8 +23,19 @@ POSTGRES = os.environ.get("DUOLOGUE_TEST_POSTGRES")  # read before the tests' en
 
 class TestSQLite(StoreContract):
     @pytest.fixture
-    def make_store(self, tmp_path: Path) -> MakeStore:
-        return lambda: Store(f"sqlite:///{tmp_path / 'memory.db'}")
+    def make_store(self, tmp_path: Path) -> Iterator[MakeStore]:
+        """Whatever runs here must also be a sentence in PostgreSQL's language."""
+        spoken = create_async_engine("postgresql+asyncpg://").dialect
+
+        def compiles(_: Connection, statement: Executable, *rest: object) -> None:
+            # ON CONFLICT comes from the dialect's own module, so its other half only runs on the real one.
+            if not isinstance(statement, sqlite.Insert):
+                assert isinstance(statement, ClauseElement)
+                statement.compile(dialect=spoken)
+
+        event.listen(Engine, "before_execute", compiles)
+        yield lambda: Store(f"sqlite:///{tmp_path / 'memory.db'}")
+        event.remove(Engine, "before_execute", compiles)
 
 
 @pytest.mark.skipif(POSTGRES is None, reason="DUOLOGUE_TEST_POSTGRES is not set")

@@ -210,7 +210,8 @@ import asyncio, os, sys
 from bot.errors import StoreUnavailable
 from bot.store import Store
 async def main():
-    async with Store("sqlite://"): pass  # import all there is
+    await asyncio.to_thread(int)
+    async with Store("sqlite://"): pass  # now all there is to import is imported
     if os.geteuid() == 0:
         os.setuid(65534)  # nobody: root may write everywhere
     for name in sys.argv[1:]:

@@ -1,0 +1,63 @@
+"""The memory works no harder for a long history than for a short one, counted in steps of the database, not in time."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from bot.events import Route
+from bot.store import Store
+from bot.testing.store_contract import PLACE, answer, heard, said
+
+
+class Steps:
+    """Counts what SQLite's machine does on one connection."""
+
+    def __init__(self) -> None:
+        self.taken = 0
+
+    async def watch(self, engine: AsyncEngine) -> None:
+        async with engine.connect() as connection:
+            driver = (await connection.get_raw_connection()).driver_connection
+            assert driver is not None
+            await driver.set_progress_handler(self._count, 1)
+
+    def _count(self) -> int:
+        self.taken += 1
+        return 0
+
+
+async def steps_of_a_turn(file: Path, messages: int) -> dict[str, int]:
+    async with Store(f"sqlite:///{file}") as store:
+        conversation = await store.conversation(PLACE)
+        await store._pruning
+        for first in range(0, messages, 500):
+            draft = await store.open_draft(conversation.id, Route(PLACE), "e", None, epoch=0)
+            some = [answer(f"{number}", tokens=10) for number in range(first, min(first + 500, messages))]
+            await store.answered(draft, PLACE, some, [])
+        steps = Steps()
+        for engine in {store._db.writer, store._db.reader}:
+            await steps.watch(engine)
+        taken = {}
+        for name, work in (
+            ("claim", lambda: store.claim(heard("1"))),
+            ("remember", lambda: store.remember(PLACE, said("hello", "1", tokens=10))),
+            ("path", lambda: store.path(PLACE, max_tokens=150)),
+            ("message_of", lambda: store.message_of(PLACE, "1")),
+        ):
+            before = steps.taken
+            await work()
+            taken[name] = steps.taken - before
+        assert len((await store.path(PLACE, max_tokens=150)).messages) == 15
+        return taken
+
+
+async def test_a_turn_costs_the_same_after_20_and_after_3000_messages(tmp_path: Path) -> None:
+    short, long = await asyncio.gather(
+        steps_of_a_turn(tmp_path / "short.db", 20), steps_of_a_turn(tmp_path / "long.db", 3000)
+    )
+    assert all(short.values()), "the steps are counted"
+    assert long == pytest.approx(short, rel=0.05)
