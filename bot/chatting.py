@@ -37,6 +37,6 @@ def chat_app(settings: Settings) -> App:
 
 def greeting(settings: Settings) -> str:
     choice = settings.model.choice
-    if choice.provider == "local" and settings.model.local.path is None:
+    if settings.model.is_small:
         return SMALL_MODEL
     return f"{choice.model or choice.provider} answers. /help lists what else there is; Ctrl-D leaves."

@@ -13,6 +13,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from bot.errors import ConfigError
 from bot.settings.sections import (
+    SMALL_SYSTEM_PROMPT,
     AnswerSettings,
     AzureSettings,
     CommandSettings,
@@ -31,6 +32,7 @@ from bot.settings.sources import (
     CONFIG_NAME,
     PREFIX,
     Entry,
+    Fallback,
     Flags,
     Found,
     Source,
@@ -201,6 +203,10 @@ class _Reading:
         for source in sources:
             self.problems += source.problems
         settings = self._validated(model, sources) or self._validated(model, sources)
+        if settings is not None and settings.model.is_small:
+            # A longer prompt, or a name of its own, confuses so small a model: measured by its answers.
+            sources.append(Fallback(model, ("answers", "system_prompt"), SMALL_SYSTEM_PROMPT, "for the small model"))
+            settings = self._validated(model, sources)
         if settings is not None:
             self.problems += settings.model.missing()
             self.problems += self._contradictions(settings, found)
@@ -254,18 +260,10 @@ class _Reading:
             Toml(model, self.table, self.file),
         ]
         if self.home:
-            sources.append(_DataFolder(model, self.environment))
+            base = self.environment.get("XDG_DATA_HOME", ("", ""))[0] or str(Path.home() / ".local" / "share")
+            database = str(Path(base) / "duologue" / "duologue.db")
+            sources.append(Fallback(model, ("memory", "database"), database, "in your data folder"))
         return sources
-
-
-class _DataFolder(Source):
-    """Away from a project's folder the database belongs into the user's own data folder."""
-
-    def __init__(self, model: type[BaseSettings], environment: Mapping[str, tuple[str, str]]) -> None:
-        super().__init__(model)
-        base = environment.get("XDG_DATA_HOME", ("", ""))[0] or str(Path.home() / ".local" / "share")
-        path = ("memory", "database")
-        self.found[path] = Found(path, str(Path(base) / "duologue" / "duologue.db"), "default", "in your data folder")
 
 
 def _take_out(path: tuple[str, ...], sources: Sequence[Source]) -> Found | None:

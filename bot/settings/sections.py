@@ -29,6 +29,7 @@ DEFAULT_SYSTEM_PROMPT = (
     "You are Duologue, a warm, quick-witted companion in a chat. Answer in the language you are spoken to, "
     "come to the point, and use Markdown where it helps. Say so when you do not know something."
 )
+SMALL_SYSTEM_PROMPT = "You are a helpful assistant."
 
 
 def _zone(name: str) -> str:
@@ -170,6 +171,11 @@ class ModelSettings(Section):
         return ModelChoice(provider, name or DEFAULT_MODELS.get(provider, ""), self.parameters)
 
     @property
+    def is_small(self) -> bool:
+        """Whether the small model that is installed with the bot answers."""
+        return self.chosen_provider == "local" and self.local.path is None
+
+    @property
     def retry(self) -> Retry:
         return Retry(attempts=self.attempts)
 
@@ -273,7 +279,10 @@ class MemorySettings(Section):
 class AnswerSettings(Section):
     """How the bot speaks, and what it makes good after it was away."""
 
-    system_prompt: str = Field(DEFAULT_SYSTEM_PROMPT, description="Who the bot is, where nobody set another one.")
+    system_prompt: str = Field(
+        DEFAULT_SYSTEM_PROMPT,
+        description="Who the bot is, where nobody set another one. The small model gets a shorter default.",
+    )
     resume_age: PositiveFloat = Field(
         600.0, description="Seconds for which an answer cut short by a crash is completed; an older one is marked."
     )

@@ -214,6 +214,14 @@ class Flags(Source):
             self.found[path] = Found(path, value, flag, "on the command line")
 
 
+class Fallback(Source):
+    """A default that depends on the circumstances."""
+
+    def __init__(self, model: type[BaseSettings], path: Steps, value: str, why: str) -> None:
+        super().__init__(model)
+        self.found[path] = Found(path, value, "default", why)
+
+
 def _read(entry: Entry, text: str) -> Any:
     """Lists may be written as JSON or with commas, tables as JSON; pydantic turns texts into numbers and switches."""
     if entry.listed and not text.lstrip().startswith("["):

@@ -320,3 +320,11 @@ def test_prices_of_models_nobody_lists(folder: Path) -> None:
     write(folder, toml="[model.prices.'compatible/mine']\ninput = 1.5\noutput = 2\n")
     (name, price), *_ = load(folder).model.own_prices().items()
     assert (name, str(price.input), str(price.output)) == ("compatible/mine", "1.5", "2")
+
+
+def test_the_small_model_gets_a_short_system_prompt_unless_one_is_set(folder: Path) -> None:
+    settings = load(folder)
+    assert settings.answers.system_prompt == "You are a helpful assistant."
+    assert settings.origin("answers.system_prompt") == "default for the small model"
+    assert load(folder, DUOLOGUE_ANSWERS__SYSTEM_PROMPT="Be brief.").answers.system_prompt == "Be brief."
+    assert "Duologue" in load(folder, OPENAI_API_KEY="sk-1").answers.system_prompt
