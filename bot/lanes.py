@@ -80,7 +80,7 @@ class Budget:
     def __init__(self, window: Window) -> None:
         self.window = window
         self.in_flight = 0
-        self.last_admitted = float("-inf")
+        self.last_interim = float("-inf")
         self._left = window.limit
         # When everything is back: the end of a fixed window, or a sliding one refilled.
         self.full_at = float("-inf")
@@ -163,15 +163,20 @@ class Budget:
 
 
 # A sliding window's surplus is shown as extra edits over about this long.
-_SPEND_OVER = 8.0
+_SPEND_OVER = 4.0
 # Faster than this nobody can read.
 _SHORTEST = 0.25
 
 
 def reserve_for(streams: int, window: Window) -> float:
-    """Tokens kept back so that final texts need not wait. A sliding window gives them back, a fixed one does not."""
-    most = window.limit - 2 if window.kind == "sliding" else max((window.limit - 1) // 2, 1)
-    return max(min(streams, most), 0)
+    """Tokens kept back so that final texts need not wait.
+
+    A sliding window gives one back all the time, so a large reserve costs nothing but the first burst. In a fixed one
+    it would be lost each time; there the tokens that are still to be spread over the rest are the reserve.
+    """
+    if not streams:
+        return 0
+    return max(min(streams, window.limit - 2), 1) if window.kind == "sliding" else 1
 
 
 def next_interim(budget: Budget, streams: int, now: float) -> float:
@@ -187,6 +192,6 @@ def next_interim(budget: Budget, streams: int, now: float) -> float:
     elif now >= budget.full_at:
         pace = 0.0
     else:
-        since = max(budget.last_admitted, now - _SHORTEST)
+        since = max(budget.last_interim, now - _SHORTEST)
         pace = (budget.full_at - since) / (spare + 1)
-    return max(budget.last_admitted + max(pace, _SHORTEST), now)
+    return max(budget.last_interim + max(pace, _SHORTEST), now)

@@ -238,7 +238,8 @@ class ChannelLane:
                 waiting = queue.pop(0)
                 budget = self._budgets[method]
                 budget.in_flight += 1
-                budget.last_admitted = now
+                if waiting.call.urgency is Urgency.INTERIM:
+                    budget.last_interim = now
                 self._admitted[waiting.call] = budget.reports
                 self._traffic.enter(waiting)
         self._alarm.ring_at(again)
@@ -267,9 +268,9 @@ class Alarm:
         self._task = asyncio.create_task(self._wait(moment))
 
     async def _wait(self, moment: float) -> None:
-        # Timers may come a hair early.
+        # Timers may come a hair early, and what is due in less than this is not worth waking up for twice.
         while (left := moment - self._clock.monotonic()) > 0:
-            await self._clock.sleep(left)
+            await self._clock.sleep(max(left, 0.001))
         self._at, self._task = float("inf"), None
         self._ring()
 

@@ -24,7 +24,8 @@ class _Idle(selectors.DefaultSelector):
             return ready
         if timeout is None:
             raise RuntimeError("everything waits and no timer is set: this would never end")
-        self.now += timeout
+        # A wait shorter than a float can add would never end.
+        self.now += max(timeout, 1e-6)
         return ready
 
 
