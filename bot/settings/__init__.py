@@ -199,7 +199,6 @@ class _Reading:
             sections = self._find_sections(core, sections)
         model = core.with_sections(sections)
         sources = self._sources(model, flags)
-        found = {path: value for source in reversed(sources) for path, value in source.found.items()}
         for source in sources:
             self.problems += source.problems
         settings = self._validated(model, sources) or self._validated(model, sources)
@@ -207,6 +206,7 @@ class _Reading:
             # A longer prompt, or a name of its own, confuses so small a model: measured by its answers.
             sources.append(Fallback(model, ("answers", "system_prompt"), SMALL_SYSTEM_PROMPT, "for the small model"))
             settings = self._validated(model, sources)
+        found = {path: value for source in reversed(sources) for path, value in source.found.items()}
         if settings is not None:
             self.problems += settings.model.missing()
             self.problems += self._contradictions(settings, found)

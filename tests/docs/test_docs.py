@@ -44,9 +44,10 @@ def test_the_configuration_file_as_it_stands_changes_nothing(tmp_path: Path) -> 
     assert tomllib.loads(uncommented) != {}
     (tmp_path / "config").mkdir()
     (tmp_path / "config" / "bot.toml").write_text(uncommented, "utf-8")
-    settings = Settings.load(sections, environment={}, folder=tmp_path)
+    with_a_key = {"OPENAI_API_KEY": "sk-1"}
+    settings = Settings.load(sections, environment=with_a_key, folder=tmp_path)
     (tmp_path / "config" / "bot.toml").write_text(written, "utf-8")
-    untouched = Settings.load(sections, environment={}, folder=tmp_path)
+    untouched = Settings.load(sections, environment=with_a_key, folder=tmp_path)
     assert settings.model_dump() == untouched.model_dump()
 
 
