@@ -76,13 +76,13 @@ def open_provider(settings: ProviderSettings) -> Provider:
     """The provider for these settings. Nothing is loaded or connected yet."""
     match settings:
         case OpenAISettings():
-            from bot.model.openai import OpenAI
+            from bot.model.openai import openai_provider
 
-            return OpenAI(settings)
+            return openai_provider(settings)
         case AzureSettings():
-            from bot.model.azure import Azure
+            from bot.model.azure import azure_provider
 
-            return Azure(settings)
+            return azure_provider(settings)
         case LocalSettings():
             from bot.model.local import Local
 

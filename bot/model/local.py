@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from bot.errors import ModelError, ModelUnavailable
 from bot.model.healing import Learned
-from bot.model.openai import OpenAISpeaker, http_timeout
+from bot.model.openai import OpenAIProvider, http_timeout
 from bot.model.settings import LocalSettings
 from bot.platform import Finding
 from bot.replies import Piece
@@ -39,17 +39,27 @@ class NotInstalled(ModelUnavailable):
     retryable = False
 
 
-class Local(OpenAISpeaker):
-    """Started by the first question, in a thread, and spoken to as any compatible server. It knows no tools."""
+class Local:
+    """Started by `warm` or the first question, and spoken to as any compatible server. It knows no tools."""
+
+    price_list = "free"
 
     def __init__(self, settings: LocalSettings) -> None:
-        super().__init__(settings.name, api="chat", timeouts=settings.timeouts, concurrency=settings.concurrency)
-        self.price_list = "free"
+        self.name = settings.name
+        self.concurrency = settings.concurrency
         self._settings = settings
         # Other users of this machine can reach the loopback too.
         self._key = secrets.token_urlsafe(32)
         self._server: _Server | None = None
         self._starting = asyncio.Lock()
+        self._speaker = OpenAIProvider(
+            settings.name,
+            self._connect,
+            api="chat",
+            timeouts=settings.timeouts,
+            concurrency=settings.concurrency,
+            price_list="free",
+        )
 
     @property
     def weights(self) -> Path:
@@ -65,13 +75,13 @@ class Local(OpenAISpeaker):
                 return Path(folder) / WEIGHTS
         raise NotInstalled(MISSING, public=MISSING)
 
-    async def client(self) -> AsyncOpenAI:
+    async def warm(self) -> None:
         async with self._starting:
             if self._server is None:
                 self._server = await asyncio.to_thread(_Server, self.weights, self._settings, self._key)
-        return await super().client()
+        await self._speaker.warm()
 
-    def connect(self) -> AsyncOpenAI:
+    def _connect(self) -> AsyncOpenAI:
         from openai import AsyncOpenAI
 
         if self._server is None:
@@ -79,18 +89,19 @@ class Local(OpenAISpeaker):
         return AsyncOpenAI(
             api_key=self._key,
             base_url=f"{self._server.address}/v1",
-            timeout=http_timeout(self._timeouts),
+            timeout=http_timeout(self._settings.timeouts),
             max_retries=0,
         )
 
     async def stream(self, turn: Turn, learned: Learned) -> AsyncGenerator[Piece, None]:
+        await self.warm()
         asked = copy.copy(turn)
         asked.tools = ()
         asked.prompt = _with_note(turn.prompt)
         taken = {name: value for name, value in turn.model.parameters.items() if name not in NOT_TAKEN}
         defaults = {"max_tokens": self._settings.max_tokens, "temperature": TEMPERATURE}
-        asked.model = replace(turn.model, parameters={**defaults, **taken})
-        async with aclosing(super().stream(asked, learned)) as pieces:
+        asked.model = replace(turn.model, model=self._settings.model, parameters={**defaults, **taken})
+        async with aclosing(self._speaker.stream(asked, learned)) as pieces:
             async for piece in pieces:
                 yield piece
 
@@ -106,20 +117,24 @@ class Local(OpenAISpeaker):
 
     async def check(self, model: str | None = None) -> Finding:
         try:
-            await self.client()
+            await self.warm()
         except ModelError as error:
             return Finding(False, self.name, error.public)
         return Finding(True, self.name, "the embedded model runs; it is small, so its answers are weak")
 
     async def aclose(self) -> None:
-        await super().aclose()
+        await self._speaker.aclose()
         server, self._server = self._server, None
         if server is not None:
             await asyncio.to_thread(server.stop)
 
 
 class _Server:
-    """Building it loads the model and serves it on a free port of the loopback; slow, so never on the event loop."""
+    """Building it loads the model and serves it on a free port of the loopback.
+
+    It takes half a second, during which the library lets no other Python run even from a thread of its own: that is
+    why it is done at the start of the program wherever this model is the chosen one.
+    """
 
     def __init__(self, weights: Path, settings: LocalSettings, key: str) -> None:
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import time
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
@@ -35,56 +35,71 @@ NO_KEY = "none"
 """What a compatible server without keys is sent, since the SDK insists on one."""
 
 
-class OpenAISpeaker:
-    """What OpenAI, Azure and the embedded server have in common; `connect` and what each one is differ."""
+class OpenAIProvider:
+    """One client of the SDK, made by `connect` when it is first needed.
 
-    def __init__(self, name: str, *, api: Wire, timeouts: Timeouts, concurrency: int) -> None:
+    `wire_names` are this server's own names of parameters. With `identity_key` every request says, hashed with it,
+    who asks.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        connect: Callable[[], AsyncOpenAI],
+        *,
+        api: Wire,
+        timeouts: Timeouts,
+        concurrency: int,
+        price_list: str | None,
+        wire_names: Mapping[str, JsonValue] | None = None,
+        identity_key: SecretStr | None = None,
+    ) -> None:
         self.name = name
         self.concurrency = concurrency
-        self.price_list: str | None = None
-        self.api: Wire = api
-        self.wire_names: Mapping[str, JsonValue] = {}
+        self.price_list = price_list
+        self._connect = connect
+        self._api: Wire = api
+        self._wire_names = wire_names or {}
+        self._identity_key = identity_key
         self._timeouts = timeouts
         self._client: AsyncOpenAI | None = None
         self._connecting = asyncio.Lock()
         self._models: tuple[float, Mapping[str, str | None]] | None = None
 
-    def connect(self) -> AsyncOpenAI:
-        raise NotImplementedError
-
-    def prepared(self, turn: Turn, request: dict[str, JsonValue], learned: Learned) -> dict[str, JsonValue]:
-        """The request as this provider wants it."""
-        return request
-
-    async def client(self) -> AsyncOpenAI:
-        async with self._connecting:
-            if self._client is None:
-                await asyncio.to_thread(importlib.import_module, "bot.model.openai_errors")
-                self._client = self.connect()
-            return self._client
-
     async def stream(self, turn: Turn, learned: Learned) -> AsyncGenerator[Piece, None]:
-        client = await self.client()
+        client = await self._connected()
         choice = turn.model
         deadline = Deadline(self._timeouts, thinks=parameters.reasons(choice.model, choice.parameters))
-        if self.api == "responses":
-            request = self.prepared(turn, response_request(turn, learned), learned)
-            source = response_stream(client, request, deadline)
+        if self._api == "responses":
+            source = response_stream(client, self._identified(turn, response_request(turn, learned), learned), deadline)
         else:
-            request = self.prepared(turn, chat_request(turn, learned, self.wire_names), learned)
-            source = chat_stream(client, request, deadline)
+            request = chat_request(turn, learned, self._wire_names)
+            source = chat_stream(client, self._identified(turn, request, learned), deadline)
         async with aclosing(source) as pieces:
             async for piece in pieces:
                 yield piece
 
+    async def _connected(self) -> AsyncOpenAI:
+        async with self._connecting:
+            if self._client is None:
+                await asyncio.to_thread(importlib.import_module, "bot.model.openai_errors")
+                self._client = self._connect()
+            return self._client
+
+    def _identified(self, turn: Turn, request: dict[str, JsonValue], learned: Learned) -> dict[str, JsonValue]:
+        if self._identity_key is None:
+            return request
+        who = identity(turn, self._identity_key)
+        return {**request, **{name: value for name, value in who.items() if name not in learned.refused}}
+
     def unsupported(self, choice: ModelChoice) -> Mapping[str, str]:
-        return parameters.unsupported(self.api, choice.model, choice.parameters)
+        return parameters.unsupported(self._api, choice.model, choice.parameters)
 
     def context_window(self, model: str) -> int | None:
         return None
 
     async def warm(self) -> None:
-        await self.client()
+        await self._connected()
 
     async def known_models(self) -> tuple[str, ...]:
         """Empty where the server does not list them."""
@@ -114,7 +129,7 @@ class OpenAISpeaker:
         now = time.monotonic()
         if self._models is not None and not fresh and now - self._models[0] < MODELS_KEPT:
             return self._models[1]
-        client = await self.client()
+        client = await self._connected()
         from bot.model.openai_errors import translated
 
         try:
@@ -133,34 +148,32 @@ class OpenAISpeaker:
             await client.close()
 
 
-class OpenAI(OpenAISpeaker):
-    def __init__(self, settings: OpenAISettings) -> None:
-        api = settings.api if settings.api != "auto" else ("responses" if settings.is_openai else "chat")
-        super().__init__(settings.name, api=api, timeouts=settings.timeouts, concurrency=settings.concurrency)
-        self._settings = settings
-        self.price_list = "openai" if settings.is_openai else settings.base_url
-        if settings.is_openai:
-            self.wire_names = {"max_tokens": "max_completion_tokens"}
-
-    def connect(self) -> AsyncOpenAI:
+def openai_provider(settings: OpenAISettings) -> OpenAIProvider:
+    def connect() -> AsyncOpenAI:
         from openai import AsyncOpenAI
 
-        settings = self._settings
         return AsyncOpenAI(
-            api_key=_secret(settings.api_key) or NO_KEY,
+            api_key=settings.api_key.get_secret_value() if settings.api_key else NO_KEY,
             base_url=settings.base_url or "https://api.openai.com/v1",
             organization=settings.organization,
             project=settings.project,
-            timeout=http_timeout(self._timeouts),
+            timeout=http_timeout(settings.timeouts),
             max_retries=0,
         )
 
-    def prepared(self, turn: Turn, request: dict[str, JsonValue], learned: Learned) -> dict[str, JsonValue]:
-        identify = self._settings.is_openai if self._settings.identify is None else self._settings.identify
-        if not identify:
-            return request
-        who = identity(turn, self._settings.api_key)
-        return {**request, **{name: value for name, value in who.items() if name not in learned.refused}}
+    genuine = settings.is_openai
+    identify = genuine if settings.identify is None else settings.identify
+    automatic: Wire = "responses" if genuine else "chat"
+    return OpenAIProvider(
+        settings.name,
+        connect,
+        api=automatic if settings.api == "auto" else settings.api,
+        timeouts=settings.timeouts,
+        concurrency=settings.concurrency,
+        price_list="openai" if genuine else settings.base_url,
+        wire_names={"max_tokens": "max_completion_tokens"} if genuine else None,
+        identity_key=settings.api_key if identify else None,
+    )
 
 
 def http_timeout(timeouts: Timeouts) -> httpx2.Timeout:
@@ -169,10 +182,6 @@ def http_timeout(timeouts: Timeouts) -> httpx2.Timeout:
 
     longest = max(timeouts.first_token, timeouts.thinking, timeouts.between) + 5
     return httpx2.Timeout(connect=timeouts.connect, read=longest, write=10.0, pool=longest)
-
-
-def _secret(secret: SecretStr | None) -> str:
-    return secret.get_secret_value() if secret is not None else ""
 
 
 def _day(text: str | None) -> date | None:

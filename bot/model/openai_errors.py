@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import time
 from collections.abc import Mapping
@@ -156,6 +157,7 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
 
 def _float(text: str | None) -> float | None:
     try:
-        return float(text) if text is not None else None
+        seconds = float(text) if text is not None else math.nan
     except ValueError:
         return None
+    return seconds if math.isfinite(seconds) else None

@@ -90,9 +90,9 @@ def _sorted(tools: Sequence[Tool]) -> list[Tool]:
     return sorted(tools, key=lambda tool: tool.name)
 
 
-def identity(turn: Turn, key: SecretStr | None) -> Mapping[str, JsonValue]:
+def identity(turn: Turn, key: SecretStr) -> Mapping[str, JsonValue]:
     """Who asks, unreadable for the provider: for reports of abuse and for its prompt cache."""
-    secret = (key.get_secret_value() if key else "").encode()
+    secret = key.get_secret_value().encode()
     fields: dict[str, JsonValue] = {"prompt_cache_key": _hashed(secret, str(turn.place))}
     if turn.context is not None:
         fields["safety_identifier"] = _hashed(secret, f"{turn.place.platform}:{turn.context.user.id}")
@@ -100,4 +100,4 @@ def identity(turn: Turn, key: SecretStr | None) -> Mapping[str, JsonValue]:
 
 
 def _hashed(secret: bytes, text: str) -> str:
-    return hmac.new(secret or b"duologue", text.encode("utf-8", "replace"), hashlib.sha256).hexdigest()[:32]
+    return hmac.new(secret, text.encode("utf-8", "replace"), hashlib.sha256).hexdigest()[:32]

@@ -19,7 +19,7 @@ from bot.turn import ModelChoice, Prompt, PromptMessage, Turn
 
 def a_turn(text: str, **parameters: float | str) -> Turn:
     prompt = Prompt((PromptMessage("system", "You are a helpful assistant."), PromptMessage("user", text)))
-    return Turn(Place("t", "w", "c"), prompt, ModelChoice("local", "smollm2-135m", parameters))
+    return Turn(Place("t", "w", "c"), prompt, ModelChoice("local", "", parameters))
 
 
 @pytest.mark.local_model

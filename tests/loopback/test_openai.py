@@ -23,7 +23,7 @@ from bot.errors import (
     UnknownModel,
     WrongKey,
 )
-from bot.events import Place
+from bot.events import Place, User
 from bot.model import OpenAISettings, Retry, Timeouts, open_provider
 from bot.model.registry import EMPTY, Registry
 from bot.model.settings import Api
@@ -75,6 +75,11 @@ class Notebook:
 
     async def remember(self, provider: str, model: str, facts: Mapping[str, JsonValue]) -> None:
         self.facts.setdefault((provider, model), {}).update(facts)
+
+
+@dataclass
+class Asker:
+    user: User
 
 
 @dataclass
@@ -266,7 +271,12 @@ async def test_tries_are_bounded(house: House) -> None:
 
 
 async def test_retry_after_is_honoured(house: House) -> None:
-    house.server.will(rate_limited(7), FakeError(429, headers={"retry-after-ms": "1500"}), "at last")
+    house.server.will(
+        rate_limited(7),
+        FakeError(429, headers={"retry-after-ms": "1500"}),
+        FakeError(429, headers={"retry-after": "nan"}),
+        "at last",
+    )
     assert text(await house.ask()) == "at last"
     assert 7 <= house.clock.slept[0] < 7.5
     assert 1.5 <= house.clock.slept[1] < 2
@@ -554,13 +564,19 @@ async def test_effort_none_is_sent_where_only_that_is_taken(server: FakeOpenAI) 
 async def test_who_asks_is_hashed_and_only_told_to_openai(server: FakeOpenAI) -> None:
     for identify in (None, True):
         house = make_house(server, "responses", identify=identify)
+        turn = house.turn()
+        turn.context = Asker(User("user-4711", "Ann"))  # type: ignore[assignment] # all that is asked of it
         async with house.registry:
-            await house.ask()
-    assert "prompt_cache_key" not in server.seen[0].body
+            await house.ask(turn)
+    assert {"prompt_cache_key", "safety_identifier"}.isdisjoint(server.seen[0].body)
     key = server.seen[1].body["prompt_cache_key"]
     assert isinstance(key, str)
     assert len(key) == 32
     assert "test" not in key
+    who = server.seen[1].body["safety_identifier"]
+    assert isinstance(who, str)
+    assert who != key
+    assert "4711" not in str(server.seen[1].body)
 
 
 async def test_published_prices_are_used_for_openai(house: House) -> None:
