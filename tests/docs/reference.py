@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import ast
+import dataclasses
+import importlib
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
+from bot import api
 from bot.edges import sections
 from bot.loading import load_plugin
 from bot.settings import Entry, PluginSettings, Settings, entries
@@ -20,6 +25,12 @@ HEAD = """\
 # Duologue's settings: every one with its default. Remove the # in front of what you change.
 # The same names work in the environment and in .env (model.name = DUOLOGUE_MODEL__NAME), and win over this file.
 # Keys and tokens do not belong here but into .env: see .env.example.
+"""
+API_HEAD = """\
+# What plugins and adapters may import
+
+`bot.api` is the one public door: nothing else of the core is promised. This page is made from the code (`make docs`);
+[plugins/README.md](../plugins/README.md) and [adapters/README.md](../adapters/README.md) show how it all is used.
 """
 
 
@@ -73,6 +84,40 @@ def readme(text: str) -> str:
     return text
 
 
+def api_page() -> str:
+    """Every name that plugins and adapters may import, with the first sentence of its own documentation."""
+    by_module: dict[str, list[str]] = {}
+    for name in api.__all__:
+        by_module.setdefault(home_of(name), []).append(name)
+    lines = [API_HEAD]
+    for module, names in sorted(by_module.items()):
+        lines += [f"\n## {sentence(importlib.import_module(module))}\n"]
+        lines += [f"- **`{name}`** {sentence(getattr(api, name))}".rstrip() for name in sorted(names)]
+    return "\n".join(lines) + "\n"
+
+
+def home_of(name: str) -> str:
+    """The module that a name of the public door comes from, as `bot/api.py` writes it."""
+    tree = ast.parse((ROOT / "bot" / "api.py").read_text("utf-8"))
+    for node in tree.body:
+        if isinstance(node, ast.ImportFrom) and node.module and name in [alias.name for alias in node.names]:
+            return node.module
+    raise LookupError(name)
+
+
+def sentence(documented: object) -> str:
+    """What the code says of itself; of values without a word their fields, of errors what people are told."""
+    own = "__doc__" in vars(documented) if isinstance(documented, (type, ModuleType)) else callable(documented)
+    text = " ".join((getattr(documented, "__doc__", "") or "").split("\n\n")[0].split()) if own else ""
+    if isinstance(documented, type) and not text.startswith(f"{documented.__name__}("):
+        if text or not issubclass(documented, api.BotError):
+            return text
+        return f"“{documented.default_public}”"
+    if dataclasses.is_dataclass(documented):
+        return f"`({', '.join(field.name for field in dataclasses.fields(documented))})`"
+    return text if own else ""
+
+
 def ordered() -> Iterator[Entry]:
     """A section's own settings come before those of the sections inside it."""
     known = list(entries(settings_model()))
@@ -110,5 +155,7 @@ def wrapped(text: str, width: int) -> list[str]:
 
 if __name__ == "__main__":
     (ROOT / "config" / "bot.toml").write_text(bot_toml(), "utf-8")
+    (ROOT / "docs").mkdir(exist_ok=True)
+    (ROOT / "docs" / "api.md").write_text(api_page(), "utf-8")
     page = ROOT / "README.md"
     page.write_text(readme(page.read_text("utf-8")), "utf-8")
