@@ -144,7 +144,7 @@ class TerminalAdapter:
         from adapters.terminal.screen import ScreenDisplay
 
         prompt = await make_prompt(
-            self._commands, self._settings.folder / "terminal_history", self._stdin, self._stdout
+            self._commands, self._call, self._settings.folder / "terminal_history", self._stdin, self._stdout
         )
         screen = ScreenDisplay(
             Outlet(self._stdout),

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 
 from prompt_toolkit.completion import CompleteEvent, Completer, Completion
 from prompt_toolkit.document import Document
 
-from bot.api import Command, Parameter
+from bot.api import Command, CommandCall, Parameter
 
 PATIENCE = 0.5
 _LEAVING = {"quit": "Leave.", "exit": "Leave."}
@@ -17,8 +17,14 @@ _LEAVING = {"quit": "Leave.", "exit": "Leave."}
 log = logging.getLogger(__name__)
 
 
+Call = Callable[[str, str], CommandCall]
+
+
 class CommandCompleter(Completer):
-    def __init__(self, commands: Sequence[Command]) -> None:
+    """`call` makes the unfinished call of a command, from its name and the text so far: suggestions depend on it."""
+
+    def __init__(self, commands: Sequence[Command], call: Call) -> None:
+        self._call = call
         self._commands = {command.name: command for command in commands if command.target is None}
         self._groups = {name.split(" ")[0] for name in self._commands if " " in name}
 
@@ -46,7 +52,7 @@ class CommandCompleter(Completer):
             name, rest = f"{name} {second.lower()}", after
         command = self._commands.get(name)
         if command is not None:
-            async for completion in _arguments(command, rest):
+            async for completion in _arguments(command, rest, self._call(command.name, rest)):
                 yield completion
 
     def _first_words(self, typed: str) -> Iterable[Completion]:
@@ -67,7 +73,7 @@ class CommandCompleter(Completer):
                 yield Completion(second, start_position=-len(typed), display_meta=command.description)
 
 
-async def _arguments(command: Command, rest: str) -> AsyncGenerator[Completion, None]:
+async def _arguments(command: Command, rest: str, call: CommandCall) -> AsyncGenerator[Completion, None]:
     *done, current = rest.split(" ")
     if current.startswith("--") and "=" not in current:
         for parameter in command.parameters:
@@ -86,18 +92,18 @@ async def _arguments(command: Command, rest: str) -> AsyncGenerator[Completion, 
             asked, current = last, " ".join(rest.split(" ")[len(command.parameters) - 1 :])
     if asked is None:
         return
-    for value in await _values(asked, current):
+    for value in await _values(asked, current, call):
         yield Completion(value, start_position=-len(current), display_meta=asked.description)
 
 
-async def _values(parameter: Parameter, typed: str) -> Sequence[str]:
+async def _values(parameter: Parameter, typed: str, call: CommandCall) -> Sequence[str]:
     if parameter.choices or parameter.kind == "bool":
         choices = parameter.choices or ("true", "false")
         return [choice for choice in choices if choice.lower().startswith(typed.lower())]
     if parameter.arg.complete is None:
         return []
     try:
-        return list(await asyncio.wait_for(parameter.arg.complete(None, typed), PATIENCE))[:50]
+        return list(await asyncio.wait_for(parameter.arg.complete(call, typed), PATIENCE))[:50]
     except Exception:
         # A plugin's suggestion that fails is no reason to disturb somebody who types.
         log.debug("no suggestions for %s", parameter.name, exc_info=True)

@@ -19,7 +19,7 @@ from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.output import Output, create_output
 from prompt_toolkit.styles import Style
 
-from adapters.terminal.completion import CommandCompleter
+from adapters.terminal.completion import Call, CommandCompleter
 from adapters.terminal.keeping import private_file
 from bot.api import Command
 
@@ -38,10 +38,8 @@ _STYLE = Style.from_dict(
 
 
 class Prompt:
-    def __init__(self, commands: Sequence[Command], history: History, stdin: TextIO, stdout: TextIO) -> None:
-        self._session: PromptSession[str] = _session(
-            CommandCompleter(commands), history, create_input(stdin), create_output(stdout)
-        )
+    def __init__(self, completer: CommandCompleter, history: History, stdin: TextIO, stdout: TextIO) -> None:
+        self._session: PromptSession[str] = _session(completer, history, create_input(stdin), create_output(stdout))
 
     async def ask(self) -> str:
         """What was typed. Raises KeyboardInterrupt for Ctrl-C on an empty line and EOFError for Ctrl-D."""
@@ -111,6 +109,7 @@ def _keys() -> KeyBindings:
     return keys
 
 
-async def make_prompt(commands: Sequence[Command], history: Path, stdin: TextIO, stdout: TextIO) -> Prompt:
+async def make_prompt(commands: Sequence[Command], call: Call, history: Path, stdin: TextIO, stdout: TextIO) -> Prompt:
     """The history's folder may be slow, so it is touched beside the loop."""
-    return Prompt(commands, await asyncio.to_thread(_history, history), stdin, stdout)
+    kept = await asyncio.to_thread(_history, history)
+    return Prompt(CommandCompleter(commands, call), kept, stdin, stdout)

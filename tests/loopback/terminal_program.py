@@ -33,6 +33,7 @@ from bot.api import (
 
 
 async def suggested(ctx: object, typed: str) -> Sequence[str]:
+    assert isinstance(ctx, CommandCall)
     return [name for name in ("apple", "apricot", "banana") if name.startswith(typed)]
 
 
