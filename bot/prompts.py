@@ -137,19 +137,21 @@ def assemble(
     return Assembled(Prompt((*system, *_with_tail(messages, tail))), chosen, report, notice)
 
 
-def continuation(prompt: Prompt, said: str, *, prefill: bool = False) -> Prompt:
-    """Asks for the rest of an answer that broke off after `said`.
-
-    With `prefill` the prompt ends in the unfinished answer, for local models that can write on from any text: small
-    ones do not follow the instruction that others get.
-    """
+def continuation(prompt: Prompt, said: str) -> Prompt:
+    """Asks for the rest of an answer that broke off after `said`."""
     messages = prompt.messages
     if messages and messages[-1].text == GO_ON:
         messages = messages[:-2]
-    elif messages and messages[-1].role == "assistant" and said.startswith(messages[-1].text):
-        messages = messages[:-1]
-    asked = () if prefill else (PromptMessage("user", GO_ON),)
-    return Prompt((*messages, PromptMessage("assistant", cleaned(said)), *asked))
+    return Prompt((*messages, PromptMessage("assistant", cleaned(said)), PromptMessage("user", GO_ON)))
+
+
+def unfinished(prompt: Prompt) -> Prompt:
+    """A continuation for a model that writes on from any text: it ends in the unfinished answer itself.
+
+    Small models talk about the instruction instead of following it.
+    """
+    asked = bool(prompt.messages) and prompt.messages[-1].text == GO_ON
+    return Prompt(prompt.messages[:-1]) if asked else prompt
 
 
 def cleaned(text: str) -> str:

@@ -11,7 +11,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import JsonValue
 
-from bot.prompts import GO_ON, INTERRUPTED, Frame, Limits, assemble, cleaned, continuation, names_of, safe_name
+from bot.prompts import (
+    GO_ON,
+    INTERRUPTED,
+    Frame,
+    Limits,
+    assemble,
+    cleaned,
+    continuation,
+    names_of,
+    safe_name,
+    unfinished,
+)
 from bot.store.records import MessageStatus, Remembered
 from bot.turn import Prompt, PromptMessage, Role, ToolCall
 
@@ -269,12 +280,11 @@ def test_a_broken_answer_is_taken_up_by_an_instruction() -> None:
 
 
 def test_a_model_that_writes_on_from_any_text_needs_no_instruction() -> None:
-    assert continuation(PROMPT, "One, tw", prefill=True).messages[2:] == (PromptMessage("assistant", "One, tw"),)
+    assert unfinished(continuation(PROMPT, "One, tw")).messages[2:] == (PromptMessage("assistant", "One, tw"),)
+    assert unfinished(PROMPT) == PROMPT
+    assert unfinished(Prompt(())) == Prompt(())
 
 
-@pytest.mark.parametrize("prefill", [False, True])
-def test_taking_up_twice_is_taking_up_what_was_said_last(prefill: bool) -> None:
-    once = continuation(PROMPT, "One, tw", prefill=prefill)
-    assert continuation(once, "One, two, thr", prefill=prefill) == continuation(
-        PROMPT, "One, two, thr", prefill=prefill
-    )
+def test_taking_up_twice_is_taking_up_what_was_said_last() -> None:
+    once = continuation(PROMPT, "One, tw")
+    assert continuation(once, "One, two, thr") == continuation(PROMPT, "One, two, thr")
