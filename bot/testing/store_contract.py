@@ -9,59 +9,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import TypeAlias
 
 import pytest
 
 from bot.errors import StoreError
-from bot.events import AnyEvent, Attachment, ButtonPressed, CommandCall, Message, Place, Route, User
+from bot.events import AnyEvent, ButtonPressed, CommandCall, Message, Place, Route, User
 from bot.replies import SentId, Speaker
-from bot.store import Claim, NewMessage, Remembered, Store
-from bot.turn import ModelCall, Usage
+from bot.store import Claim, Store
+from bot.testing.store_samples import ANN, NOON, OTHER, PLACE, answer, call, everything, heard, said, texts
+from bot.turn import Usage
 
 MakeStore: TypeAlias = Callable[[], Store]
-
-PLACE = Place("fake", "home", "kitchen")
-OTHER = Place("fake", "home", "kitchen", "a thread")
-ANN = User("u1", "Ann", roles=("cook",), permissions=frozenset({"admin"}))
-NOON = datetime(2026, 3, 29, 12, 0, 0, 123456, tzinfo=timezone(timedelta(hours=-7)))
-
-
-def heard(id: str, text: str = "hello", *, place: Place = PLACE, at: datetime = NOON) -> Message:
-    picture = Attachment("a.png", "image/png", 3, "https://example.com/a.png")
-    return Message(
-        id=id,
-        user=ANN,
-        route=Route(place, {"reply_to": id, "deep": [1, None, {"x": True}]}),
-        at=at,
-        text=text,
-        addressed=True,
-        attachments=(picture,),
-    )
-
-
-def said(text: str, *ids: str, **changes: object) -> NewMessage:
-    message = NewMessage("user", text, author_id=ANN.id, author=ANN.name, sent=tuple(SentId(id) for id in ids))
-    return replace(message, **changes)  # type: ignore[arg-type]  # the fields of a test's own message
-
-
-def answer(text: str, *ids: str, **changes: object) -> NewMessage:
-    return said(text, *ids, **{"role": "assistant", "author_id": None, "author": None, "model": "m", **changes})
-
-
-def call(cost: str | None, *, model: str = "m", feature: str = "answer") -> ModelCall:
-    price = None if cost is None else Decimal(cost)
-    return ModelCall("openai", model, Usage(100, 20, 30, 5, 1), price, {"input": "0.25"}, 1.5, 0.25, feature)
-
-
-def texts(messages: tuple[Remembered, ...]) -> list[str]:
-    return [message.text for message in messages]
-
-
-async def everything(store: Store, place: Place = PLACE, size: int = 1000) -> list[str]:
-    return [message.text async for page in store.pages(place, size=size) for message in page]
 
 
 class ClaimsContract:

@@ -8,7 +8,7 @@ import sys
 from bot.events import Route
 from bot.replies import SentId
 from bot.store import Store
-from bot.testing.store_contract import PLACE, answer, call, heard, said
+from bot.testing.store_samples import PLACE, answer, call, heard, said
 
 
 async def hold(store: Store) -> None:

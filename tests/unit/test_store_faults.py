@@ -21,7 +21,7 @@ from bot.replies import SentId
 from bot.store import Store
 from bot.store.claims import prune
 from bot.store.database import translated
-from bot.testing.store_contract import OTHER, PLACE, answer, call, everything, heard, said
+from bot.testing.store_samples import OTHER, PLACE, answer, call, everything, heard, said
 
 BIG = "word " * 20_000
 

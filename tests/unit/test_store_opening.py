@@ -23,7 +23,7 @@ from bot.store import Store, migrate
 from bot.store.database import Database, database_url
 from bot.store.opening import Steps, bring_up_to_date
 from bot.store.tables import HEAD, metadata
-from bot.testing.store_contract import PLACE, everything, said
+from bot.testing.store_samples import PLACE, everything, said
 
 SECOND_STEP = """
 from alembic import op

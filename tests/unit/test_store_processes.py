@@ -15,7 +15,7 @@ import pytest
 from bot.events import CommandCall, Message
 from bot.store import Claim, Store
 from bot.store.presence import FilePresence
-from bot.testing.store_contract import PLACE, answer, everything, heard
+from bot.testing.store_samples import PLACE, answer, everything, heard
 
 PROGRAM = Path(__file__).with_name("store_program.py")
 

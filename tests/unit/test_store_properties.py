@@ -19,7 +19,7 @@ from pydantic import JsonValue
 from bot.events import Place, Route
 from bot.store import Remembered, Store
 from bot.store.cleaning import storable, storable_json
-from bot.testing.store_contract import PLACE, answer, heard, said
+from bot.testing.store_samples import PLACE, answer, heard, said
 
 HIDDEN = ("forgotten", "failed")
 

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from bot.events import Route
 from bot.store import Store
-from bot.testing.store_contract import PLACE, answer, heard, said
+from bot.testing.store_samples import PLACE, answer, heard, said
 
 
 class Steps:
