@@ -78,6 +78,8 @@ async def _pieces(chunks: AsyncIterator[bytes], answer: _Answer, deadline: Deadl
         try:
             async for event in events:
                 text = answer.take(event)
+                if answer.thinks:
+                    deadline.thinks()
                 if text:
                     deadline.spoke()
                     yield Text(text)
@@ -103,6 +105,7 @@ class _Answer:
     finish: str | None = None
     usage: Usage | None = None
     model: str | None = None
+    thinks: bool = False
     calls: dict[int, _Call] = field(default_factory=dict)
 
     def take(self, event: Mapping[str, JsonValue]) -> str:
@@ -119,6 +122,7 @@ class _Answer:
         self.finish = text_of(choice.get("finish_reason")) or self.finish
         delta = mapping(choice.get("delta")) or mapping(choice.get("message"))
         self._take_calls(delta.get("tool_calls"))
+        self.thinks = bool(delta.get("reasoning_content") or delta.get("reasoning"))
         return text_of(delta.get("content")) + text_of(delta.get("refusal"))
 
     def _take_calls(self, parts: JsonValue) -> None:

@@ -18,9 +18,15 @@ class Deadline:
 
     def __init__(self, timeouts: Timeouts, *, thinks: bool = False) -> None:
         self._timeouts = timeouts
-        self._first = timeouts.thinking if thinks else timeouts.first_token
+        self._first = timeouts.first_token
+        if thinks:
+            self.thinks()
         self._began = asyncio.get_running_loop().time()
         self._limit: float | None = None
+
+    def thinks(self) -> None:
+        """The model is seen to reason, so its first text may take longer."""
+        self._first = max(self._timeouts.thinking, self._timeouts.first_token)
 
     def spoke(self) -> None:
         """The first text has come."""

@@ -70,6 +70,8 @@ async def _pieces(chunks: AsyncIterator[bytes], answer: _Answer, deadline: Deadl
     async with aclosing(server_events(chunks, deadline)) as events:
         try:
             async for event in events:
+                if _is_thought(event):
+                    deadline.thinks()
                 text = answer.take(event)
                 if text:
                     deadline.spoke()
@@ -125,6 +127,12 @@ class _Answer:
         if self.calls:
             return [*self.calls, Done("tools", usage, model)]
         return [Done("stop", usage, model)]
+
+
+def _is_thought(event: Mapping[str, JsonValue]) -> bool:
+    return text_of(event.get("type")).startswith("response.reasoning") or (
+        mapping(event.get("item")).get("type") == "reasoning"
+    )
 
 
 def response_usage(usage: Mapping[str, JsonValue]) -> Usage | None:

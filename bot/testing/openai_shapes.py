@@ -19,7 +19,8 @@ class FakeAnswer:
 
     `cut_after` ends the stream politely without a finish reason, `reset_after` resets the connection, `stall_after`
     says nothing more, `error_after` sends an error event, `corrupt_after` one broken chunk and then the rest.
-    `rate` is tokens a second (None = all at once), `first_token` the delay before the first.
+    `rate` is tokens a second (None = all at once), `first_token` the delay before the first; `thinks` shows that the
+    model reasons in the meantime.
     """
 
     text: str = "Hello! How can I help?"
@@ -28,6 +29,7 @@ class FakeAnswer:
     finish: Literal["stop", "length", "content_filter", "tool_calls"] = "stop"
     tool_calls: tuple[tuple[str, str], ...] = ()
     refusal: bool = False
+    thinks: bool = False
     reasoning_tokens: int = 0
     cached_tokens: int = 0
     usage: bool = True
@@ -122,6 +124,8 @@ class ChatShapes:
         if answer.empty_first:
             yield {**self._chunk(), "choices": [], "prompt_filter_results": []}
         yield self._choice({"role": "assistant", "content": ""})
+        if answer.thinks:
+            yield self._choice({"reasoning_content": "Hm."})
 
     def token(self, answer: FakeAnswer, text: str) -> Json:
         return self._choice({"refusal" if answer.refusal else "content": text})
@@ -176,6 +180,9 @@ class ResponseShapes:
     def opening(self, answer: FakeAnswer) -> Iterator[Json]:
         yield self._event("response.created", response=self._response("in_progress"))
         yield self._event("response.in_progress", response=self._response("in_progress"))
+        if answer.thinks:
+            thought: Json = {"id": "rs_1", "type": "reasoning", "summary": []}
+            yield self._event("response.output_item.added", output_index=0, item=thought)
         item: Json = {"id": "msg_1", "type": "message", "role": "assistant", "status": "in_progress", "content": []}
         yield self._event("response.output_item.added", output_index=0, item=item)
 
