@@ -64,8 +64,9 @@ class TestBot:
             }
             for section, values in self._changes.items():
                 given[section] = {**given.get(section, {}), **values}
+            sections = {f"plugins.{each.name}": each.settings for each in self._plugins if each.settings is not None}
             self.app = App(
-                Settings(**given),
+                Settings.with_sections(sections)(**given),
                 adapters=[self.adapter],
                 plugins=self._plugins,
                 providers=[self.model],

@@ -102,6 +102,12 @@ def test_its_settings_come_from_the_environment_too(everything: Plugin, folder: 
     assert settings.section("plugins.everything", everything.settings).model_dump() == {"cheer": "Yay!"}
 
 
+async def test_a_test_can_give_settings(everything: Plugin) -> None:
+    async with TestBot(plugins=[everything], settings={"plugins": {"everything": {"cheer": "Yay!"}}}) as bot:
+        await bot.runs("/score")
+        assert bot.last.text == "Yay! 1"
+
+
 async def test_the_filter_and_the_listener(everything: Plugin) -> None:
     async with TestBot(["Hello, Ann."], plugins=[everything]) as bot:
         await bot.says("psst")
