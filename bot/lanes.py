@@ -166,6 +166,8 @@ class Budget:
 _SPEND_OVER = 4.0
 # Faster than this nobody can read.
 _SHORTEST = 0.25
+# The pace while the platform has not told enough to know what kind of window it is.
+_UNTOLD = 0.6
 
 
 def reserve_for(streams: int, window: Window) -> float:
@@ -190,8 +192,10 @@ def next_interim(budget: Budget, streams: int, now: float) -> float:
     if window.kind == "sliding":
         pace = 1.0 / (1.0 / window.each + max(spare - 1, 0.0) / _SPEND_OVER)
     elif now >= budget.full_at:
-        pace = 0.0
+        pace = _UNTOLD if window.kind == "unknown" else 0.0
     else:
         since = max(budget.last_interim, now - _SHORTEST)
         pace = (budget.full_at - since) / (spare + 1)
+        if window.kind == "unknown":
+            pace = max(pace, _UNTOLD)
     return max(budget.last_interim + max(pace, _SHORTEST), now)

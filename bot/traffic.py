@@ -7,6 +7,7 @@ import heapq
 import itertools
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from bot.clock import Clock
 from bot.lanes import Budget, Call, Method, Outcome, Urgency, Window, next_interim
@@ -24,22 +25,34 @@ class _Waiting:
         self.future = future
 
 
+# How much of the quickest call ever seen surely passes before the platform counts it.
+_WAY_THERE = 0.4
+
+
 class _Whole:
-    """At most so many calls in any second, counted until a second after the platform answered: then it is sure."""
+    """At most so many calls in any second.
+
+    When the platform counts a call is not known, but it is before the answer is back. A call takes room until then
+    and for a second more, less the time that the next one needs at least to get there.
+    """
 
     def __init__(self, per_second: int) -> None:
         self.limit = per_second
         self.on_the_way = 0
         self.blocked_until = float("-inf")
-        self._landed: deque[float] = deque()
+        self._quickest = float("inf")
+        self._free_again: deque[float] = deque()
 
     def room(self, now: float) -> int:
-        while self._landed and self._landed[0] <= now - 1.0:
-            self._landed.popleft()
-        return 0 if now < self.blocked_until else self.limit - self.on_the_way - len(self._landed)
+        while self._free_again and self._free_again[0] <= now:
+            self._free_again.popleft()
+        return 0 if now < self.blocked_until else self.limit - self.on_the_way - len(self._free_again)
 
-    def landed(self, now: float) -> None:
-        self._landed.append(now)
+    def landed(self, now: float, took: float | None = None) -> None:
+        if took is not None:
+            self._quickest = min(self._quickest, took)
+        ahead = _WAY_THERE * self._quickest if self._quickest < 1.0 else 0.0
+        self._free_again.append(now + 1.0 - ahead)
 
     def next_room(self, wanted: int, now: float) -> float:
         """When there will be room for so many, if nothing else happens."""
@@ -48,7 +61,15 @@ class _Whole:
             return self.blocked_until
         if missing <= 0:
             return now
-        return self._landed[missing - 1] + 1.0 if missing <= len(self._landed) else float("inf")
+        return self._free_again[missing - 1] if missing <= len(self._free_again) else float("inf")
+
+
+@dataclass(slots=True)
+class _Admitted:
+    """When, and how much the platform had told of this budget by then."""
+
+    at: float
+    reports: int
 
 
 class Traffic:
@@ -108,12 +129,12 @@ class Traffic:
         heapq.heappush(self._ready, (-call.urgency, call.unseen_since, next(self._order), waiting))
         self._admit_ready()
 
-    def left(self, outcome: Outcome) -> None:
+    def left(self, outcome: Outcome, took: float) -> None:
         """An admitted, counted call has been answered, or was not made."""
         if self._whole is not None:
             self._whole.on_the_way -= 1
             if outcome != "unused":
-                self._whole.landed(self._clock.monotonic())
+                self._whole.landed(self._clock.monotonic(), took if outcome == "landed" else None)
             self._admit_ready()
 
     def _admit_ready(self) -> None:
@@ -132,12 +153,13 @@ class Traffic:
                 return
             heapq.heappop(self._ready)
             whole.on_the_way += 1
+            waiting.group.sent_off(waiting.call, now)
             waiting.future.set_result(None)
 
     def _reserve(self) -> int:
         """Answers that were asked for together end together: the more there are, the more is kept for their ends."""
         assert self._whole is not None
-        return min(self._streams // 5, self._whole.limit * 3 // 4)
+        return min(self._streams // 4, self._whole.limit * 7 // 8)
 
     def _forget_quiet(self) -> None:
         now = self._clock.monotonic()
@@ -157,7 +179,7 @@ class ChannelLane:
         self._clock = clock
         self._budgets = {method: Budget(windows[method]) for method in METHODS}
         self._waiting: dict[Method, list[_Waiting]] = {method: [] for method in METHODS}
-        self._admitted: dict[Call, int] = {}
+        self._admitted: dict[Call, _Admitted] = {}
         self._streams = 0
         self._alarm = Alarm(clock, self._admit_waiting)
 
@@ -191,12 +213,13 @@ class ChannelLane:
 
     def told(self, call: Call, outcome: Outcome) -> None:
         budget = self._budgets[call.method]
-        reports = self._admitted.pop(call)
+        now = self._clock.monotonic()
+        admitted = self._admitted.pop(call)
         budget.in_flight -= 1
-        if outcome != "unused" and budget.reports == reports:
-            budget.spent(self._clock.monotonic())
+        if outcome != "unused" and budget.reports == admitted.reports:
+            budget.spent(now)
         if self.counted:
-            self._traffic.left(outcome)
+            self._traffic.left(outcome, now - admitted.at)
         self._admit_waiting()
 
     def report(self, method: Method, limit: int, remaining: int, reset_after: float) -> None:
@@ -206,6 +229,9 @@ class ChannelLane:
     def refused(self, method: Method, retry_after: float) -> None:
         """A 429 on this route."""
         self._budgets[method].refused(retry_after, self._clock.monotonic())
+
+    def sent_off(self, call: Call, now: float) -> None:
+        self._admitted[call].at = now
 
     def close(self) -> None:
         self._alarm.close()
@@ -220,7 +246,7 @@ class ChannelLane:
         budget.in_flight -= 1
         del self._admitted[waiting.call]
         if self.counted and not waiting.future.cancelled():
-            self._traffic.left("unused")
+            self._traffic.left("unused", 0.0)
         self._admit_waiting()
 
     def _admit_waiting(self) -> None:
@@ -240,15 +266,20 @@ class ChannelLane:
                 budget.in_flight += 1
                 if waiting.call.urgency is Urgency.INTERIM:
                     budget.last_interim = now
-                self._admitted[waiting.call] = budget.reports
+                elif waiting.call.urgency is Urgency.FIRST and self._streams == 1:
+                    # People have something to read: the first edit need not follow at its heels.
+                    self._budgets["edit"].last_interim = now
+                self._admitted[waiting.call] = _Admitted(now, budget.reports)
                 self._traffic.enter(waiting)
         self._alarm.ring_at(again)
 
     def _time_for(self, call: Call, now: float) -> float:
         budget = self._budgets[call.method]
-        if call.urgency is Urgency.INTERIM:
-            return next_interim(budget, self._streams, now) if call.method == "edit" else budget.free_at(2, now)
-        return budget.free_at(1, now)
+        if call.urgency is not Urgency.INTERIM:
+            return budget.free_at(1, now)
+        if call.method == "edit":
+            return next_interim(budget, self._streams, now)
+        return budget.free_at(2, now)
 
 
 class Alarm:
