@@ -202,7 +202,7 @@ class ResponseShapes:
         usage = self.usage(answer, said) if answer.usage else None
         if answer.finish in ("length", "content_filter"):
             why = "max_output_tokens" if answer.finish == "length" else "content_filter"
-            response = {**self._response("incomplete", usage), "incomplete_details": {"reason": why}}
+            response: Json = {**self._response("incomplete", usage), "incomplete_details": {"reason": why}}
             yield self._event("response.incomplete", response=response)
         else:
             yield self._event("response.completed", response=self._response("completed", usage))
