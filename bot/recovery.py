@@ -15,7 +15,7 @@ from bot.platform import Adapter, Posted
 from bot.replies import SentId
 from bot.runner import LocalRunner
 from bot.store import Claim, Draft, Store
-from bot.text import split
+from bot.text import Pager
 from bot.turns import Turns
 
 log = structlog.get_logger(__name__)
@@ -28,6 +28,7 @@ MISSED_CHANNELS = 200
 DIRECT_CHANNELS = 10
 # The shortest common beginning that says "this message is a part of that answer" without a reply reference.
 SURE_CHARS = 12
+CLOSERS = "`*_~| \n"
 
 Handle = Callable[[AnyEvent], Awaitable[None]]
 Take = Callable[[AnyEvent, Claim], None]
@@ -161,7 +162,7 @@ def with_shown(draft: Draft, own: Sequence[Posted], limit: int) -> Draft:
     The journal is written before each message is posted, so a message of this answer begins with its part's text
     or is a beginning of it.
     """
-    parts = split(draft.text, limit) if draft.text else []
+    parts = _parts(draft.text, limit)
     sent: list[SentId] = []
     last: Posted | None = None
     waiting = list(own)
@@ -183,6 +184,14 @@ def with_shown(draft: Draft, own: Sequence[Posted], limit: int) -> Draft:
     return replace(draft, sent=tuple(sent), text=text)
 
 
+def _parts(text: str, limit: int) -> list[str]:
+    """What a stream shows in its messages when it has got so far."""
+    pager = Pager(limit)
+    pager.feed(text)
+    parts = [page.text for page in pager.sealed] + [pager.live()]
+    return [part for part in parts if part.strip()]
+
+
 def _belongs(message: Posted, draft: Draft, index: int) -> bool:
     if index < len(draft.sent):
         return message.id == draft.sent[index].id
@@ -194,7 +203,8 @@ def _shows(message: Posted, part: str, draft: Draft, index: int) -> bool:
         return True
     if index < len(draft.sent):
         return False
-    shown, part = _unmarked(message.text), part.strip()
+    # What may differ at the end of an unfinished text are markers that had half arrived or were closed for show.
+    shown, part = _unmarked(message.text).rstrip(CLOSERS), part.strip().rstrip(CLOSERS)
     common = min(len(shown), len(part))
     return common >= min(SURE_CHARS, len(part)) > 0 and shown[:common] == part[:common]
 
@@ -208,13 +218,13 @@ def _unmarked(shown: str) -> str:
 
 
 def _beyond(shown: str, part: str) -> str:
-    """What a message shows after the journaled text of its part."""
+    """What a message shows after the journaled text of its part.
+
+    Markup that was still open is closed for show, so only plain words are taken; the model says the rest again.
+    """
     plain = _unmarked(shown)
-    if part.count("```") % 2 == 1 and plain.endswith("```"):
-        plain = plain[:-3].rstrip("\n")
-    # `split` may have closed the last part's fence too.
-    open_part = part.removesuffix("\n```") if part.endswith("\n```") else part
-    for known in (part, open_part, part.rstrip()):
-        if plain.startswith(known):
-            return plain[len(known) :]
-    return ""
+    if "`" in part or not plain.startswith(part):
+        return ""
+    words = plain[len(part) :]
+    end = next((at for at, char in enumerate(words) if char in "`*_~|<[#>"), len(words))
+    return words[:end]

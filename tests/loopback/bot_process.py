@@ -59,6 +59,7 @@ class BotProcess:
         context.set_forkserver_preload(PRELOADED)
         self._process: BaseProcess = context.Process(target=_live, args=(setup,))
         self._process.start()
+        self._ended = asyncio.Event()
 
     def kill(self) -> None:
         self._process.kill()
@@ -76,14 +77,19 @@ class BotProcess:
 
     async def gone(self) -> None:
         """Wait until the process has ended."""
-        await asyncio.to_thread(self._process.join)
+        await self._ended.wait()
+        self._process.join()
 
     async def __aenter__(self) -> BotProcess:
+        asyncio.get_running_loop().add_reader(self._process.sentinel, self._notice)
         return self
 
+    def _notice(self) -> None:
+        asyncio.get_running_loop().remove_reader(self._process.sentinel)
+        self._ended.set()
+
     async def __aexit__(self, *error: object) -> None:
-        if self.alive:
-            self.kill()
+        self.kill()
         await self.gone()
         self._process.close()
 

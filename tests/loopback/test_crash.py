@@ -139,6 +139,16 @@ async def play_all(folder: Path, cases: Sequence[tuple[str, Arrange, int | None]
     assert not failed
 
 
+async def dead_or_complete(stage: Stage, bot: BotProcess) -> None:
+    """An answer may need fewer calls or commits than the one to die at: then it is simply complete."""
+    ended = asyncio.create_task(bot.gone())
+    complete = asyncio.create_task(stage.discord.wait_until(lambda: stage.shown() == TEXT, timeout=30))
+    await asyncio.wait({ended, complete}, return_when=asyncio.FIRST_COMPLETED)
+    complete.cancel()
+    bot.kill()
+    await asyncio.wait({ended, complete})
+
+
 def at_call(pattern: str, skip: int, acted: bool) -> Arrange:
     """Before Discord carries the call out, or after it did but before the bot knows."""
 
@@ -148,8 +158,9 @@ def at_call(pattern: str, skip: int, acted: bool) -> Arrange:
                 bot.kill()
                 await bot.gone()
 
-            stage.discord.fails(pattern, do=now, acted=acted, skip=skip, drop=True)
-            await bot.gone()
+            fault = stage.discord.fails(pattern, do=now, acted=acted, skip=skip, drop=True)
+            await dead_or_complete(stage, bot)
+            fault.times = 0
 
         return kill
 
@@ -157,16 +168,10 @@ def at_call(pattern: str, skip: int, acted: bool) -> Arrange:
 
 
 def at_commit(stage: Stage) -> Kill:
-    async def wait(bot: BotProcess) -> None:
-        # An answer may need fewer commits than this one: then it is simply complete.
-        ended = asyncio.create_task(bot.gone())
-        complete = asyncio.create_task(stage.discord.wait_until(lambda: stage.shown() == TEXT, timeout=30))
-        await asyncio.wait({ended, complete}, return_when=asyncio.FIRST_COMPLETED)
-        complete.cancel()
-        bot.kill()
-        await asyncio.wait({ended, complete})
+    async def kill(bot: BotProcess) -> None:
+        await dead_or_complete(stage, bot)
 
-    return wait
+    return kill
 
 
 def at_moment(seconds: float) -> Arrange:
@@ -186,12 +191,12 @@ async def test_killed_at_a_call(tmp_path: Path, pattern: str, acted: bool) -> No
     await play_all(tmp_path, [(f"call {skip}", at_call(pattern, skip, acted), None) for skip in range(3)])
 
 
-@pytest.mark.parametrize("numbers", [range(1, 5), range(5, 10)])
+@pytest.mark.parametrize("numbers", [range(1, 10)])
 async def test_killed_before_a_commit(tmp_path: Path, numbers: range) -> None:
     await play_all(tmp_path, [(f"commit {number}", at_commit, number) for number in numbers])
 
 
-@pytest.mark.parametrize("seeds", [range(0, 5), range(5, 10), range(10, 15), range(15, 20)])
+@pytest.mark.parametrize("seeds", [range(10), range(10, 20)])
 async def test_killed_at_a_random_moment(tmp_path: Path, seeds: range) -> None:
     moments = {seed: random.Random(seed).uniform(0.0, 1.6) for seed in seeds}
     await play_all(tmp_path, [(f"after {moment} s", at_moment(moment), None) for moment in moments.values()])

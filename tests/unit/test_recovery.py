@@ -1,0 +1,68 @@
+"""Which messages of a channel belong to an answer that a crash interrupted."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.events import Place, Route, User
+from bot.platform import Posted
+from bot.recovery import with_shown
+from bot.replies import SentId
+from bot.store import Draft
+from bot.text import Pager
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+LIMIT = 120
+BOT = User("bot", "bot", is_bot=True)
+
+words = st.text("abcdefghij", min_size=2, max_size=9)
+paragraphs = st.lists(words, min_size=3, max_size=30).map(" ".join)
+blocks = paragraphs.map(lambda text: "```py\n" + text.replace(" ", "\n") + "\n```")
+markdown = st.lists(paragraphs | blocks, min_size=1, max_size=6).map("\n\n".join)
+
+
+def draft(text: str, *sent: str) -> Draft:
+    return Draft(1, 1, Route(Place("p", "w", "c")), "q", 1, text, tuple(SentId(id) for id in sent), 0, NOW)
+
+
+def posted(id: str, text: str, *, reply: bool = False) -> Posted:
+    return Posted(id, BOT, text, NOW, own=True, in_reply_to="q" if reply else None)
+
+
+def displayed(text: str) -> list[str]:
+    pager = Pager(LIMIT)
+    pager.feed(text)
+    return [part for part in [*(page.text for page in pager.sealed), pager.live()] if part.strip()]
+
+
+@given(markdown, st.data())
+def test_all_that_was_shown_is_adopted_and_nothing_else_is(text: str, data: st.DataObject) -> None:
+    """The journal is written before each message is posted, so it reaches into the last one; that may show more."""
+    shown_until = data.draw(st.integers(1, len(text)), label="shown")
+    shown = displayed(text[:shown_until])
+    reaches = next(end for end in range(shown_until + 1) if len(displayed(text[:end])) == len(shown))
+    journaled = data.draw(st.integers(reaches, shown_until), label="journaled")
+    messages = [posted("other", "A command's answer: 42")]
+    messages += [posted(str(index), part, reply=index == 0) for index, part in enumerate(shown)]
+    found = with_shown(draft(text[:journaled]), messages, LIMIT)
+    assert [sent.id for sent in found.sent] == [str(index) for index in range(len(shown))]
+    assert text.startswith(found.text)
+    assert found.text.startswith(text[:journaled])
+
+
+def test_a_mark_under_the_answer_is_no_part_of_it() -> None:
+    found = with_shown(draft("Once upon"), [posted("1", "Once upon a time\n-# ⏹ stopped", reply=True)], 2000)
+    assert found.text == "Once upon a time"
+
+
+def test_what_the_journal_knows_counts_where_nothing_can_be_read() -> None:
+    known = draft("Once upon", "1")
+    assert with_shown(known, [], 2000) == known
+
+
+def test_a_message_that_someone_deleted_is_not_claimed_by_another() -> None:
+    found = with_shown(draft("Once upon a time", "1"), [posted("2", "Something else entirely")], 2000)
+    assert [sent.id for sent in found.sent] == ["1"]
