@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from enum import Enum
+from functools import partial
 from typing import Annotated, Any, Literal
 
 import pytest
@@ -171,15 +172,14 @@ async def test_in_a_direct_message_commands_work_too() -> None:
 
 async def test_commands_are_told_to_discord_once_and_again_only_when_they_changed() -> None:
     async with FakeDiscord() as discord:
-        puts = lambda: [call for call in discord.calls if call.method == "PUT"]  # noqa: E731
-        for offered, expected in ((commands(), 1), (commands(), 1), (commands()[:-1], 2)):
-            looked = len([call for call in discord.calls if call.path.endswith("/commands") and call.method == "GET"])
+
+        def told(method: str) -> int:
+            return sum(call.method == method and call.path.endswith("/commands") for call in discord.calls)
+
+        for start, (offered, puts) in enumerate(((commands(), 1), (commands(), 1), (commands()[:-1], 2)), 1):
             async with connected(discord, commands=offered):
                 await discord.wait_until(
-                    lambda before=looked, count=expected: (
-                        len(puts()) == count
-                        and len([each for each in discord.calls if each.path.endswith("/commands")]) > before
-                    )
+                    partial(lambda gets, puts: (told("GET"), told("PUT")) == (gets, puts), start, puts)
                 )
         names = {command["name"] for command in discord.world.commands[None]}
         assert names == {"roll", "everything", "secret", "system"}

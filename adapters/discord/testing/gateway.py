@@ -33,12 +33,14 @@ class Session:
 
 
 class Gateway:
-    """`allowed` are the privileged intents that are switched on for the application."""
+    """`allowed` are the privileged intents that are switched on for the application. Set `open` to False and it
+    turns everybody away."""
 
     def __init__(self, world: World, token: str, allowed: int, changed: Callable[[], None]) -> None:
         self.sessions: dict[str, Session] = {}
         self.identified = 0
         self.resumed = 0
+        self.turned_away = 0
         self.open = True
         self.url = ""
         self._world = world
@@ -53,6 +55,8 @@ class Gateway:
 
     async def connect(self, request: web.Request) -> web.StreamResponse:
         if not self.open:
+            self.turned_away += 1
+            self._changed()
             return web.Response(status=503)
         socket = web.WebSocketResponse(autoping=True, compress=False, max_msg_size=0)
         await socket.prepare(request)

@@ -177,6 +177,7 @@ def application_json(world: World, flags: int) -> Json:
         "verify_key": "0" * 64,
         "flags": flags,
         "bot_public": True,
+        "approximate_guild_count": len(world.guilds),
         "bot_require_code_grant": False,
         "owner": user_json(next(account for account in world.accounts.values() if not account.is_bot)),
         "team": None,

@@ -1,0 +1,89 @@
+"""`duologue check` and starting, where something is missing."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+
+from adapters.discord import DiscordSettings, spec
+from adapters.discord.checking import check
+from adapters.discord.testing import FakeDiscord
+from bot.api import Message, Online
+from tests.loopback.discord_bot import QUICK, Listener, connected, echo
+
+
+async def test_all_is_well() -> None:
+    async with FakeDiscord(members=True) as discord:
+        findings = await check(discord.settings(member_events=True))
+        assert [finding.ok for finding in findings] == [True, True]
+        assert findings[0].says == "belongs to duologue"
+
+
+async def test_what_is_missing_is_said_with_where_to_switch_it_on() -> None:
+    async with FakeDiscord(message_content=False) as discord:
+        findings = await check(discord.settings(member_events=True))
+        wrong = {finding.subject: finding.says for finding in findings if not finding.ok}
+        assert set(wrong) == {"discord message content", "discord members"}
+        page = f"https://discord.com/developers/applications/{discord.bot.id}/bot"
+        assert all(page in says for says in wrong.values())
+
+
+async def test_a_bot_on_no_server_gets_its_invitation() -> None:
+    async with FakeDiscord() as discord:
+        discord.world.guilds.clear()
+        says = (await check(discord.settings()))[-1].says
+        assert f"client_id={discord.bot.id}" in says
+        assert "applications.commands" in says
+
+
+async def test_a_wrong_token_or_none_is_said() -> None:
+    async with FakeDiscord() as discord:
+        settings = discord.settings()
+    (unreachable,) = await check(settings)
+    assert not unreachable.ok
+    assert "cannot be reached" in unreachable.says
+    async with FakeDiscord() as discord:
+        wrong = DiscordSettings(token="wrong", api_url=discord.rest)
+        (refused,) = await check(wrong)
+        assert "does not accept DISCORD_TOKEN" in refused.says
+    assert "put DISCORD_TOKEN into .env" in (await check(DiscordSettings()))[0].says
+
+
+def test_it_is_configured_by_its_token_and_named_without_its_sdk() -> None:
+    assert spec.configured(DiscordSettings(token="x"))
+    assert not spec.configured(DiscordSettings())
+    program = "import sys, adapters.discord; sys.exit('discord' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+async def test_it_waits_for_a_discord_that_cannot_be_reached_yet() -> None:
+    async with FakeDiscord() as discord:
+        discord.fails("GET /users/@me", drop=True)
+        async with connected(discord, echo):
+            await discord.says("@bot hello")
+            await discord.wait_until(lambda: discord.answers() == ["You said: hello"])
+
+
+async def test_a_gateway_that_is_down_for_a_while_loses_nothing() -> None:
+    async with FakeDiscord() as discord, connected(discord, echo) as bot:
+        discord.gateway.open = False
+        await discord.gateway.close()
+        await discord.wait_until(lambda: discord.gateway.turned_away > 0)
+        await discord.says("@bot are you there?")
+        discord.gateway.open = True
+        await discord.wait_until(lambda: discord.answers() == ["You said: are you there?"])
+        assert len(bot.of(Message)) == len(bot.of(Online)) == 1
+
+
+async def test_it_stops_when_it_is_told_to_while_it_connects() -> None:
+    from adapters.discord.adapter import DiscordAdapter
+
+    async with FakeDiscord() as discord:
+        discord.gateway.open = False
+        adapter = DiscordAdapter(discord.settings(), timing=QUICK)
+        running = asyncio.create_task(adapter.run(Listener(adapter, None).handle, []))
+        await discord.wait_until(lambda: discord.gateway.turned_away > 0)
+        running.cancel()
+        await asyncio.wait([running])
+        assert running.cancelled()
