@@ -233,3 +233,12 @@ async def test_a_platform_message_in_two_places_is_two_messages(store: Store) ->
     _, second = await store.remember(PLACE, answer("b", "p", sent=(SentId("p", "webhook"),)))
     assert await store.message_of(place, "p") == first != second
     assert Place.parse(str(place)) == place
+
+
+async def test_two_writers_on_one_file_wait_for_each_other(store: Store, file: Path) -> None:
+    async with Store(f"sqlite:///{file}") as other:
+        await store.remember(PLACE, said("first"))
+        both = [one.remember(PLACE, said(f"{number}")) for number in range(30) for one in (store, other)]
+        await asyncio.gather(*both)
+        numbers = [str(number) for number in range(30)]
+        assert sorted(await everything(store)) == sorted(["first", *numbers, *numbers])
