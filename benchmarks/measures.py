@@ -5,6 +5,7 @@ from __future__ import annotations
 import bisect
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from statistics import fmean, median
 
 
@@ -51,7 +52,7 @@ def freshness(said: Said, shown: Sequence[tuple[float, int]]) -> Freshness:
             steps.append((moment, length))
     if not steps or steps[-1][1] < said.length:
         raise ValueError(f"{steps[-1][1] if steps else 0} of {said.length} characters were shown")
-    gaps = [later[0] - earlier[0] for earlier, later in zip(steps, steps[1:], strict=False)]
+    gaps = [later[0] - earlier[0] for earlier, later in pairwise(steps)]
     area = time = 0.0
     for (moment, length), following in zip(steps, [*steps[1:], (said.ended, 0)], strict=True):
         until = min(following[0], said.ended)

@@ -6,8 +6,11 @@ from __future__ import annotations
 _SURE = 24
 # Enough where the repetition begins a sentence, or where leaving it in would glue two words together.
 _LIKELY = 12
+# A word that was begun again shows itself by this many letters.
 _WORD_START = 3
 _LOOK_BACK = 20_000
+# What models put before going on.
+_LEAD = " \n…"
 
 
 def join_resumed(said: str, continuation: str) -> str:
@@ -37,19 +40,11 @@ class Rejoin:
         return "" if self._held is None else self._release()
 
     def _may_repeat(self) -> bool:
-        """Whether all that arrived is found in `said` with more after it, so that the seam is not reached yet."""
-        lead = self._held.lstrip(" \n…") if self._held is not None else ""
-        if not lead:
-            return True
-        self._from = self._said.find(lead, self._from)
-        if self._from < 0:
-            return self._touches_end(lead)
-        return True
-
-    def _touches_end(self, lead: str) -> bool:
-        self._from = len(self._said)
-        # A restarted word shows itself only with the letter behind it.
-        return False
+        """Whether all that arrived is found in `said`, so that it may be the beginning of a longer repetition."""
+        lead = (self._held or "").lstrip(_LEAD)
+        if lead:
+            self._from = self._said.find(lead, self._from)
+        return self._from >= 0
 
     def _release(self) -> str:
         held = self._held or ""
@@ -59,11 +54,11 @@ class Rejoin:
 
 def _overlap(said: str, continuation: str) -> int:
     """How many characters at the beginning of `continuation` were said already."""
-    lead = len(continuation) - len(continuation.lstrip(" \n…"))
+    lead = len(continuation) - len(continuation.lstrip(_LEAD))
     repeated = continuation[lead:]
     for end in (said, said.rstrip()):
         for length in _border_lengths(end, repeated):
-            if _is_real(end, repeated, length, glued=lead == 0):
+            if _is_real(end, repeated, length, glued=lead == 0 and end == said):
                 rest = lead + length
                 if end != said:
                     rest += len(continuation[rest:]) - len(continuation[rest:].lstrip())

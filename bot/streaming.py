@@ -12,7 +12,7 @@ from bot.errors import BotError, DeliveryError, DeliveryRefused, TargetGone
 from bot.lanes import Call, Lane, Method, OpenLane, Outcome, Urgency
 from bot.replies import Done, Notice, Piece, Reason, Resume, SentId, Text, ToolEnd, ToolStart
 from bot.screen import Part, Screen, Shown, Surface
-from bot.text import Measure, Pager, clip, same_text
+from bot.text import Measure, Pager, clip, same_text, split
 
 __all__ = ["Call", "EditedStream", "Lane", "Method", "OpenLane", "Outcome", "Shown", "Surface", "Urgency", "Watchable"]
 
@@ -165,9 +165,10 @@ class EditedStream:
     def _take_up(self, resume: Resume) -> None:
         self._said.append(resume.text)
         self._pager.feed(resume.text)
+        pages = split(resume.text, self._limit, self._measure)
         for index, sent in enumerate(resume.sent):
             seen = resume.shown[index] if index < len(resume.shown) else ""
-            page = self._pager.page(index).text if index < self._pager.count else None
+            page = pages[index] if index < len(pages) else None
             if page is not None and (same_text(page, seen) or (not seen and index + 1 < len(resume.sent))):
                 # Unseen, but the next message is posted only when the one before it is complete.
                 self._screen.parts.append(Part(sent, page, seen or page))

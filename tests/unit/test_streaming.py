@@ -1,0 +1,395 @@
+"""Live answers in virtual time: whatever the platform does, the screen ends with exactly what was said."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bot.errors import DeliveryError, DeliveryRefused, ModelTimeout, TargetGone
+from bot.replies import Done, Notice, Piece, Resume, SentId, Text, ToolEnd, ToolStart
+from bot.streaming import Call, EditedStream, OpenLane, Outcome, Shown
+from bot.testing.clock import VirtualClock, run_virtual
+from bot.text import Pager, split
+
+
+class Board:
+    """A surface that strips white space as platforms do, is slow, and fails as told."""
+
+    def __init__(self, *, latency: float = 0.08, faults: Sequence[str] = (), seed: int = 0) -> None:
+        self.messages: dict[str, str] = {}
+        self.history: list[tuple[str, str]] = []
+        self.limit = 10_000
+        self.closed = False
+        self._latency = latency
+        self._faults = list(faults)
+        self._random = random.Random(seed)
+        self._busy: set[str] = set()
+
+    @property
+    def screen(self) -> list[str]:
+        return list(self.messages.values())
+
+    async def post(self, text: str) -> Shown:
+        await self._meet("post")
+        sent = SentId(str(len(self.history)))
+        return self._show(sent, text)
+
+    async def edit(self, sent: SentId, text: str) -> Shown:
+        assert sent.id not in self._busy, "two edits of one message may overtake each other"
+        self._busy.add(sent.id)
+        try:
+            await self._meet("edit")
+        finally:
+            self._busy.discard(sent.id)
+        if sent.id not in self.messages:
+            raise TargetGone
+        return self._show(sent, text)
+
+    def _show(self, sent: SentId, text: str) -> Shown:
+        assert text.strip()
+        assert len(text) <= self.limit
+        self.messages[sent.id] = text.strip()
+        self.history.append((sent.id, text))
+        return Shown(sent, text.strip())
+
+    async def _meet(self, method: str) -> None:
+        assert not self.closed, "a call after the stream was left"
+        await asyncio.sleep(self._latency * self._random.random())
+        if self._faults:
+            match self._faults.pop(0):
+                case "pass":
+                    raise DeliveryError("500")
+                case "odd":
+                    raise KeyError("odd")
+                case "gone" if method == "edit" and self.messages:
+                    self.messages.popitem()
+                    raise TargetGone
+                case "refused":
+                    raise DeliveryRefused
+
+
+class SlowLane(OpenLane):
+    """Lets calls through after random times and checks that it is told of every one."""
+
+    def __init__(self, seed: int) -> None:
+        self._random = random.Random(seed)
+        self.streams = 0
+        self.out: set[Call] = set()
+
+    def opened(self) -> None:
+        self.streams += 1
+
+    def closed(self) -> None:
+        self.streams -= 1
+
+    async def admit(self, call: Call) -> None:
+        await asyncio.sleep(self._random.random() * 2)
+        self.out.add(call)
+
+    def told(self, call: Call, outcome: Outcome) -> None:
+        self.out.remove(call)
+
+
+def live(
+    board: Board, *, limit: int = 2000, lane: OpenLane | None = None, resume: Resume | None = None
+) -> EditedStream:
+    board.limit = limit
+    return EditedStream(board, lane or OpenLane(), max_chars=limit, clock=VirtualClock(), resume=resume)
+
+
+def say(board: Board, *pieces: Piece | float, limit: int = 2000, resume: Resume | None = None) -> EditedStream:
+    """Write pieces, waiting where a number stands between them."""
+
+    async def main() -> EditedStream:
+        async with live(board, limit=limit, resume=resume) as stream:
+            for piece in pieces:
+                if isinstance(piece, float):
+                    await asyncio.sleep(piece)
+                else:
+                    await stream.write(piece)
+        board.closed = True
+        await asyncio.sleep(100)
+        return stream
+
+    return run_virtual(main())
+
+
+def as_seen(text: str, limit: int) -> list[str]:
+    return [part.strip() for part in split(text, limit)]
+
+
+CHUNKS = st.lists(
+    st.tuples(
+        st.sampled_from(
+            [
+                "word ",
+                "a",
+                ". ",
+                "\n\n",
+                "```py\n",
+                "\n```\n",
+                "x = 1\n",
+                "**bold** ",
+                "`c` ",
+                "y" * 90,
+                " ",
+                "``",
+                "- i\n",
+            ]
+        ),
+        st.sampled_from([0.0, 0.01, 0.3, 2.0]),
+    ),
+    max_size=80,
+)
+FAULTS = st.lists(st.sampled_from(["", "", "", "pass", "odd"]), max_size=12)
+
+
+@given(CHUNKS, FAULTS, st.integers(0, 5), st.sampled_from([50, 120, 2000]))
+@settings(max_examples=150, deadline=None)
+def test_the_screen_ends_with_the_text(
+    chunks: list[tuple[str, float]], faults: list[str], seed: int, limit: int
+) -> None:
+    board, lane = Board(faults=faults, seed=seed), SlowLane(seed)
+    text = "".join(chunk for chunk, _ in chunks)
+    tries = [fault for fault in faults if fault]
+
+    async def main() -> EditedStream:
+        stream = live(board, limit=limit, lane=lane)
+        try:
+            async with stream:
+                assert lane.streams == 1
+                for chunk, pause in chunks:
+                    await stream.write(Text(chunk))
+                    if pause:
+                        await asyncio.sleep(pause)
+                await stream.write(Done("stop"))
+        except DeliveryError:
+            assert len(tries) > 4
+            return stream
+        assert board.screen == as_seen(text, limit)
+        return stream
+
+    stream = run_virtual(main())
+    assert stream.text == text
+    assert lane.streams == 0
+    assert not lane.out
+    assert [board.messages[sent.id] for sent in stream.sent] == list(stream.shown)
+
+
+@given(CHUNKS, st.lists(st.sampled_from(["", "", "gone"]), max_size=4), st.integers(0, 5))
+@settings(max_examples=60, deadline=None)
+def test_deleted_messages_come_back_with_all_that_was_said(
+    chunks: list[tuple[str, float]], faults: list[str], seed: int
+) -> None:
+    board = Board(faults=faults, seed=seed)
+    text = "".join(chunk for chunk, _ in chunks)
+    try:
+        stream = say(board, *(part for chunk, pause in chunks for part in (Text(chunk), pause)), limit=100)
+    except TargetGone:
+        assert faults.count("gone") > 3
+        return
+    assert stream.text == text
+    assert sorted(stream.shown) == sorted(as_seen(text, 100))
+
+
+def test_the_first_text_comes_at_once_and_a_pause_shows_what_there_is() -> None:
+    async def main() -> None:
+        board = Board(latency=0.0)
+        async with live(board) as stream:
+            await stream.write(Text("Hello"))
+            await stream.first_shown.wait()
+            assert board.screen == ["Hello"]
+            assert stream.changed.is_set()
+            await stream.write(Text(" there"))
+            await asyncio.sleep(5)
+            assert board.screen == ["Hello there"]
+
+    run_virtual(main())
+
+
+def test_writing_never_waits_and_the_latest_text_wins() -> None:
+    async def main() -> None:
+        board = Board(latency=2.0)
+        loop = asyncio.get_running_loop()
+        async with live(board) as stream:
+            before = loop.time()
+            for number in range(1000):
+                await stream.write(Text(f"{number} "))
+            assert loop.time() == before
+            await asyncio.sleep(10)
+        assert len(board.history) <= 3
+
+    run_virtual(main())
+
+
+def test_nothing_written_posts_nothing() -> None:
+    board = Board()
+    assert say(board, Text(""), Text("  \n"), Done("stop")).sent == ()
+    assert board.history == []
+
+
+@pytest.mark.parametrize(
+    ("reason", "mark"),
+    [("stopped", "⏹ stopped"), ("length", "cut off"), ("truncated", "broke off"), ("filtered", "filter")],
+)
+def test_how_it_ended_is_said_under_the_answer(reason: str, mark: str) -> None:
+    board = Board()
+    stream = say(board, Text("An answer"), 1.0, Done(reason))  # type: ignore[arg-type]  # each is a Reason
+    first, last = board.screen[0].split("\n")
+    assert first == "An answer"
+    assert last.startswith("-# ")
+    assert mark in last
+    assert stream.text == "An answer"
+
+
+def test_notices_stand_under_the_answer_and_replace_the_mark() -> None:
+    board = Board()
+    stream = say(board, Text("Half"), Notice("The model is gone.\nTry again."), Done("failed"))
+    assert board.screen == ["Half\n-# The model is gone.\n-# Try again."]
+    assert stream.text == "Half"
+
+
+def test_a_notice_that_does_not_fit_gets_a_message_of_its_own() -> None:
+    board = Board()
+    say(board, Text("x" * 95), Notice("a notice"), limit=100)
+    assert board.screen == ["x" * 95, "-# a notice"]
+
+
+@pytest.mark.parametrize(
+    ("error", "mark"),
+    [(asyncio.CancelledError(), "⏹ stopped"), (ModelTimeout(), "took too long"), (ValueError(), "went wrong")],
+)
+def test_an_error_in_the_block_shows_what_there_is_and_a_mark(error: BaseException, mark: str) -> None:
+    async def main() -> None:
+        board = Board()
+
+        async def fail() -> None:
+            async with live(board) as stream:
+                await stream.write(Text("Said so far ```py\nx"))
+                raise error
+
+        with pytest.raises(type(error)):
+            await fail()
+        assert board.screen[0].startswith("Said so far ```py\nx\n```\n-# ")
+        assert mark in board.screen[0]
+
+    run_virtual(main())
+
+
+def test_a_slow_tool_is_shown_while_it_runs() -> None:
+    board = Board()
+    say(
+        board,
+        Text("Let me see."),
+        1.0,
+        ToolStart("1", "roll", "{}"),
+        2.0,
+        ToolEnd("1", "roll", "6"),
+        1.0,
+        Text(" Six."),
+    )
+    assert any("🔧 roll" in text for _, text in board.history)
+    assert board.screen == ["Let me see. Six."]
+
+
+def test_a_quick_tool_is_not() -> None:
+    board = Board()
+    say(board, ToolStart("1", "roll", "{}"), 0.1, ToolEnd("1", "roll", "6"), 1.0, Text("Six."))
+    assert board.history == [("0", "Six.")]
+
+
+def test_a_refusal_is_raised_at_the_end_and_what_was_said_is_kept() -> None:
+    async def main() -> None:
+        board = Board(faults=["", "refused"])
+        stream = live(board)
+
+        async def answer() -> None:
+            async with stream:
+                for word in ("all ", "of ", "it"):
+                    await stream.write(Text(word))
+                    await asyncio.sleep(1)
+
+        with pytest.raises(DeliveryRefused):
+            await answer()
+        assert stream.text == "all of it"
+        assert len(board.history) == 1
+
+    run_virtual(main())
+
+
+def test_what_the_platform_changed_is_put_right() -> None:
+    class Forgetful(Board):
+        def _show(self, sent: SentId, text: str) -> Shown:
+            shown = super()._show(sent, text)
+            if len(self.history) == 2:
+                self.messages[sent.id] = text[:5]
+                return Shown(sent, text[:5])
+            return shown
+
+    board = Forgetful()
+    say(board, Text("Hello"), 1.0, Text(" my friend"))
+    assert board.screen == ["Hello my friend"]
+    assert len(board.history) == 3
+
+
+def test_a_platform_that_always_differs_does_not_loop() -> None:
+    class Shouting(Board):
+        def _show(self, sent: SentId, text: str) -> Shown:
+            super()._show(sent, text)
+            return Shown(sent, text.upper())
+
+    board = Shouting()
+    say(board, Text("Hello"))
+    assert len(board.history) <= 4
+
+
+def test_a_resumed_answer_goes_on_in_its_last_message() -> None:
+    said = "Sentence one is here. " * 9
+    pager = Pager(100)
+    pager.feed(said)
+    pages = [page.text for page in pager.finish()]
+    board = Board()
+    sent = tuple(SentId(f"old-{number}") for number in range(len(pages)))
+    board.messages = {each.id: page.strip() for each, page in zip(sent, pages, strict=True)}
+    board.messages[sent[-1].id] = "half"
+    stream = say(board, Text("And more."), Done("stop"), limit=100, resume=Resume(sent, said))
+    assert board.screen == as_seen(said + "And more.", 100)
+    assert stream.sent[: len(sent)] == sent
+    assert {id for id, _ in board.history} <= {sent[-1].id, *(each.id for each in stream.sent[len(sent) :])}
+
+
+def test_a_resumed_message_that_was_seen_to_differ_is_put_right() -> None:
+    said = "Sentence one is here. " * 9
+    pages = split(said, 100)
+    sent = tuple(SentId(f"old-{number}") for number in range(len(pages)))
+    board = Board()
+    board.messages = {each.id: page.strip() for each, page in zip(sent, pages, strict=True)}
+    board.messages[sent[0].id] = "cut"
+    resume = Resume(sent, said, shown=("cut", *pages[1:]))
+    say(board, Done("stop"), limit=100, resume=resume)
+    assert board.screen == as_seen(said, 100)
+    assert {id for id, _ in board.history} == {sent[0].id}
+
+
+def test_leaving_while_cancelled_again_leaves_no_task_behind() -> None:
+    async def main() -> None:
+        board = Board(latency=50.0)
+
+        async def answer() -> None:
+            async with live(board) as stream:
+                await stream.write(Text("Hello"))
+                await asyncio.sleep(1)
+
+        task = asyncio.create_task(answer())
+        await asyncio.sleep(2)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+
+    run_virtual(main())
