@@ -180,7 +180,8 @@ def with_shown(draft: Draft, own: Sequence[Posted], limit: int) -> Draft:
     if last is None:
         return draft if len(draft.sent) <= len(sent) else replace(draft, sent=draft.sent)
     whole = len(sent) == max(len(parts), 1)
-    text = draft.text + (_beyond(last.text, parts[-1] if parts else "") if whole else "")
+    part = parts[-1] if parts else ""
+    text = draft.text + (_beyond(last.text, part) if whole and draft.text.endswith(part) else "")
     return replace(draft, sent=tuple(sent), text=text)
 
 

@@ -119,7 +119,10 @@ class Turns:
         conversation, question = await self.remember(event)
         composed = await self._composer.compose(event.place, conversation.settings)
         turn = self._turn(event, composed.prompt, composed.choice, tools=self._tools)
-        answer = Answer(turn, self._model(event, conversation), self._clock)
+        model = self._model(event, conversation)
+        if composed.assembled.notice is not None:
+            model = _ending_with(Notice(composed.assembled.notice), model)
+        answer = Answer(turn, model, self._clock)
         answer.ask()
         try:
             draft = await self._store.open_draft(conversation.id, event.route, event.id, question.id, epoch=0)
@@ -348,6 +351,17 @@ def _only(done: Done, notice: Notice | None) -> LanguageModel:
         yield done
 
     return model
+
+
+def _ending_with(notice: Notice, model: LanguageModel) -> LanguageModel:
+    async def noting(turn: Turn) -> AsyncIterator[Piece]:
+        async with reading(model(turn)) as pieces:
+            async for piece in pieces:
+                if isinstance(piece, Done):
+                    yield notice
+                yield piece
+
+    return noting
 
 
 def _is_new_tool_message(message: PromptMessage, speech: Speech) -> bool:

@@ -23,7 +23,7 @@ async def _command_names(ctx: Context, typed: str) -> Sequence[str]:
     return suggestions((command.name for command in ctx.commands), typed)
 
 
-@plugin.command("help", private=True)
+@plugin.command("help", private=True, immediate=True)
 async def show_help(
     ctx: Context,
     command: Annotated[
@@ -78,7 +78,7 @@ async def clear(ctx: Context) -> str:
     return f"Done: {plural(count, 'message')} forgotten. My system prompt and settings stay as they are."
 
 
-@plugin.command("history", private=True)
+@plugin.command("history", private=True, immediate=True)
 async def history(ctx: Context, count: Annotated[int, Arg("How many messages", ge=1, le=50)] = 10) -> str:
     """Show the last messages that I remember."""
     # Results of tools stand between the messages, so more is read than shown.
@@ -105,7 +105,7 @@ async def stop(ctx: Context) -> str:
 # The system prompt.
 
 
-@system.command("show", private=True)
+@system.command("show", private=True, immediate=True)
 async def show_system(ctx: Context) -> str:
     """Show what I am told to be here."""
     own = "set for this conversation" if ctx.conversation.settings.get("system") else "the default"

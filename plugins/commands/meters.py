@@ -17,7 +17,7 @@ from plugins.commands.words import plural
 BAR_CELLS = 20
 
 
-@plugin.command("context", private=True)
+@plugin.command("context", private=True, immediate=True)
 async def context(ctx: Context) -> str:
     """Show what I would send to the language model now."""
     report = await ctx.conversation.window()
@@ -36,7 +36,7 @@ async def context(ctx: Context) -> str:
     return "\n".join(lines)
 
 
-@plugin.command("stats", private=True)
+@plugin.command("stats", private=True, immediate=True)
 async def stats(ctx: Context) -> str:
     """Show how much was said here, and what it cost."""
     count = await ctx.conversation.count()

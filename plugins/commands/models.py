@@ -127,7 +127,7 @@ async def _parameter_names(ctx: Context, typed: str) -> Sequence[str]:
     return suggestions(ctx.models.parameter_names, typed)
 
 
-@params.command("show", private=True)
+@params.command("show", private=True, immediate=True)
 async def show_params(ctx: Context) -> str:
     """Show the model's parameters, and which it does not take."""
     choice = ctx.conversation.model

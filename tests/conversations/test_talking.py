@@ -293,3 +293,25 @@ async def test_moderators_only_means_moderators_only_unless_the_settings_say_oth
     async with TestBot(plugins=[tidy()], settings={"commands": {"who": {"sweep": "anyone"}}}) as bot:
         await bot.runs("/sweep", user=BOB)
         assert bot.screen == ["bot: swept"]
+
+
+async def test_a_message_that_is_too_long_is_read_in_part_and_the_asker_is_told() -> None:
+    async with TestBot(["Quite a text."], settings={"memory": {"budget_tokens": 2000}}) as bot:
+        await bot.says("word " * 20_000 + "THE END")
+        assert "more than I can read at once" in bot.last.text
+        sent = bot.model.prompts[-1].messages[-1].text
+        assert sent.endswith("THE END")
+        assert len(sent) < 20_000
+
+
+async def test_reading_commands_do_not_wait_for_the_answer_that_is_written() -> None:
+    from plugins.commands import plugin
+
+    model = Scripted([Say("Thinking", hang=True)])
+    async with TestBot(model, plugins=[plugin]) as bot:
+        await bot.says("Think.", wait=False)
+        await bot.until("Thinking")
+        await bot.runs("/history", wait=False)
+        await bot.until("Think.")
+        await bot.runs("/stop")
+        assert any("Stopped" in text for text in bot.screen)
