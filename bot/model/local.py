@@ -92,6 +92,8 @@ class Local:
             base_url=f"{self._server.address}/v1",
             timeout=http_timeout(self._settings.timeouts),
             max_retries=0,
+            # The server closes connections while they are being used again; a new one costs nothing on loopback.
+            default_headers={"Connection": "close"},
         )
 
     async def stream(self, turn: Turn, learned: Learned) -> AsyncGenerator[Piece, None]:
