@@ -114,7 +114,7 @@ class DiscordAdapter:
         self._lanes, self._replies, self._connected = lanes, replies, client
         try:
             await self._login(client, token)
-            await client.connect()
+            await client.stay_connected()
         finally:
             replies.close()
             await lanes.aclose()

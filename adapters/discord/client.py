@@ -72,7 +72,8 @@ class DiscordClient(discord.Client):
         self._hand_over = handle
         self._commands = commands
         self._replies = replies
-        self._identify_again = timing.identify_again
+        self._timing = timing
+        self._away, self._here = asyncio.Event(), asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def setup_hook(self) -> None:
@@ -81,13 +82,41 @@ class DiscordClient(discord.Client):
     async def before_identify_hook(self, shard_id: int | None, *, initial: bool = False) -> None:
         """Discord takes one new session every five seconds."""
         if not initial:
-            await asyncio.sleep(self._identify_again)
+            await asyncio.sleep(self._timing.identify_again)
+
+    async def stay_connected(self) -> None:
+        """discord.py waits ever longer between its attempts, up to a quarter of an hour: begin anew before that."""
+        while True:
+            connecting = asyncio.create_task(self.connect())
+            lost = asyncio.create_task(self._lost())
+            try:
+                await asyncio.wait((connecting, lost), return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                lost.cancel()
+                connecting.cancel()
+                await asyncio.wait((connecting, lost))
+            if not connecting.cancelled():
+                connecting.result()
+                return
+            log.warning("no connection to Discord for %.0f s, trying anew", self._timing.reconnect_after)
 
     async def close(self) -> None:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await super().close()
+        await asyncio.sleep(0)  # what was heard last may see that it is over
+
+    async def on_connect(self) -> None:
+        self._away.clear()
+        self._here.set()
+
+    async def on_resumed(self) -> None:
+        await self.on_connect()
+
+    async def on_disconnect(self) -> None:
+        self._here.clear()
+        self._away.set()
 
     async def on_ready(self) -> None:
         """First, and after every gap that Discord could not fill."""
@@ -195,6 +224,16 @@ class DiscordClient(discord.Client):
                 if last is not None and self.hearing.allows_in(place):
                     latest[str(place)] = str(last)
         return latest
+
+    async def _lost(self) -> None:
+        """Returns when there has been no connection for too long."""
+        while True:
+            await self._away.wait()
+            try:
+                async with asyncio.timeout(self._timing.reconnect_after):
+                    await self._here.wait()
+            except TimeoutError:
+                return
 
     async def _sync_commands(self) -> None:
         try:

@@ -33,6 +33,7 @@ class Timing:
     typing_again: float = 8.0
     ready_after: float = 2.0
     identify_again: float = 5.0
+    reconnect_after: float = 45.0
 
 
 class Pending:

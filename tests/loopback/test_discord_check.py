@@ -8,6 +8,7 @@ import sys
 
 from adapters.discord import DiscordSettings, spec
 from adapters.discord.checking import check
+from adapters.discord.replying import Timing
 from adapters.discord.testing import FakeDiscord
 from bot.api import Message, Online
 from tests.loopback.discord_bot import QUICK, Listener, connected, echo
@@ -74,6 +75,19 @@ async def test_a_gateway_that_is_down_for_a_while_loses_nothing() -> None:
         discord.gateway.open = True
         await discord.wait_until(lambda: discord.answers() == ["You said: are you there?"])
         assert len(bot.of(Message)) == len(bot.of(Online)) == 1
+
+
+async def test_a_gateway_that_is_down_for_long_is_tried_anew_and_the_gap_is_told() -> None:
+    timing = Timing(ready_after=0.02, identify_again=0.0, reconnect_after=0.05)
+    async with FakeDiscord() as discord, connected(discord, echo, timing=timing) as bot:
+        discord.gateway.open = False
+        await discord.gateway.close()
+        await discord.wait_until(lambda: discord.gateway.turned_away > 2)
+        missed = await discord.says("@bot are you there?")
+        discord.gateway.open = True
+        assert str(missed.id) in (await bot.heard(Online, 2)).latest.values()
+        await discord.says("@bot and now?")
+        await discord.wait_until(lambda: discord.answers() == ["You said: and now?"])
 
 
 async def test_it_stops_when_it_is_told_to_while_it_connects() -> None:
