@@ -11,6 +11,7 @@ from pydantic import JsonValue
 from bot.clock import Clock
 from bot.events import Place
 from bot.model.registry import Registry
+from bot.model.settings import default_model
 from bot.prompts import Assembled, Frame, Limits, assemble
 from bot.settings import Settings
 from bot.store import Path, Store
@@ -58,7 +59,8 @@ class Composer:
         """The conversation's own choice over the default one; its own parameters over its mode's."""
         default = self._settings.model.choice
         provider = _text(settings.get("provider")) or default.provider
-        model = _text(settings.get("model")) or (default.model if provider == default.provider else "")
+        usual = default.model if provider == default.provider else default_model(provider)
+        model = _text(settings.get("model")) or usual
         base = ModelChoice(provider, model, default.parameters if provider == default.provider else {})
         mode, own = _text(settings.get("mode")), settings.get("parameters")
         parameters = dict(base.parameters)

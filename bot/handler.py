@@ -91,6 +91,10 @@ class Models(Protocol):
     @property
     def providers(self) -> tuple[str, ...]: ...
 
+    def default(self, provider: str) -> str:
+        """The model that answers where none is named; empty for a provider that must be told."""
+        ...
+
     async def known(self, provider: str) -> tuple[str, ...]:
         """Names that the provider lists; empty where it does not tell."""
         ...

@@ -19,6 +19,7 @@ from bot.model.healing import Learned, ParameterRefused
 from bot.model.ledger import Meter
 from bot.model.prices import Prices
 from bot.model.retry import Pauses
+from bot.model.settings import default_model
 from bot.model.wrapped import Wrapped
 from bot.replies import Done, Notice, Piece
 from bot.tokens import Tokens
@@ -206,6 +207,9 @@ class Registry:
     def provider(self, name: str) -> Provider:
         """Raises ModelError naming those there are."""
         return self._provider(name)
+
+    def default(self, provider: str) -> str:
+        return default_model(provider)
 
     async def known(self, provider: str) -> tuple[str, ...]:
         return await self._provider(provider).known_models()

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Literal, TypeAlias
 from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
+DEFAULT_MODELS = MappingProxyType({"openai": "gpt-6-luna", "azure": "gpt-6-luna", "local": "smollm2-135m"})
 Api: TypeAlias = Literal["responses", "chat", "auto"]
 
 
@@ -96,3 +98,8 @@ class LocalSettings:
 
 
 ProviderSettings: TypeAlias = OpenAISettings | AzureSettings | LocalSettings
+
+
+def default_model(provider: str) -> str:
+    """The model that answers where nobody has named one; empty for providers that must be told."""
+    return DEFAULT_MODELS.get(provider, "")

@@ -21,10 +21,9 @@ from pydantic import (
 
 from bot.model import settings as model
 from bot.model.prices import UnitPrices
-from bot.model.settings import ProviderSettings, Retry, Timeouts
+from bot.model.settings import ProviderSettings, Retry, Timeouts, default_model
 from bot.turn import ModelChoice
 
-DEFAULT_MODELS = {"openai": "gpt-6-luna", "azure": "gpt-6-luna", "local": "smollm2-135m"}
 DEFAULT_SYSTEM_PROMPT = (
     "You are Duologue, a warm, quick-witted companion in a chat. Answer in the language you are spoken to, "
     "come to the point, and use Markdown where it helps. Say so when you do not know something."
@@ -168,7 +167,7 @@ class ModelSettings(Section):
         """Who answers where a conversation has not chosen for itself."""
         provider = self.chosen_provider
         name = (self.azure.deployment if provider == "azure" else "") or self.name
-        return ModelChoice(provider, name or DEFAULT_MODELS.get(provider, ""), self.parameters)
+        return ModelChoice(provider, name or default_model(provider), self.parameters)
 
     @property
     def is_small(self) -> bool:

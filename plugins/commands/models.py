@@ -68,8 +68,10 @@ async def _chosen(ctx: Context, wanted: str) -> tuple[str, str | None]:
     head, colon, tail = wanted.partition(":")
     if provider := providers.get(head.strip().lower()):
         known = await _known(ctx, provider)
-        model = tail.strip() or (known[0] if known else None)
-        return provider, _listed(model, known, provider) if model else None
+        model = tail.strip() or ctx.models.default(provider) or (known[0] if len(known) == 1 else "")
+        if not model:
+            raise UsageError(f"Which of its models? Say {code(f'/model {provider}:NAME')}.")
+        return provider, _listed(model, known, provider)
     provider = ctx.conversation.model.provider
     known = await _known(ctx, provider)
     if wanted.lower() in (model.lower() for model in known) or (not known and not colon):
