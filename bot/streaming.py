@@ -245,9 +245,9 @@ class EditedStream:
         parts = self._screen.parts
         first = next((i for i, part in enumerate(parts) if part.sent is None), len(parts))
         for index in range(max(min(first, len(parts) - 1), 0), self._pager.count):
-            page = self._pager.page(index).text
-            if page.strip() and not self._screen.shows(index, page):
-                return index, page
+            page = self._pager.page(index)
+            if not page.is_blank and not self._screen.shows(index, page.text):
+                return index, page.text
         index = self._pager.count
         text = self._with_status(self._pager.live())
         if text and not self._screen.shows(index, text):
@@ -272,7 +272,7 @@ class EditedStream:
     def _final_texts(self, error: BaseException | None) -> list[str]:
         self._pager.feed("".join(self._unpaged))
         self._unpaged.clear()
-        texts = [page.text for page in self._pager.finish()]
+        texts = ["" if page.is_blank else page.text for page in self._pager.finish()]
         while texts and not texts[-1].strip():
             texts.pop()
         notes = self._notes(error, bool(texts))
@@ -282,9 +282,12 @@ class EditedStream:
                 texts[-1] = joined
             else:
                 texts.append(notes)
+        texts += [""] * (len(self._screen.parts) - len(texts))
         # A message that nothing is left for cannot be taken back, only made small.
-        texts += [f"{self._small}…"] * (len(self._screen.parts) - len(texts))
-        return texts
+        return [
+            text or (f"{self._small}…" if self._screen.method_for(index) == "edit" else "")
+            for index, text in enumerate(texts)
+        ]
 
     def _notes(self, error: BaseException | None, spoke: bool) -> str:
         notes = list(self._notices)

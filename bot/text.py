@@ -45,6 +45,11 @@ class Page:
     def text(self) -> str:
         return self.opening + self.body + self.closing
 
+    @property
+    def is_blank(self) -> bool:
+        """Whether there is nothing to show but white space and the end of a block that is closed already."""
+        return not (self.body.strip("`~> \t\r\n") if self.opening else self.body.strip())
+
 
 def utf16_length(text: str) -> int:
     """What platforms count that count UTF-16 units."""
@@ -59,7 +64,7 @@ def split(text: str, limit: int, measure: Measure = len) -> tuple[str, ...]:
     """
     pager = Pager(limit, measure)
     pager.feed(text)
-    return tuple(page.text for page in pager.finish() if page.body.strip())
+    return tuple(page.text for page in pager.finish() if not page.is_blank)
 
 
 def clip(text: str, limit: int, measure: Measure = len) -> str:
@@ -246,12 +251,14 @@ def _note(cuts: _Cuts, window: str, start: int, cut: int, before: Fence | None, 
 
 
 def _choose(cuts: _Cuts, window: str, line: int, end: int, fence: Fence | None) -> tuple[int, Fence | None]:
+    # A page must not be blank, or the next one would take over a message that had shown something.
+    words = len(window) - len(window.lstrip())
     for wanted, least in ((cuts.paragraph, 0.5), (cuts.line, 0.5), (cuts.code_gap, 0.6), (cuts.code_line, 0.4)):
-        if wanted is not None and wanted[0] >= least * end:
+        if wanted is not None and wanted[0] >= least * end and wanted[0] > words:
             return wanted
     if fence is None and is_fence_line(window[line:].partition("\n")[0]):
         # Never through the line that opens a block.
-        end = line or end
+        end = line if line > words else end
     if line >= end:
         return max(line, 1), fence
     if fence is None:
@@ -259,10 +266,10 @@ def _choose(cuts: _Cuts, window: str, line: int, end: int, fence: Fence | None) 
         if sentence >= 0.5 * end:
             return sentence, fence
     space = _last_space(window, line, end)
-    if space > line:
+    if space > line and space > words:
         return space, fence
     earlier = max((c for c in (cuts.paragraph, cuts.line, cuts.code_line) if c), key=lambda c: c[0], default=None)
-    if earlier is not None and earlier[0] > 0:
+    if earlier is not None and earlier[0] > words:
         return earlier
     return whole_clusters(window, end) or end, fence
 
