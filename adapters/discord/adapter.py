@@ -13,7 +13,7 @@ from discord.http import Route as HttpRoute
 from adapters.discord import DiscordSettings
 from adapters.discord.client import DiscordClient
 from adapters.discord.errors import CALL_ERRORS, start_error, translated
-from adapters.discord.hearing import channel_id, is_direct, user_of
+from adapters.discord.hearing import channel_id, is_direct, permissions_in, user_of
 from adapters.discord.lanes import DiscordLanes
 from adapters.discord.markup import from_discord, length
 from adapters.discord.replying import Pending, Replies, Timing
@@ -116,6 +116,7 @@ class DiscordAdapter:
             await self._login(client, token)
             await client.stay_connected()
         finally:
+            self._connected = None
             replies.close()
             await lanes.aclose()
             await client.close()
@@ -136,12 +137,12 @@ class DiscordAdapter:
     # Answering
 
     def capabilities(self, route: Route) -> Capabilities:
-        channel = self._client.get_channel(channel_id(route.place))
+        channel = None if self._connected is None else self._connected.get_channel(channel_id(route.place))
         direct = is_direct(route.place)
         max_file_bytes = MAX_FILE_BYTES
         if isinstance(channel, discord.abc.GuildChannel | discord.Thread):
             guild = channel.guild
-            allowed = _own_permissions(channel).attach_files
+            allowed = permissions_in(channel, channel.guild.me).attach_files
             max_file_bytes = guild.filesize_limit if allowed else 0
         return Capabilities(
             max_chars=MAX_CHARS,
@@ -343,13 +344,6 @@ def point_at(settings: DiscordSettings) -> None:
         HttpRoute.BASE = settings.api_url.rstrip("/")
     if settings.gateway_url:
         discord.gateway.DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL(settings.gateway_url)
-
-
-def _own_permissions(channel: discord.abc.GuildChannel | discord.Thread) -> discord.Permissions:
-    try:
-        return channel.permissions_for(channel.guild.me)
-    except discord.ClientException:  # a thread whose parent is not known
-        return channel.guild.me.guild_permissions
 
 
 def _opening(speaker: Speaker | None) -> str:

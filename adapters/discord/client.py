@@ -14,7 +14,7 @@ import discord
 from adapters.discord import DiscordSettings
 from adapters.discord import commands as registry
 from adapters.discord.errors import CALL_ERRORS
-from adapters.discord.hearing import Hearing, place_of, user_of
+from adapters.discord.hearing import Hearing, permissions_in, place_of, user_of
 from adapters.discord.replying import Replies, Timing
 from bot.api import (
     Command,
@@ -221,7 +221,10 @@ class DiscordClient(discord.Client):
             for channel in channels:
                 last = getattr(channel, "last_message_id", None)
                 place = place_of(channel, channel.id, guild.id)
-                if last is not None and self.hearing.allows_in(place):
+                if last is None or not self.hearing.allows_in(place):
+                    continue
+                allowed = permissions_in(channel, guild.me)
+                if allowed.view_channel and allowed.read_message_history:
                     latest[str(place)] = str(last)
         return latest
 

@@ -31,8 +31,8 @@ REFUSED = {
     CANNOT_MESSAGE_USER: "I cannot send you direct messages. You can allow them in this server's privacy settings.",
     NO_REPLY_WITHOUT_HISTORY: "I may not read this channel's history, so I cannot reply here.",
 }
-# What discord.py and the connection below it raise when a call fails.
-CALL_ERRORS = (discord.DiscordException, aiohttp.ClientError, asyncio.TimeoutError, OSError)
+# What discord.py and the connection below it raise when a call fails; RuntimeError when the client was closed.
+CALL_ERRORS = (discord.DiscordException, aiohttp.ClientError, asyncio.TimeoutError, OSError, RuntimeError)
 
 
 @contextmanager

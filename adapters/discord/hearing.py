@@ -170,7 +170,7 @@ class Hearing:
         permissions = None
         channel = self._client.get_channel(channel_id(place))
         if isinstance(member, discord.Member) and isinstance(channel, discord.abc.GuildChannel | discord.Thread):
-            permissions = _permissions_in(channel, member)
+            permissions = permissions_in(channel, member)
         return user_of(member, permissions, direct=is_direct(place))
 
     def _mentions(self, message: discord.Message) -> tuple[User, ...]:
@@ -207,7 +207,7 @@ class Hearing:
         return quote(plain_name(message.author.display_name), text, QUOTED_OWN_CHARS if own else QUOTED_CHARS)
 
 
-def _permissions_in(channel: discord.abc.GuildChannel | discord.Thread, member: discord.Member) -> discord.Permissions:
+def permissions_in(channel: discord.abc.GuildChannel | discord.Thread, member: discord.Member) -> discord.Permissions:
     try:
         return channel.permissions_for(member)
     except discord.ClientException:  # a thread whose parent is not known

@@ -163,7 +163,7 @@ class Replies:
     def begin(self, interaction: discord.Interaction, *, private: bool) -> Pending:
         """From here on it will be acknowledged in time, whatever happens."""
         self._forget_old()
-        until = min(self._clock.now().timestamp() + self._timing.token_lives, interaction.expires_at.timestamp() - 30.0)
+        until = self._clock.now().timestamp() + self._timing.token_lives
         data: dict[str, JsonValue] = {
             "interaction": str(interaction.id),
             "application": str(interaction.application_id),

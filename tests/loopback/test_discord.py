@@ -173,7 +173,9 @@ async def test_who_joins_and_leaves_is_told_where_the_intent_is_on() -> None:
 async def test_going_online_tells_the_newest_message_of_every_channel_and_thread() -> None:
     async with FakeDiscord() as discord:
         thread = await discord.thread("Tea")
-        quiet = discord.channel("quiet")
+        quiet, hidden = discord.channel("quiet"), discord.channel("hidden")
+        await discord.denies("view_channel", hidden)
+        await discord.says("unseen", channel=hidden)
         first, second = await discord.says("one"), await discord.says("two", channel=thread)
         async with connected(discord) as bot:
             online = await bot.heard(Online)
@@ -182,7 +184,7 @@ async def test_going_online_tells_the_newest_message_of_every_channel_and_thread
                 str(Place("discord", guild, general)): str(first.id),
                 str(Place("discord", guild, general, str(thread.id))): str(second.id),
             }
-            assert str(quiet.id) not in str(online.latest)
+            assert not {str(quiet.id), str(hidden.id)} & {Place.parse(place).channel for place in online.latest}
 
 
 async def test_history_reads_back_what_was_missed_and_marks_the_bots_own() -> None:
