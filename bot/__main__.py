@@ -143,10 +143,12 @@ def _setup(options: argparse.Namespace) -> int:
 
 
 def _load(flags: Mapping[str, tuple[str, Any]] | None = None) -> Settings:
-    from bot.edges import sections
+    from bot.edges import check_provider, sections
     from bot.settings import Settings
 
-    return Settings.load(sections, flags=flags)
+    settings = Settings.load(sections, flags=flags)
+    check_provider(settings)
+    return settings
 
 
 def _start_logging(settings: Settings) -> None:

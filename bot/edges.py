@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 
 from pydantic import BaseModel
 
-from bot.errors import PluginError
+from bot.errors import ConfigError, PluginError
 from bot.loading import ADAPTERS, installed, load_adapter, load_plugin, load_plugins
 from bot.platform import AdapterSpec
+from bot.settings import Settings
 
 
 def adapter_specs() -> Mapping[str, AdapterSpec]:
@@ -37,3 +39,15 @@ def sections(enabled: Sequence[str]) -> tuple[Mapping[str, type[BaseModel]], Seq
         except PluginError as error:
             problems.append(f"plugins.enabled: {error.public}")
     return found, problems
+
+
+def check_provider(settings: Settings) -> None:
+    """A misspelt provider is a mistake in the settings, not something to be found out by the first question."""
+    chosen = settings.model.chosen_provider
+    known = [each.name for each in settings.model.providers()]
+    known += [name for plugin in load_plugins(settings.plugins.enabled, Path()) for name in plugin.models]
+    if chosen not in known:
+        near = get_close_matches(chosen, {*known, "openai", "azure", "compatible"}, 1)
+        hint = f"Did you mean {near[0]}?" if near else f"Set up are: {', '.join(known)}."
+        origin = settings.origin("model.provider")
+        raise ConfigError([f"There is no provider of language models called {chosen} ({origin}). {hint}"])

@@ -22,7 +22,7 @@ from bot.settings import ModelSettings, Settings
 from bot.testing.openai_server import FakeOpenAI
 
 PLUGIN = '''
-from bot.api import Context, Plugin
+from bot.api import Context, Done, Plugin, Text
 
 plugin = Plugin("dice", "Roll dice")
 
@@ -31,6 +31,12 @@ plugin = Plugin("dice", "Roll dice")
 async def roll(ctx: Context, sides: int = 6) -> str:
     """Roll a die."""
     return "4"
+
+
+@plugin.model("parrot")
+async def parrot(turn):
+    yield Text(turn.prompt.messages[-1].text)
+    yield Done("complete")
 '''
 
 
@@ -90,6 +96,20 @@ def test_all_mistakes_are_printed_and_the_exit_code_is_2(
     assert "discrod in config/bot.toml is not a setting. Did you mean discord?" in problems
     assert "Did you mean `commands`?" in problems
     assert "DUOLOGUE_LOG__LEVEL in the environment" in problems
+
+
+def test_an_unknown_provider_is_found_at_the_start(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["chat", "--provider", "opnai"]) == 2
+    told = capsys.readouterr().err
+    assert "There is no provider of language models called opnai (--provider on the command line)." in told
+    assert "Did you mean openai?" in told
+
+
+def test_a_plugins_provider_may_be_chosen(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "dice.py").write_text(PLUGIN)
+    monkeypatch.setenv("DUOLOGUE_PLUGINS", "./dice.py")
+    monkeypatch.setenv("DUOLOGUE_MODEL__PROVIDER", "parrot")
+    assert main(["plugins"]) == 0
 
 
 def test_an_unknown_platform_is_named(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
