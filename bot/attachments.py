@@ -12,8 +12,8 @@ from bot.platform import Adapter
 
 log = structlog.get_logger(__name__)
 
-# Bounds of what one message may bring: bytes of each file and number of files.
-MAX_BYTES = 200_000
+# Bounds of what one message may bring: bytes of all its files together, and number of files.
+MAX_BYTES = 300_000
 MAX_FILES = 10
 
 TEXT_TYPES = ("text/", "application/json", "application/xml", "application/x-yaml", "application/toml")
@@ -27,21 +27,27 @@ TEXT_NAMES = re.compile(
 async def with_attachments(event: Message, adapter: Adapter) -> str:
     """The message's text followed by the content of its text files, fenced under their names."""
     parts = [event.text] if event.text.strip() else []
+    # Files in other people's talk are not fetched: most are never asked about.
+    room = MAX_BYTES if event.addressed else 0
     for attachment in event.attachments[:MAX_FILES]:
-        parts.append(await _told(attachment, adapter))
+        told = await _told(attachment, adapter, room)
+        room = max(room - len(told), 0)
+        parts.append(told)
     if len(event.attachments) > MAX_FILES:
         parts.append(f"(and {len(event.attachments) - MAX_FILES} more files, not read)")
     return "\n\n".join(parts)
 
 
-async def _told(attachment: Attachment, adapter: Adapter) -> str:
+async def _told(attachment: Attachment, adapter: Adapter, room: int) -> str:
     name = " ".join(attachment.name.split())[:100] or "file"
     if not _is_text(attachment):
         return f"(attached file: {name}, {attachment.media_type or 'unknown type'}; its content is not shown to you)"
-    if attachment.size > MAX_BYTES:
-        return f"(attached file: {name}; larger than {MAX_BYTES // 1000} kB, not read)"
+    if not room:
+        return f"(attached file: {name}; not read)"
+    if attachment.size > room:
+        return f"(attached file: {name}; not read, for it has {attachment.size // 1000:,} kB)"
     try:
-        content = await adapter.fetch(attachment, MAX_BYTES)
+        content = await adapter.fetch(attachment, room)
     except DeliveryError as error:
         log.warning("attachment could not be read", error=repr(error))
         return f"(attached file: {name}; it could not be read)"

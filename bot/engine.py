@@ -34,6 +34,13 @@ from bot.turns import Turns
 log = structlog.get_logger(__name__)
 
 
+# Turns that may wait at one place; whoever comes later is asked to come back.
+MOST_WAITING = 20
+TOO_MANY = NotAllowed(
+    "too many turns wait", public="So many questions wait here that I must ask you to try again later."
+)
+
+
 class Engine:
     """Handles events of all adapters. `handle` returns when the event is safely claimed; the rest runs in turns."""
 
@@ -78,7 +85,11 @@ class Engine:
             self._take(event, claim)
 
     def _take(self, event: AnyEvent, claim: Claim) -> None:
-        self._runner.submit(event, claim, beside=not self._waits(event))
+        waits = self._waits(event)
+        if waits and self._runner.standing(event.place) > MOST_WAITING:
+            self._runner.spawn(lambda: self._fail(event, TOO_MANY))
+        else:
+            self._runner.submit(event, claim, beside=not waits)
 
     def _waits(self, event: AnyEvent) -> bool:
         if isinstance(event, CommandCall):

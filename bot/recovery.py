@@ -26,6 +26,8 @@ ANSWER_MESSAGES = 50
 # Channels that are read after one outage, the most recently active first; direct messages are not announced.
 MISSED_CHANNELS = 200
 DIRECT_CHANNELS = 10
+# Who called a command has been told by the platform that it failed, and has called it again or thought better of it.
+COMMAND_AGE = timedelta(seconds=15)
 # The shortest common beginning that says "this message is a part of that answer" without a reply reference.
 SURE_CHARS = 12
 CLOSERS = "`*_~| \n"
@@ -110,12 +112,11 @@ class Recovery:
     async def _take_left_behind(self, platform: str, take: Take) -> None:
         """Events that were claimed, but not finished, by a process that is gone."""
         for event, claim in await self._store.left_behind(platform):
-            if self._clock.now() - event.at <= self._missed_age:
+            age = self._clock.now() - event.at
+            if isinstance(event, Message):
+                take(event if age <= self._missed_age else replace(event, addressed=False), claim)
+            elif isinstance(event, CommandCall) and age <= (self._missed_age if claim.started else COMMAND_AGE):
                 take(event, claim)
-            elif isinstance(event, Message):
-                take(replace(event, addressed=False), claim)
-            elif isinstance(event, CommandCall):
-                take(event, replace(claim, started=True))
             else:
                 await self._store.done(event.place, event.id)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from bot.api import (
+    Attachment,
     Context,
     DeliveryRefused,
     Done,
@@ -315,3 +316,25 @@ async def test_reading_commands_do_not_wait_for_the_answer_that_is_written() -> 
         await bot.until("Think.")
         await bot.runs("/stop")
         assert any("Stopped" in text for text in bot.screen)
+
+
+async def test_a_flood_of_questions_is_answered_in_part_and_the_rest_is_told_to_wait() -> None:
+    model = Scripted([Say("Thinking", hang=True), *["Fine."] * 40])
+    async with TestBot(model) as bot:
+        for number in range(30):
+            await bot.says(f"question {number}", wait=False)
+        await bot.until("Thinking")
+        assert await bot.app.runner.stop(bot.place)
+        await bot.idle()
+        assert 20 <= len(model.turns) < 30
+        assert any("try again later" in text for text in bot.shown_privately)
+
+
+async def test_text_files_are_read_and_others_are_named() -> None:
+    async with TestBot(["A list."]) as bot:
+        bot.adapter.files = {"u1": b"milk\n```\neggs", "u2": b"\x89PNG"}
+        files = (Attachment("list.txt", "text/plain", 13, "u1"), Attachment("cat.png", "image/png", 4, "u2"))
+        await bot.says("What is this?", attachments=files)
+        sent = bot.model.prompts[-1].messages[-1].text
+        assert "list.txt:\n````\nmilk\n```\neggs\n````" in sent
+        assert "cat.png, image/png" in sent
