@@ -306,6 +306,22 @@ async def test_another_process_goes_on_with_a_route_of_a_command() -> None:
             assert discord.answers() == ["first"]
 
 
+async def test_a_command_left_thinking_by_a_crash_is_answered_in_its_own_message() -> None:
+    async def hang(adapter: DiscordAdapter, event: CommandCall) -> None:
+        await asyncio.Event().wait()
+
+    async with FakeDiscord() as discord:
+        async with connected(discord, hang, commands=commands(), timing=DEFER_SOON) as bot:
+            used = await discord.runs("/roll")
+            await discord.wait_until(lambda: used.deferred)
+            stored = event_to_json(bot.of(CommandCall)[0])
+        async with connected(discord, commands=commands()) as bot:
+            async with bot.adapter.stream(event_from_json(stored).route) as stream:
+                await stream.write(Text("late, but here"))
+            assert used.texts == ["late, but here"]
+            assert len(used.messages) == len(stream.sent) == 1
+
+
 async def test_who_is_denied_is_told_so_privately() -> None:
     discord = FakeDiscord()
     async with discord, connected(discord, commands=commands(), deny_users=[discord.ada.id]) as bot:
