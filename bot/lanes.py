@@ -126,9 +126,10 @@ class Budget:
         same_window = now < self.full_at
         if same_window and used > 1:
             self._learn_kind(full_at, reset_after / used)
+        if used and window.kind != "fixed":
+            # `remaining` is rounded down, so this never promises too much; from a full window it is exact.
+            window.each = max(window.each, reset_after / used)
         if window.kind == "sliding":
-            # `remaining` is rounded down, so this never overestimates; from a full window it is exact.
-            window.each = max(window.each, reset_after / used if used else 0.0)
             self.full_at = max(self.full_at, full_at)
         elif same_window and abs(full_at - self.full_at) < 0.5 * reset_after:
             # Responses may overtake each other: the lower one is the later one.
