@@ -25,6 +25,8 @@ class _Waiting:
         self.future = future
 
 
+# In a crowd an edit waits so long for the ends of other answers; then it may use half of the whole.
+_PATIENCE = 8.0
 # How much of the quickest call ever seen surely passes before the platform counts it.
 _WAY_THERE = 0.4
 
@@ -147,19 +149,23 @@ class Traffic:
             if waiting.future.done():
                 heapq.heappop(self._ready)
                 continue
-            needed = 1 if waiting.call.urgency > Urgency.INTERIM else 1 + self._reserve()
+            is_interim = waiting.call.urgency is Urgency.INTERIM
+            patient_until = waiting.call.unseen_since + _PATIENCE
+            needed = 1 + self._reserve(patient=now < patient_until) if is_interim else 1
             if whole.room(now) < needed:
-                self._alarm.ring_at(whole.next_room(needed, now))
+                again = whole.next_room(needed, now)
+                self._alarm.ring_at(min(again, patient_until) if is_interim and now < patient_until else again)
                 return
             heapq.heappop(self._ready)
             whole.on_the_way += 1
             waiting.group.sent_off(waiting.call, now)
             waiting.future.set_result(None)
 
-    def _reserve(self) -> int:
+    def _reserve(self, *, patient: bool) -> int:
         """Answers that were asked for together end together: the more there are, the more is kept for their ends."""
         assert self._whole is not None
-        return min(self._streams // 4, self._whole.limit * 7 // 8)
+        most = self._whole.limit - 2 if patient else self._whole.limit // 2
+        return max(min(self._streams // 4, most), 0)
 
     def _forget_quiet(self) -> None:
         now = self._clock.monotonic()
