@@ -100,7 +100,7 @@ class Answer:
             self.ask()
 
         async def before_post() -> None:
-            await self._save(journal, stream, None)
+            await self._save(journal, stream)
 
         stream = open_stream(before_post)
         writer = asyncio.create_task(self._keep_journal(stream, journal))
@@ -121,7 +121,7 @@ class Answer:
             log.warning("delivery failed", error=repr(error))
         except asyncio.CancelledError:
             # The bot is being stopped: the next start takes the answer up from here.
-            await self._save(journal, stream, None)
+            await self._save(journal, stream)
             raise
         finally:
             writer.cancel()
@@ -225,10 +225,12 @@ class Answer:
             await self._clock.sleep(JOURNAL_SECONDS)
             now = (len(self._text), len(stream.sent))
             if now != kept:
-                await self._save(journal, stream, None)
+                await self._save(journal, stream)
                 kept = now
 
-    async def _save(self, journal: Journal, stream: ReplyStream, reason: Reason | None) -> None:
+    async def _save(self, journal: Journal, stream: ReplyStream, reason: Reason | None = None) -> None:
+        if reason is None and self._done is not None and self._reader is not None and self._reader.done():
+            reason = self._done.reason
         try:
             await journal.save(self._text, stream.sent, reason)
         except StoreError as error:

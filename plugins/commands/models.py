@@ -68,7 +68,9 @@ async def _chosen(ctx: Context, wanted: str) -> tuple[str, str | None]:
     head, colon, tail = wanted.partition(":")
     if provider := providers.get(head.strip().lower()):
         known = await _known(ctx, provider)
-        model = tail.strip() or ctx.models.default(provider) or (known[0] if len(known) == 1 else "")
+        # A plugin's model has no name besides its provider's.
+        only = provider if not known else known[0] if len(known) == 1 else ""
+        model = tail.strip() or ctx.models.default(provider) or only
         if not model:
             raise UsageError(f"Which of its models? Say {code(f'/model {provider}:NAME')}.")
         return provider, _listed(model, known, provider)
