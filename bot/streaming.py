@@ -26,6 +26,8 @@ _MARKS: dict[Reason, str] = {
     "stopped": "⏹ stopped",
     "failed": "⚠️ something went wrong — say “go on” to continue",
 }
+# The bot itself is being stopped: its next start takes the answer up.
+_PUT_DOWN = "⏸ interrupted — I go on as soon as I am back"
 
 
 @runtime_checkable
@@ -293,7 +295,7 @@ class EditedStream:
         notes = list(self._notices)
         if spoke and not self._told_why:
             if isinstance(error, asyncio.CancelledError):
-                notes.append(_MARKS["stopped"])
+                notes.append(_PUT_DOWN)
             elif isinstance(error, BotError):
                 notes.append(f"⚠️ {error.public}")
             elif error is not None:
