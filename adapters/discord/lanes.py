@@ -146,8 +146,9 @@ class DiscordLanes:
         if lane is not None:
             limit, left = response.headers.get("X-RateLimit-Limit"), response.headers.get("X-RateLimit-Remaining")
             after = response.headers.get("X-RateLimit-Reset-After")
-            if limit and left and after:
-                lane.report(method, int(limit), int(left), float(after))
+            # Nothing is learned from what is missing or no number.
+            with contextlib.suppress(ValueError):
+                lane.report(method, int(limit or ""), int(left or ""), float(after or ""))
         if answer is not None and not answer.done() and 200 <= response.status < 300:
             # discord.py reads the body again, from memory.
             body = await response.read()
