@@ -262,7 +262,11 @@ def test_a_notice_that_does_not_fit_gets_a_message_of_its_own() -> None:
 
 @pytest.mark.parametrize(
     ("error", "mark"),
-    [(asyncio.CancelledError(), "as soon as I am back"), (ModelTimeout(), "took too long"), (ValueError(), "went wrong")],
+    [
+        (asyncio.CancelledError(), "as soon as I am back"),
+        (ModelTimeout(), "took too long"),
+        (ValueError(), "went wrong"),
+    ],
 )
 def test_an_error_in_the_block_shows_what_there_is_and_a_mark(error: BaseException, mark: str) -> None:
     async def main() -> None:
