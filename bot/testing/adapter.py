@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import TracebackType
 
 from bot.clock import Clock, SystemClock
 from bot.commands import Command
-from bot.errors import DeliveryError, TargetGone
+from bot.errors import BotError, DeliveryError, TargetGone
 from bot.events import AnyEvent, Attachment, Message, Route, User
 from bot.platform import Capabilities, Handle, Posted
 from bot.replies import Done, Notice, Piece, Reply, ReplyStream, Resume, SentId, Speaker, Text
+from bot.text import split
 
 
 @dataclass(slots=True)
@@ -78,7 +79,14 @@ class FakeAdapter:
             raise self.refuse
         if not reply.text and not reply.files:
             return ()
-        return (await self.post(route, reply.text, reply=reply),)
+        *earlier, last = self.pages(reply.text) or ("",)
+        plain = replace(reply, files=(), buttons=())
+        sent = [await self.post(route, page, reply=replace(plain, text=page)) for page in earlier]
+        return (*sent, await self.post(route, last, reply=replace(reply, text=last) if earlier else reply))
+
+    def pages(self, text: str) -> tuple[str, ...]:
+        limit = self.offers.max_chars
+        return split(text, limit) if limit else ((text,) if text.strip() else ())
 
     async def post(self, route: Route, text: str, *, reply: Reply | None = None) -> SentId:
         reply = reply or Reply(text)
@@ -142,7 +150,7 @@ class FakeAdapter:
                 message.in_reply_to,
                 event=message.event,
             )
-            for message in found[:limit]
+            for message in (found[-limit:] if after is None else found[:limit])
         )
 
     async def _notify(self) -> None:
@@ -151,7 +159,7 @@ class FakeAdapter:
 
 
 class FakeStream:
-    """Shows every state at once in one message; marks and notices stand in brackets below the text."""
+    """Shows every state at once; marks and notices stand in brackets below the text."""
 
     def __init__(
         self,
@@ -165,14 +173,14 @@ class FakeStream:
         self._adapter = adapter
         self._route = route
         self._speaker = speaker
-        self._sent: tuple[SentId, ...] = resume.sent if resume else ()
+        self._sent: list[SentId] = list(resume.sent) if resume else []
         self._text = resume.text if resume else ""
         self._notices: list[str] = []
-        self._shown = ""
+        self._shown: list[str] = []
 
     @property
     def sent(self) -> tuple[SentId, ...]:
-        return self._sent
+        return tuple(self._sent)
 
     async def write(self, piece: Piece) -> None:
         self._adapter.pieces.append(piece)
@@ -190,20 +198,34 @@ class FakeStream:
     async def _show(self) -> None:
         if self._adapter.refuse:
             return
-        shown = self._text + "".join(f"\n[{notice}]" for notice in self._notices)
-        if not shown.strip() or shown == self._shown:
-            return
-        self._shown = shown
-        if self._sent:
+        for index, page in enumerate(self._pages()):
+            if index == len(self._shown):
+                await self._show_page(index, page)
+                self._shown.append(page)
+            elif page != self._shown[index]:
+                await self._show_page(index, page)
+                self._shown[index] = page
+
+    def _pages(self) -> list[str]:
+        pages = list(self._adapter.pages(self._text))
+        notes = "\n".join(f"[{notice}]" for notice in self._notices)
+        limit = self._adapter.offers.max_chars
+        if notes and pages and (not limit or len(pages[-1]) + 1 + len(notes) <= limit):
+            pages[-1] += f"\n{notes}"
+        elif notes:
+            pages += self._adapter.pages(notes)
+        return pages
+
+    async def _show_page(self, index: int, page: str) -> None:
+        if index < len(self._sent):
             try:
-                await self._adapter.change(self._sent[0], shown.lstrip("\n"))
+                await self._adapter.change(self._sent[index], page)
             except TargetGone:
-                self._sent = (await self._adapter.post(self._route, shown.lstrip("\n")),)
+                self._sent[index] = await self._adapter.post(self._route, page)
             return
         if self._before_post is not None:
             await self._before_post()
-        reply = Reply(shown.lstrip("\n"), speaker=self._speaker)
-        self._sent = (await self._adapter.post(self._route, reply.text, reply=reply),)
+        self._sent.append(await self._adapter.post(self._route, page, reply=Reply(page, speaker=self._speaker)))
 
     async def __aenter__(self) -> FakeStream:
         return self
@@ -212,7 +234,7 @@ class FakeStream:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if error is not None:
-            self._notices.append("interrupted")
+            self._notices.append(error.public if isinstance(error, BotError) else "interrupted")
         await self._show()
         if self._adapter.refuse:
             raise self._adapter.refuse
