@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from types import TracebackType
@@ -35,6 +35,9 @@ from bot.turns import Turns
 
 log = structlog.get_logger(__name__)
 
+# Seconds that adapters have for themselves at the start.
+HEAD_START = 0.2
+
 
 class App:
     """`async with App(settings) as app: await app.run(names)`.
@@ -65,10 +68,8 @@ class App:
     async def __aenter__(self) -> App:
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(self.store)
-            self._beside(self.tokens.load(), stack)
             plugins = self._plugins if self._plugins is not None else self._listed()
             self.registry = await stack.enter_async_context(self._registry(plugins))
-            self._beside(self._warm(), stack)
             loaded = [await self._started(plugin, stack) for plugin in plugins]
             self._build(loaded)
             await self.jobs.pause_left_behind()
@@ -84,15 +85,23 @@ class App:
     ) -> None:
         await self._stack.__aexit__(kind, error, trace)
 
-    def _beside(self, slow: Coroutine[object, object, object], stack: AsyncExitStack) -> None:
-        """What is slow and only makes things better; nothing waits for it, and it ends with the app."""
-        task = asyncio.create_task(slow)
+    def _beside(self, slow: Callable[[], Awaitable[object]]) -> None:
+        """What is slow and only makes things better; nothing waits for it, and it ends with the app.
+
+        Threads share one interpreter, so the adapters are ready to hear people first.
+        """
+
+        async def later() -> None:
+            await asyncio.sleep(HEAD_START)
+            await slow()
+
+        task = asyncio.create_task(later())
 
         async def stop() -> None:
             task.cancel()
             await asyncio.wait({task})
 
-        stack.push_async_callback(stop)
+        self._stack.push_async_callback(stop)
 
     async def _warm(self) -> None:
         """Imports and the embedded model take seconds: they begin before the first question does."""
@@ -175,6 +184,8 @@ class App:
             for name, adapter in self._adapters.items()
         }
         self._connected = dict.fromkeys(self._adapters, True)
+        self._beside(self._warm)
+        self._beside(self.tokens.load)
         try:
             ended, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
             for task in ended:
