@@ -21,8 +21,7 @@ from bot.window import WindowReport
 
 # The share of a model's context that is left free, because counts are estimates.
 SAFETY = 0.05
-# Tokens kept for the answer where `max_tokens` does not say, and the least that is kept where the model is small.
-RESERVE = 2048
+# The least that is kept for the answer where the model is small.
 LEAST_RESERVE = 256
 
 
@@ -94,7 +93,7 @@ class Composer:
         memory = self._settings.memory
         budget = memory.budget_tokens
         longest = choice.parameters.get("max_tokens")
-        reserve = longest if isinstance(longest, int) else RESERVE
+        reserve = longest if isinstance(longest, int) else memory.reserve_tokens
         # Our counts in this model's own tokens.
         factor = max(self._tokens.factor(choice.provider, choice.model), 0.1)
         context = self._registry.context_window(choice)
