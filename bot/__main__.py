@@ -27,7 +27,7 @@ NOTHING_TO_RUN = (
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; what goes wrong is said in a sentence, and the exit code is 2."""
+    """Run a command. Where it cannot be run that is said in a sentence, and the exit code is 2."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     try:
         if arguments and (edge := entry_points(group=EDGE_COMMANDS, name=arguments[0])):
@@ -97,7 +97,7 @@ def _run(options: argparse.Namespace) -> int:
 
 def _chat(options: argparse.Namespace) -> int:
     gc.disable()
-    from bot.chatting import chat_app
+    from bot.chatting import Outcome, chat_app
 
     flags = {
         "--model": ("model.name", options.model),
@@ -112,8 +112,10 @@ def _chat(options: argparse.Namespace) -> int:
         # The terminal belongs to the conversation, which shows errors itself.
         settings = _load(given | {"duologue chat": ("log.level", "error")})
     _start_logging(settings)
+    outcome = Outcome()
     # Ctrl-C is the adapter's: it stops the answer, not the program.
-    return _serve(chat_app(settings), (), signals=(signal.SIGTERM, signal.SIGHUP))
+    _serve(chat_app(settings, outcome), (), signals=(signal.SIGTERM, signal.SIGHUP))
+    return 1 if outcome.failed else 0
 
 
 def _check(options: argparse.Namespace) -> int:

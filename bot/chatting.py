@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from bot.app import App
@@ -18,8 +19,18 @@ SMALL_MODEL = (
 )
 
 
-def chat_app(settings: Settings) -> App:
-    """The terminal learns for this run who answers, and what was said before."""
+@dataclass(slots=True)
+class Outcome:
+    """Whether the last question failed, of those that came from a pipe or the command line."""
+
+    failed: bool = False
+
+    def tell(self, failed: bool) -> None:
+        self.failed = failed
+
+
+def chat_app(settings: Settings, outcome: Outcome) -> App:
+    """The terminal learns for this run who answers, and what was said before; it tells how the questions ended."""
     spec = load_adapter("terminal", Path())
     section = settings.section(spec.name, spec.settings)
 
@@ -27,7 +38,11 @@ def chat_app(settings: Settings) -> App:
         path = await app.store.path(place, max_tokens=RECALLED_TOKENS)
         return [PromptMessage(each.role, each.text, name=each.author) for each in path.messages]
 
-    added = {"greeting": getattr(section, "greeting", "") or greeting(settings), "earlier": earlier}
+    added = {
+        "greeting": getattr(section, "greeting", "") or greeting(settings),
+        "earlier": earlier,
+        "ended": outcome.tell,
+    }
     adapter = spec.create(
         section.model_copy(update={name: value for name, value in added.items() if name in spec.settings.model_fields})
     )

@@ -237,7 +237,7 @@ class Engine:
         """An error is shown once, privately where it is the asker's own business, and never remembered."""
         private = isinstance(error, UsageError | NotAllowed)
         try:
-            await self._adapter(event).send(event.route, Reply(f"⚠️ {error.public}", private=private))
+            await self._adapter(event).send(event.route, Reply(f"⚠️ {error.public}", private=private, failed=True))
         except Exception as second:  # nothing more can be done for this person
             log.error("error could not be shown", error=repr(second), shown=error.public)
 

@@ -41,13 +41,17 @@ class Speaker:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """One message. `private` degrades: ephemeral, then a direct message, then a notice without the content."""
+    """One message. `private` degrades: ephemeral, then a direct message, then a notice without the content.
+
+    `failed` says that it tells of an error, for platforms that keep those apart.
+    """
 
     text: str = ""
     files: tuple[File, ...] = ()
     buttons: tuple[Button, ...] = ()
     private: bool = False
     speaker: Speaker | None = None
+    failed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,6 +79,7 @@ class TerminalAdapter:
         self._display: Display | None = None
         self._open: dict[str, asyncio.Event] = {}
         self._unheard: set[str] = set()
+        self._failed = False
         self._handling: set[asyncio.Task[None]] = set()
 
     @property
@@ -192,6 +193,7 @@ class TerminalAdapter:
     async def _exchange(self, event: Message | CommandCall, handle: Handle, display: Display) -> bool:
         patience = _Patience(lambda: self._stop(handle, display), lambda: display.busy)
         self._open[event.id] = patience.over
+        self._failed = False
         self._start(handle, event, display)
         try:
             if self._interactive:
@@ -201,6 +203,8 @@ class TerminalAdapter:
                 await _either(patience.over, display.closed)
         finally:
             del self._open[event.id]
+        if self._settings.ended is not None and (self._settings.once or not self._interactive):
+            self._settings.ended(self._failed)
         if display.closed.is_set():
             self._stop(handle, display)
         return not (patience.lost or display.closed.is_set())
@@ -225,13 +229,14 @@ class TerminalAdapter:
         except Exception as error:
             log.exception("a line could not be handled")
             public = error.public if isinstance(error, BotError) else BotError().public
-            await display.show(Reply(public))
-            self._settle(event.route)
+            await display.show(Reply(public, failed=True))
+            self._settle(event.route, failed=True)
 
-    def _settle(self, route: Route) -> None:
+    def _settle(self, route: Route, *, failed: bool = False) -> None:
         exchange = str(route.data.get("exchange", ""))
         self._unheard.discard(exchange)
         if exchange in self._open:
+            self._failed = self._failed or failed
             self._open[exchange].set()
 
     def _message(self, text: str) -> Message:
@@ -241,7 +246,13 @@ class TerminalAdapter:
     def _call(self, command: str, text: str) -> CommandCall:
         id = uuid4().hex
         return CommandCall(
-            id=id, user=self._user, route=self._route(id), at=self._clock.now(), command=command, text=text
+            id=id,
+            user=self._user,
+            route=self._route(id),
+            at=self._clock.now(),
+            command=command,
+            text=text,
+            mentions=(self._user,),  # whoever is named in a terminal is the one who sits there
         )
 
     def _route(self, exchange: str) -> Route:
@@ -268,7 +279,7 @@ class TerminalAdapter:
                 await self._receive(file)
             return (SentId(uuid4().hex, "terminal"),)
         finally:
-            self._settle(route)
+            self._settle(route, failed=reply.failed)
 
     async def _receive(self, file: File) -> None:
         try:
@@ -284,7 +295,10 @@ class TerminalAdapter:
         resume: Resume | None = None,
         before_post: Callable[[], Awaitable[None]] | None = None,
     ) -> ReplyStream:
-        return TerminalStream(self._shown(), speaker, resume, before_post, lambda: self._settle(route))
+        def left(failed: bool) -> None:
+            self._settle(route, failed=failed)
+
+        return TerminalStream(self._shown(), speaker, resume, before_post, left)
 
     async def edit(self, route: Route, sent: SentId, reply: Reply) -> None:
         """What is printed stays; the new text is shown below it."""

@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Protocol
 from uuid import uuid4
 
-from bot.api import Notice, Piece, Reply, Resume, SentId, Speaker, Text
+from bot.api import BotError, Done, Notice, Piece, Reply, Resume, SentId, Speaker, Text
 
 
 class Answer:
@@ -70,7 +70,7 @@ class Display(Protocol):
 
 
 class TerminalStream:
-    """The ReplyStream of every display. `left` is called when it is over, however it ended."""
+    """The ReplyStream of every display. `left` is called when it is over, with whether it failed."""
 
     def __init__(
         self,
@@ -78,7 +78,7 @@ class TerminalStream:
         speaker: Speaker | None,
         resume: Resume | None,
         before_post: Callable[[], Awaitable[None]] | None,
-        left: Callable[[], None],
+        left: Callable[[bool], None],
     ) -> None:
         self._display = display
         self._answer = Answer(speaker)
@@ -86,6 +86,8 @@ class TerminalStream:
         self._before_post = before_post
         self._left = left
         self._sent: tuple[SentId, ...] = resume.sent if resume else ()
+        self._told_why = False
+        self._failed = False
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -93,6 +95,11 @@ class TerminalStream:
         return self._sent
 
     async def write(self, piece: Piece) -> None:
+        match piece:
+            case Notice():
+                self._told_why = True
+            case Done(reason):
+                self._failed = reason in ("failed", "truncated")
         self._answer.add(piece)
 
     async def __aenter__(self) -> TerminalStream:
@@ -105,6 +112,8 @@ class TerminalStream:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if error is not None and not self._told_why:
+            self._answer.add(Notice(error.public if isinstance(error, BotError) else "This answer was interrupted."))
         self._answer.end(broken=error is not None)
         assert self._task is not None, "left without being entered"
         try:
@@ -114,7 +123,7 @@ class TerminalStream:
             await asyncio.wait([self._task])
             raise
         finally:
-            self._left()
+            self._left(self._failed or error is not None)
 
     async def _tell(self) -> None:
         if self._before_post is not None:

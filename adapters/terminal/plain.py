@@ -66,6 +66,9 @@ class PlainDisplay:
     async def show(self, reply: Reply) -> None:
         if not self._at_line_start:
             await self._end_line()
+        if reply.failed:
+            await self.remark(reply.text)
+            return
         name = f"{clean(reply.speaker.name)}: " if reply.speaker else ""
         if reply.text.strip():
             await self._write(name + clean(reply.text))
@@ -119,7 +122,8 @@ class JsonDisplay:
 
     async def show(self, reply: Reply) -> None:
         if reply.text.strip():
-            await self._line({"type": "reply", "text": reply.text, **_named(reply.speaker)})
+            failed: dict[str, JsonValue] = {"failed": True} if reply.failed else {}
+            await self._line({"type": "reply", "text": reply.text, **_named(reply.speaker), **failed})
 
     async def remark(self, text: str) -> None:
         await self._line({"type": "notice", "text": text})

@@ -193,6 +193,30 @@ async def test_the_pieces_as_json(server: FakeOpenAI) -> None:
     assert "".join(str(piece.get("text", "")) for piece in pieces) == "Four, I think."
 
 
+@pytest.mark.parametrize("arguments", [("--once", "Well?"), ("--once",), ("--json",), ()])
+async def test_a_question_that_failed_ends_in_1(server: FakeOpenAI, arguments: tuple[str, ...]) -> None:
+    server.key = "another"
+    ended = await duologue("chat", *arguments, typed="Well?\n")
+    assert ended.code == 1
+    told = ended.out if "--json" in arguments else ended.err
+    assert "does not accept my API key" in told
+    if "--json" not in arguments:
+        assert ended.out == ""
+
+
+async def test_the_last_question_counts(server: FakeOpenAI) -> None:
+    assert (await duologue("chat", typed="/nonsense\nWell?\n")).code == 0
+    ended = await duologue("chat", typed="Well?\n/nonsense\n")
+    assert (ended.code, ended.out) == (1, "Four, I think.\n")
+    assert "nonsense" in ended.err
+
+
+async def test_once_alone_takes_all_of_the_input(server: FakeOpenAI) -> None:
+    ended = await duologue("chat", "--once", typed="Two\n\nand two?\n")
+    assert ended == Ended(0, "Four, I think.\n", "")
+    assert "Two\n\nand two?" in json.dumps(server.seen[-1].body, ensure_ascii=False).replace("\\n", "\n")
+
+
 async def test_a_terminated_chat_ends_cleanly(server: FakeOpenAI) -> None:
     process = await start("chat")
     assert process.stdin is not None

@@ -187,7 +187,12 @@ async def test_json_ends_a_broken_answer_too(tmp_path: Path) -> None:
 
     with pytest.raises(ConnectionError):
         await break_off()
-    assert [json.loads(line)["type"] for line in chat.out.getvalue().splitlines()] == ["speaker", "text", "done"]
+    assert [json.loads(line)["type"] for line in chat.out.getvalue().splitlines()] == [
+        "speaker",
+        "text",
+        "notice",
+        "done",
+    ]
 
 
 def route() -> Route:
@@ -208,7 +213,9 @@ async def test_an_error_of_the_engine_is_a_sentence_and_the_next_line_is_heard(t
                 raise BotError("secret detail", public="It is closed.")
             await super().handle(event)
 
-    assert await Broken(tmp_path, b"one\ntwo\n").run() == "It is closed.\nYou said two\n"
+    chat = Broken(tmp_path, b"one\ntwo\n")
+    assert await chat.run() == "You said two\n"
+    assert chat.aside.getvalue() == "It is closed.\n"
 
 
 async def test_nothing_is_shown_before_the_journal_is_ready(tmp_path: Path) -> None:
