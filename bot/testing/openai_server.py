@@ -71,6 +71,8 @@ class FakeOpenAI:
     may be a function of the request. `seen` holds all requests for answers, `disconnects` counts streams that the
     client closed before their end.
 
+    `on_token` is called with every token of a stream right after it left.
+
     These hold for every request: `key` is the only API key that is taken (None = any); `refuses` are parameters
     that get a 400; `context` is the longest question in tokens; `models` maps model names to their shutdown date,
     and once there are any, others get a 404.
@@ -84,12 +86,14 @@ class FakeOpenAI:
         refuses: tuple[str, ...] = (),
         context: int | None = None,
         models: Mapping[str, str | None] | None = None,
+        on_token: Callable[[Seen, str], None] | None = None,
     ) -> None:
         self.answer = FakeAnswer(answer) if isinstance(answer, str) else answer
         self.key = key
         self.refuses = refuses
         self.context = context
         self.models = dict(models or {})
+        self._on_token = on_token
         self.seen: list[Seen] = []
         self.disconnects = 0
         self.connections: set[tuple[str, int]] = set()
@@ -165,7 +169,8 @@ class FakeOpenAI:
             await asyncio.sleep(behaviour.first_token)
             return web.json_response(shapes.whole(behaviour))
         try:
-            return await _Stream(request, shapes, behaviour).send()
+            told = (lambda token: on_token(seen, token)) if (on_token := self._on_token) else None
+            return await _Stream(request, shapes, behaviour, told).send()
         except (ConnectionError, asyncio.CancelledError):
             if not self._closing:
                 async with self._changed:
@@ -200,10 +205,17 @@ class FakeOpenAI:
 class _Stream:
     """One streamed answer with its faults."""
 
-    def __init__(self, request: web.Request, shapes: ChatShapes | ResponseShapes, answer: FakeAnswer) -> None:
+    def __init__(
+        self,
+        request: web.Request,
+        shapes: ChatShapes | ResponseShapes,
+        answer: FakeAnswer,
+        told: Callable[[str], None] | None,
+    ) -> None:
         self._request = request
         self._shapes = shapes
         self._answer = answer
+        self._told = told
         self._response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-cache"})
 
     async def send(self) -> web.StreamResponse:
@@ -215,13 +227,17 @@ class _Stream:
             await self._response.write(b": ping\n\n")
         await asyncio.sleep(answer.first_token)
         tokens = answer.tokens
+        began = asyncio.get_running_loop().time()
         for position in range(len(tokens) + 1):
             if await self._fault(position):
                 return self._response
             if position < len(tokens):
                 await self._event(shapes.token(answer, tokens[position]))
+                if self._told is not None:
+                    self._told(tokens[position])
                 if answer.rate is not None:
-                    await asyncio.sleep(1 / answer.rate)
+                    due = began + (position + 1) / answer.rate
+                    await asyncio.sleep(max(due - asyncio.get_running_loop().time(), 0))
         for event in shapes.closing(answer, len(tokens)):
             await self._event(event)
         if isinstance(shapes, ChatShapes):
