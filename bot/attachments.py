@@ -22,6 +22,7 @@ TEXT_NAMES = re.compile(
     r"|tex|toml|ts|tsv|tsx|txt|vue|xml|ya?ml)$",
     re.IGNORECASE,
 )
+BACKTICKS = re.compile("`{3,}")
 
 
 async def with_attachments(event: Message, adapter: Adapter) -> str:
@@ -52,9 +53,7 @@ async def _told(attachment: Attachment, adapter: Adapter, room: int) -> str:
         log.warning("attachment could not be read", error=repr(error))
         return f"(attached file: {name}; it could not be read)"
     text = content.decode("utf-8", errors="replace").replace("\x00", "\ufffd")
-    fence = "```"
-    while fence in text:
-        fence += "`"
+    fence = "`" * max((len(run) + 1 for run in BACKTICKS.findall(text)), default=3)
     return f"{name}:\n{fence}\n{text}\n{fence}"
 
 
