@@ -11,7 +11,8 @@ from prompt_toolkit.document import Document
 
 from bot.api import Command, CommandCall, Parameter
 
-PATIENCE = 0.5
+# A provider may be asked for its models; typing goes on meanwhile.
+PATIENCE = 2.0
 _LEAVING = {"quit": "Leave.", "exit": "Leave."}
 
 log = logging.getLogger(__name__)

@@ -21,8 +21,8 @@ from bot.api import (
 from plugins.commands.declared import params, plugin
 from plugins.commands.words import code, cut, suggestions, value_text
 
-# Platforms wait at most three seconds for suggestions.
-SUGGESTION_SECONDS = 2.0
+# Adapters wait two seconds for suggestions.
+SUGGESTION_SECONDS = 1.5
 # Whoever may do this may also change the model and the mode.
 SETTING_RIGHT = "params set"
 

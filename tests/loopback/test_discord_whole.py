@@ -89,6 +89,24 @@ async def test_every_command_answers_as_a_slash_command(tmp_path: Path) -> None:
         assert ran >= 11
 
 
+@pytest.mark.parametrize(
+    ("command", "option", "typed", "suggested"),
+    [
+        ("/help", "command", "par", ["params show"]),  # the others are not for Ada
+        ("/model", "name", "def", ["default"]),
+        ("/model", "name", "scr", ["scripted:scripted"]),
+        ("/params set", "name", "temp", ["temperature"]),
+    ],
+)
+async def test_commands_suggest_values(
+    tmp_path: Path, command: str, option: str, typed: str, suggested: list[str]
+) -> None:
+    async with FakeDiscord() as discord, running(discord, Scripted([]), tmp_path):
+        half = await discord.types(command, option, typed)
+        await discord.wait_until(lambda: half.choices is not None)
+        assert half.choices == suggested
+
+
 @pytest.mark.parametrize("command", ["/nonsense", "/hlep"])
 async def test_a_typed_command_nobody_knows_gets_a_hint(tmp_path: Path, command: str) -> None:
     model = Scripted(["never said"])

@@ -5,8 +5,9 @@ from __future__ import annotations
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pexpect
 import pyte
@@ -32,14 +33,30 @@ class AnsweringScreen(pyte.HistoryScreen):
 
 
 class Session:
-    def __init__(self, folder: Path, *options: str, pace: float = 0.005, width: int = 80, height: int = 24) -> None:
+    """A small program before the terminal adapter; with `environment` it is all of `duologue chat`."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *options: str,
+        pace: float = 0.005,
+        width: int = 80,
+        height: int = 24,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         self.screen = AnsweringScreen(width, height, history=2000, ratio=0.5)
         self.stream = pyte.Stream(self.screen)
         self.child = pexpect.spawn(
             sys.executable,
-            [str(PROGRAM), str(folder), str(pace), "7", *options],
-            cwd=str(ROOT),
-            env={"PATH": "/usr/bin:/bin", "TERM": "xterm-256color", "PYTHONPATH": str(ROOT), "LANG": "C.UTF-8"},
+            [str(PROGRAM), str(folder), str(pace), "7", *options] if environment is None else ["-m", "bot", "chat"],
+            cwd=str(ROOT if environment is None else folder),
+            env={
+                "PATH": "/usr/bin:/bin",
+                "TERM": "xterm-256color",
+                "PYTHONPATH": str(ROOT),
+                "LANG": "C.UTF-8",
+                **(environment or {}),
+            },
             dimensions=(height, width),
             encoding="utf-8",
             timeout=PATIENCE,
@@ -90,8 +107,8 @@ class Session:
 def start(tmp_path: Path) -> Iterator[Callable[..., Session]]:
     sessions: list[Session] = []
 
-    def begin(*options: str, pace: float = 0.005, width: int = 80, height: int = 24) -> Session:
-        sessions.append(Session(tmp_path, *options, pace=pace, width=width, height=height))
+    def begin(*options: str, **more: Any) -> Session:
+        sessions.append(Session(tmp_path, *options, **more))
         sessions[-1].prompted()
         return sessions[-1]
 
@@ -177,6 +194,22 @@ def test_commands_and_their_arguments_are_completed(start: Callable[..., Session
     session.type(CTRL_C)
     session.prompted()
     session.type("/quit", ENTER)
+    assert session.ends() == 0
+
+
+def test_the_whole_bot_suggests_what_its_commands_know(start: Callable[..., Session], tmp_path: Path) -> None:
+    session = start(environment={"HOME": str(tmp_path), "OPENAI_BASE_URL": "http://127.0.0.1:1/v1"})
+    session.type("/help par")
+    session.shows("params show", "params reset")
+    session.type(CTRL_C)
+    session.prompted()
+    session.type("/model ")
+    session.shows("default", "openai")
+    session.type(CTRL_C)
+    session.prompted()
+    session.type("/params set temp")
+    session.shows("temperature")
+    session.type(CTRL_C, "/quit", ENTER)
     assert session.ends() == 0
 
 
