@@ -14,7 +14,7 @@ from bot.errors import ModelError
 from bot.model.deadlines import Deadline
 from bot.model.healing import Learned
 from bot.model.parameters import to_wire
-from bot.model.request import chat_messages, chat_tools
+from bot.model.request import chat_messages, chat_tools, sdk_arguments
 from bot.model.server_events import mapping, number, server_events, text_of
 from bot.replies import Done, Piece, Reason, Text, ToolStart
 from bot.turn import Turn, Usage
@@ -59,7 +59,7 @@ async def chat_stream(
     create: Any = client.chat.completions.with_streaming_response.create
     answer = _Answer()
     try:
-        manager = create(**request)
+        manager = create(**sdk_arguments(request))
         response = await deadline.wait(manager.__aenter__())
         try:
             async with aclosing(_pieces(response.iter_bytes(), answer, deadline)) as pieces:

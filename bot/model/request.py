@@ -12,6 +12,7 @@ from pydantic import JsonValue, SecretStr
 from bot.commands import Tool
 from bot.turn import Prompt, PromptMessage, Turn
 
+_REQUIRED = ("model", "messages", "input", "stream")
 _UNSENDABLE = re.compile("[\ud800-\udfff\x00]")
 
 
@@ -88,6 +89,13 @@ def _function(tool: Tool) -> dict[str, JsonValue]:
 def _sorted(tools: Sequence[Tool]) -> list[Tool]:
     """Always in the same order, so that the provider's prompt cache is hit."""
     return sorted(tools, key=lambda tool: tool.name)
+
+
+def sdk_arguments(request: Mapping[str, JsonValue]) -> dict[str, object]:
+    """For the SDK's `create`. The request takes the place that is meant for what the SDK does not know, for it walks
+    through typed arguments with their types in hand: 15 ms for a hundred messages that are data already."""
+    typed = {name: () if name in ("messages", "input") else request[name] for name in _REQUIRED if name in request}
+    return {**typed, "extra_body": request}
 
 
 def identity(turn: Turn, key: SecretStr) -> Mapping[str, JsonValue]:

@@ -13,7 +13,7 @@ from bot.errors import ModelUnavailable
 from bot.model.deadlines import Deadline
 from bot.model.healing import Learned
 from bot.model.parameters import to_wire
-from bot.model.request import response_input, response_tools
+from bot.model.request import response_input, response_tools, sdk_arguments
 from bot.model.server_events import DRAIN, mapping, number, server_events, text_of
 from bot.replies import Done, Piece, Text, ToolStart
 from bot.turn import Turn, Usage
@@ -52,7 +52,7 @@ async def response_stream(
     create: Any = client.responses.with_streaming_response.create
     answer = _Answer()
     try:
-        manager = create(**request)
+        manager = create(**sdk_arguments(request))
         response = await deadline.wait(manager.__aenter__())
         try:
             async with aclosing(_pieces(response.iter_bytes(), answer, deadline)) as pieces:
