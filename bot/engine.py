@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import secrets
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -139,7 +140,7 @@ class Engine:
             if taken and event.addressed:
                 await self._adapter(event).send(event.route, Reply(""))
             return False
-        if not event.text.strip() and not event.attachments:
+        if _is_blank(event.text) and not event.attachments:
             await self._adapter(event).send(event.route, Reply("I am listening. What would you like to talk about?"))
             return False
         await self._turns.answer(event)
@@ -240,6 +241,11 @@ class Engine:
             await self._adapter(event).send(event.route, Reply(f"⚠️ {error.public}", private=private, failed=True))
         except Exception as second:  # nothing more can be done for this person
             log.error("error could not be shown", error=repr(second), shown=error.public)
+
+
+def _is_blank(text: str) -> bool:
+    """Whether there is nothing to see, as with joiners and marks of direction alone."""
+    return all(character.isspace() or unicodedata.category(character) in ("Cc", "Cf") for character in text)
 
 
 def _wants_answer(event: AnyEvent) -> bool:
