@@ -107,6 +107,11 @@ class DiscordClient(discord.Client):
         await super().close()
         await asyncio.sleep(0)  # what was heard last may see that it is over
 
+    def dispatch(self, event: str, /, *args: Any, **kwargs: Any) -> None:
+        """discord.py goes on to tell that it is ready after it was closed."""
+        if not self.is_closed():
+            super().dispatch(event, *args, **kwargs)
+
     async def on_connect(self) -> None:
         self._away.clear()
         self._here.set()
