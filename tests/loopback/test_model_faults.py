@@ -1,4 +1,4 @@
-"""The language model fails in every way it can: people get one clear sentence or the whole answer, and memory is right."""
+"""The language model fails in every way it can: people read one clear sentence or the whole answer."""
 
 from __future__ import annotations
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from adapters.discord.adapter import DiscordAdapter
 from adapters.discord.testing import Channel, FakeDiscord, Message
+from bot.api import AnyEvent, Command, Handle, Online
 from bot.app import App
 from bot.clock import Clock
 from bot.events import Place
@@ -23,6 +24,22 @@ from plugins.commands import plugin as commands
 from tests.loopback.discord_bot import QUICK
 
 PATIENCE = 30.0  # seconds; only what is broken takes so long
+
+
+class Announcing(DiscordAdapter):
+    """Tells when the bot has been told that it is online."""
+
+    def __init__(self, discord: FakeDiscord) -> None:
+        super().__init__(discord.settings(), timing=QUICK)
+        self.online = asyncio.Event()
+
+    async def run(self, handle: Handle, commands: Sequence[Command]) -> None:
+        async def announced(event: AnyEvent) -> None:
+            await handle(event)
+            if isinstance(event, Online):
+                self.online.set()
+
+        await super().run(announced, commands)
 
 
 class WholeBot:
@@ -66,16 +83,17 @@ async def whole_bot(
     clock: Clock | None = None,
 ) -> AsyncIterator[WholeBot]:
     """Connected, with its commands known to Discord. Its memory stays in the folder."""
-    given: dict[str, dict[str, Any]] = {
+    given: dict[str, Any] = {
         "model": {"name": "gpt-6-luna", "openai": {"api_key": "sk-test", "base_url": model.url}},
         "memory": {"database": str(folder / "duologue.db")},
         "answers": {"shutdown_grace": 0},
     }
     for section, values in (settings or {}).items():
         given[section] = {**given.get(section, {}), **values}
+    adapter = Announcing(discord)
     app = App(
         Settings.with_sections({})(**given),
-        adapters=[DiscordAdapter(discord.settings(), timing=QUICK)],
+        adapters=[adapter],
         plugins=plugins,
         tokens=Tokens(folder / "no-vocabulary"),
         clock=clock,
@@ -83,15 +101,13 @@ async def whole_bot(
     async with app:
         running = asyncio.create_task(app.run())
         try:
-            ready = asyncio.ensure_future(
-                discord.wait_until(lambda: discord.gateway.connected and discord.world.commands[None], PATIENCE)
-            )
-            await asyncio.wait((ready, running), return_when=asyncio.FIRST_COMPLETED)
+            online = asyncio.create_task(adapter.online.wait())
+            await asyncio.wait((online, running), timeout=PATIENCE, return_when=asyncio.FIRST_COMPLETED)
+            online.cancel()
             if running.done():
-                ready.cancel()
                 running.result()
-            await ready
             bot = WholeBot(app, discord)
+            await bot.until(lambda: discord.world.commands[None])
             await bot.idle()
             yield bot
         finally:
