@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from zoneinfo import ZoneInfo
 
+import structlog
 from pydantic import JsonValue
 
 from bot.clock import Clock
+from bot.errors import StoreError
 from bot.events import Place
 from bot.model.registry import Registry
 from bot.model.settings import default_model
@@ -18,6 +20,8 @@ from bot.store import Path, Store
 from bot.tokens import Tokens
 from bot.turn import ModelChoice, Prompt
 from bot.window import WindowReport
+
+log = structlog.get_logger(__name__)
 
 # The share of a model's context that is left free, because counts are estimates.
 SAFETY = 0.05
@@ -84,10 +88,14 @@ class Composer:
         return Composed(choice, assemble(path.messages, frame, limits, self._tokens.count, start), path)
 
     async def keep(self, composed: Composed) -> None:
-        """Store where the window begins now, if it moved."""
+        """Store where the window begins now, if it moved. If that fails, it moves again with the next question."""
         window = composed.assembled.window
-        if window.moved:
+        if not window.moved:
+            return
+        try:
             await self._store.set_window_start(composed.path.conversation.branch, window.start)
+        except StoreError as error:
+            log.warning("window's start could not be kept", error=repr(error))
 
     def _limits(self, choice: ModelChoice, shrink: float) -> Limits:
         memory = self._settings.memory
