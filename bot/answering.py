@@ -30,6 +30,9 @@ SILENT: Mapping[Reason, str] = {
 }
 
 
+# A model that has gone round in circles for so many characters is not going to end.
+LONGEST_ANSWER = 500_000
+
 BeforePost = Callable[[], Awaitable[None]]
 
 
@@ -88,11 +91,13 @@ class Answer:
             self._reader.cancel()
             await asyncio.wait({self._reader})
 
-    def stop(self) -> None:
-        """End generation at once; what was said stays."""
-        if self._reader and not self._reader.done():
-            self._stopped = True
-            self._reader.cancel()
+    def stop(self) -> bool:
+        """End generation at once; what was said stays. False when the model has ended already."""
+        if self._reader is None or self._reader.done():
+            return False
+        self._stopped = True
+        self._reader.cancel()
+        return True
 
     async def speak(self, open_stream: Callable[[BeforePost], ReplyStream], journal: Journal) -> Spoken:
         """Show the answer as it comes. A DeliveryError is part of the result, for the text is kept all the same."""
@@ -119,6 +124,9 @@ class Answer:
         except BotError as error:
             self._error = self._error or error
             log.warning("delivery failed", error=repr(error))
+        except Exception as error:  # a bug in an adapter costs this answer its place on the platform, not in memory
+            self._error = self._error or error
+            log.exception("delivery failed unexpectedly")
         except asyncio.CancelledError:
             # The bot is being stopped: the next start takes the answer up from here.
             await self._save(journal, stream)
@@ -209,8 +217,13 @@ class Answer:
                         continue
                     if self._first_text is None:
                         self._first_text = self._clock.monotonic() - self._started
+                    piece = Text(piece.text[: LONGEST_ANSWER - len(self._text)])
                     self._text += piece.text
                 self._put(piece)
+                if len(self._text) >= LONGEST_ANSWER:
+                    log.warning("endless answer was ended", said=len(self._text))
+                    self._done = Done("length")
+                    return
 
     def _fail(self, error: Exception) -> None:
         self._error = error

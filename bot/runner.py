@@ -11,6 +11,10 @@ from typing import Protocol, TypeAlias
 from bot.events import AnyEvent, Place
 from bot.store.records import Claim
 
+# What was cancelled may still show its last words; a platform that does not answer must not hold up the end.
+LETTING_GO = 5.0
+MOST_CANCELS = 3
+
 Work: TypeAlias = Callable[[AnyEvent, Claim], Awaitable[None]]
 
 
@@ -22,7 +26,7 @@ class Runner(Protocol):
         ...
 
     async def stop(self, place: Place) -> bool:
-        """End the answer that is being written there. False when there is none."""
+        """End every answer that is being written there. False when there is none."""
         ...
 
 
@@ -41,7 +45,7 @@ class LocalRunner:
         self._work = work
         self._lines: dict[Place, _Line] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._stops: dict[Place, Callable[[], None]] = {}
+        self._stops: dict[Place, list[Callable[[], bool]]] = {}
 
     def submit(self, event: AnyEvent, claim: Claim, *, beside: bool) -> None:
         run = self._work if beside else self._in_line
@@ -80,36 +84,43 @@ class LocalRunner:
         return line.standing if line else 0
 
     @contextmanager
-    def stoppable(self, place: Place, stop: Callable[[], None]) -> Iterator[None]:
-        """While inside, `stop(place)` calls this."""
-        self._stops[place] = stop
+    def stoppable(self, place: Place, stop: Callable[[], bool]) -> Iterator[None]:
+        """While inside, `stop(place)` calls this; it says whether there was something to stop."""
+        stops = self._stops.setdefault(place, [])
+        stops.append(stop)
         try:
             yield
         finally:
-            self._stops.pop(place, None)
+            stops.remove(stop)
+            if not stops:
+                del self._stops[place]
 
     async def stop(self, place: Place) -> bool:
-        stop = self._stops.get(place)
-        if stop is None:
-            return False
-        stop()
-        return True
+        # All are asked: a command that does not wait may speak beside an answer.
+        stopped = [stop() for stop in self._stops.get(place, ())]
+        return any(stopped)
 
     @property
     def running(self) -> int:
         return len(self._tasks)
 
     async def drain(self, grace: float) -> None:
-        """Let what runs finish for `grace` seconds, then cancel the rest and wait for it to end."""
-        tasks = {task for task in self._tasks if task is not asyncio.current_task()}
-        if tasks:
-            _, late = await asyncio.wait(tasks, timeout=grace)
+        """Let what runs finish for `grace` seconds, then cancel the rest, also what is begun meanwhile, and wait for
+        it to end. What hangs on to its platform is cancelled again."""
+        if tasks := self._others():
+            await asyncio.wait(tasks, timeout=grace)
+        for _ in range(MOST_CANCELS):
+            late = self._others()
+            if not late:
+                return
             for task in late:
                 task.cancel()
-            if late:
-                await asyncio.wait(late)
+            await asyncio.wait(late, timeout=LETTING_GO)
 
     async def idle(self) -> None:
         """Wait until nothing runs any more."""
-        while tasks := {task for task in self._tasks if task is not asyncio.current_task()}:
+        while tasks := self._others():
             await asyncio.wait(tasks)
+
+    def _others(self) -> set[asyncio.Task[None]]:
+        return {task for task in self._tasks if task is not asyncio.current_task()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -246,7 +247,12 @@ class Turns:
             return adapter.stream(speech.draft.route, speech.turn.speaker, resume, before_post)
 
         with self._runner.stoppable(speech.event.place, speech.answer.stop):
-            return await speech.answer.speak(open_stream, DraftJournal(self._store, speech.draft))
+            try:
+                return await speech.answer.speak(open_stream, DraftJournal(self._store, speech.draft))
+            except asyncio.CancelledError:
+                # The next start takes the answer up, but only this process knows what it cost until here.
+                await self._spend(speech)
+                raise
 
     async def _conclude(self, speech: Speech, spoken: Spoken) -> Sequence[Remembered]:
         """Remember what was said. When the memory cannot be written, it is tried again beside everything else."""
@@ -265,14 +271,22 @@ class Turns:
 
     async def _nothing_said(self, speech: Speech) -> None:
         """A failed call leaves the memory as it was: the question is kept, but not sent again."""
+        await self._spend(speech)
         try:
-            if speech.turn.calls:
-                await self._store.spend(speech.event.place, speech.turn.calls, user_id=speech.event.user.id)
             if speech.draft.question is not None:
                 await self._store.set_status(speech.draft.question, "failed")
             await self._store.abandon(speech.draft)
         except StoreError as error:
             log.error("failed answer could not be closed", error=repr(error))
+
+    async def _spend(self, speech: Speech) -> None:
+        """What was asked is paid for, also where there is nothing to remember."""
+        if not speech.turn.calls:
+            return
+        try:
+            await self._store.spend(speech.event.place, speech.turn.calls, user_id=speech.event.user.id or None)
+        except StoreError as error:
+            log.error("calls could not be entered into the ledger", calls=len(speech.turn.calls), error=repr(error))
 
     async def _messages(self, speech: Speech, spoken: Spoken) -> list[NewMessage]:
         """Tool calls and their results as they were sent, then the answer."""
@@ -296,6 +310,7 @@ class Turns:
         )
         if written is None:
             log.warning("another process answers this now", draft=speech.draft.id)
+            await self._spend(speech)
         return written or ()
 
     async def _write_later(self, speech: Speech, messages: Sequence[NewMessage]) -> None:
