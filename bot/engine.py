@@ -23,6 +23,7 @@ from bot.events import (
     MessageDeleted,
     MessageEdited,
     Online,
+    Place,
 )
 from bot.handler import Taken
 from bot.platform import Adapter
@@ -62,6 +63,7 @@ class Engine:
         self._turns = turns
         self._runner = runner
         self._recovery = recovery
+        self._turned_away: dict[Place, set[str]] = {}
         self._closed = False
 
     def close(self) -> None:
@@ -88,9 +90,21 @@ class Engine:
     def _take(self, event: AnyEvent, claim: Claim) -> None:
         waits = self._waits(event)
         if waits and self._runner.standing(event.place) > MOST_WAITING:
-            self._runner.spawn(lambda: self._fail(event, TOO_MANY))
+            self._runner.spawn(lambda: self._turn_away(event))
         else:
+            if waits:
+                self._turned_away.pop(event.place, None)
             self._runner.submit(event, claim, beside=not waits)
+
+    async def _turn_away(self, event: AnyEvent) -> None:
+        """A flood must not make the bot flood too: everybody is told once, until there is room again."""
+        told = self._turned_away.setdefault(event.place, set())
+        platform_waits = isinstance(event, CommandCall) and event.arguments is not None
+        if event.user.id in told and not platform_waits:
+            await self._close(event)
+            return
+        told.add(event.user.id)
+        await self._fail(event, TOO_MANY)
 
     def _waits(self, event: AnyEvent) -> bool:
         if isinstance(event, CommandCall):
@@ -124,7 +138,7 @@ class Engine:
             case Message():
                 return await self._message(event)
             case MessageEdited():
-                await self._store.rewrite(event.place, event.message, event.text)
+                await self._rewrite(event)
                 await self._tell_listeners(event)
             case MessageDeleted():
                 await self._forget_deleted(event)
@@ -196,11 +210,13 @@ class Engine:
                 async for text in result:
                     await stream.write(Text(str(text)))
             return
-        reply = await result
-        if isinstance(reply, str):
-            reply = Reply(reply)
+        await self._give(await result, context, private=command.private)
+
+    async def _give(self, returned: object, context: EngineContext, *, private: bool = False) -> None:
+        """Show what a handler returned, if it returned anything."""
+        reply = Reply(returned) if isinstance(returned, str) else returned
         if isinstance(reply, Reply):
-            await context.send(replace(reply, private=reply.private or command.private))
+            await context.send(replace(reply, private=reply.private or private))
 
     def _check_allowed(self, command: Command, event: Event) -> None:
         if not self._turns.may(event.user, command):
@@ -213,15 +229,31 @@ class Engine:
         for loaded in self._plugins.values():
             handler = loaded.plugin.buttons.get(event.action)
             if handler is not None:
-                await handler(await self._turns.context(event, loaded), *event.args)
+                context = await self._turns.context(event, loaded)
+                await self._give(await handler(context, *event.args), context)
                 return
         raise UsageError("This button belongs to something I no longer know.")
 
+    async def _rewrite(self, event: MessageEdited) -> None:
+        known = await self._store.rewrite(event.place, event.message, event.text)
+        if known is None and self._runner.standing(event.place):
+            # It may be a question that waits for its turn and is remembered only then.
+            async with self._runner.turn(event.place):
+                await self._store.rewrite(event.place, event.message, event.text)
+
     async def _forget_deleted(self, event: MessageDeleted) -> None:
+        all_known = await self._forget_known(event)
+        if not all_known and self._runner.standing(event.place):
+            async with self._runner.turn(event.place):
+                await self._forget_known(event)
+
+    async def _forget_known(self, event: MessageDeleted) -> bool:
+        """Whether all the messages that were deleted are known."""
         known = [await self._store.message_of(event.place, message) for message in event.messages]
         ids = [message.id for message in known if message is not None and message.role == "user"]
         if ids:
             await self._store.forget(event.place, ids)
+        return None not in known
 
     def _adapter(self, event: AnyEvent) -> Adapter:
         return self._adapters[event.place.platform]
@@ -229,6 +261,9 @@ class Engine:
     async def _fail(self, event: AnyEvent, error: BotError) -> None:
         if _wants_answer(event):
             await self._tell(event, error)
+        await self._close(event)
+
+    async def _close(self, event: AnyEvent) -> None:
         try:
             await self._store.done(event.place, event.id)
         except BotError as second:
