@@ -131,6 +131,9 @@ class DiscordAdapter:
                 raise start_error(error) or error from error
             except CALL_ERRORS as error:
                 log.warning("Discord cannot be reached (%s), next attempt in %.0f s", type(error).__name__, wait)
+            # Each attempt makes a session of its own, and the closed one took the connector with it.
+            await client.http.close()
+            client.http.connector = discord.utils.MISSING
             await self._clock.sleep(wait)
             wait = min(2 * wait, LONGEST_WAIT)
 

@@ -27,6 +27,7 @@ async def check(settings: DiscordSettings) -> Sequence[Finding]:
     if settings.token is None:
         return [Finding(False, "discord token", "is not set: put DISCORD_TOKEN into .env")]
     point_at(settings)
+    discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False
     client = discord.Client(intents=discord.Intents.none())
     try:
         await client.login(settings.token.get_secret_value())

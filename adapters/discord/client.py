@@ -59,6 +59,8 @@ class DiscordClient(discord.Client):
         trace: aiohttp.TraceConfig,
         timing: Timing,
     ) -> None:
+        # There is no voice here, so nobody needs to be warned that it is not supported.
+        discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False
         super().__init__(
             intents=intents(settings, content=content),
             allowed_mentions=discord.AllowedMentions.none(),
