@@ -9,6 +9,7 @@ import threading
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from uuid import uuid4
 
 from filelock import FileLock, Timeout
 from sqlalchemy import NullPool, create_engine, inspect, text
@@ -45,16 +46,14 @@ async def bring_up_to_date(database: Database, steps: Steps = Steps()) -> None:
 async def _prepare_file(database: Database, file: Path, steps: Steps) -> None:
     if await asyncio.to_thread(revision_of, file, steps) == steps.head:
         return
+    await asyncio.to_thread(_check_folder, file)
     lock = FileLock(file.with_name(f"{file.name}.migrating"), thread_local=False, mode=0o600)
     try:
         await asyncio.to_thread(lock.acquire, timeout=PATIENCE)
     except Timeout:
         raise StoreUnavailable(f"Another process has been migrating {file} for a minute. Try again later.") from None
     except OSError as error:
-        raise StoreUnavailable(
-            f"The folder of the database {file} cannot be written. "
-            f"Give the bot's user write permission to it. ({error})"
-        ) from error
+        raise _unwritable(file, error) from error
     try:
         revision = await asyncio.to_thread(revision_of, file, steps)  # another process may have been faster
         if revision is None:
@@ -67,6 +66,23 @@ async def _prepare_file(database: Database, file: Path, steps: Steps) -> None:
         await asyncio.to_thread(_let_go, lock)
 
 
+def _check_folder(file: Path) -> None:
+    """A lock is waited for also where no file can be made, so that is tried first."""
+    probe = file.with_name(f"{file.name}.{uuid4().hex}.probe")
+    try:
+        probe.touch(mode=0o600)
+        probe.unlink()
+    except OSError as error:
+        raise _unwritable(file, error) from error
+
+
+def _unwritable(file: Path, error: OSError) -> StoreUnavailable:
+    return StoreUnavailable(
+        f"The folder of the database {file} cannot be written. Give the bot's user write permission to it, "
+        f"or set another path for the database. ({error.strerror or error})"
+    )
+
+
 def _let_go(lock: FileLock) -> None:
     """Removed while it is held: whoever waits for it notices and makes a new one."""
     Path(lock.lock_file).unlink(missing_ok=True)
@@ -76,8 +92,10 @@ def _let_go(lock: FileLock) -> None:
 def revision_of(file: Path, steps: Steps = Steps()) -> str | None:
     """The version of a database file, None if there is nothing in it yet. Reads only, writes nothing."""
     try:
+        if file.is_dir():
+            raise StoreUnavailable(f"{file} is a folder. Set the path of a file in it for the database.")
         if not file.exists():
-            file.parent.mkdir(parents=True, exist_ok=True)
+            _make_folder(file)
             return None
         if file.stat().st_size == 0:
             return None
@@ -91,6 +109,16 @@ def revision_of(file: Path, steps: Steps = Steps()) -> str | None:
             return _read_revision(connection, file, steps)
     except (sqlite3.Error, OSError) as error:
         raise translated(error, str(file)) from error
+
+
+def _make_folder(file: Path) -> None:
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreUnavailable(
+            f"The folder of the database {file} cannot be made. Make it yourself and give the bot's user "
+            f"write permission to it, or set another path for the database. ({error.strerror or error})"
+        ) from error
 
 
 def _check_whole(file: Path) -> None:

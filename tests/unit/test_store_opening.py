@@ -73,6 +73,28 @@ async def test_a_new_database_is_private_and_leaves_nothing_else_behind(tmp_path
     assert os.listdir(file.parent) == [file.name]
 
 
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="there is no folder here that no one can write")
+async def test_a_folder_that_takes_no_files_is_told_at_once() -> None:
+    with pytest.raises(StoreUnavailable, match=r"/proc/x\.db cannot be written.*or set another path") as failed:
+        async with asyncio.timeout(20), Store(url(Path("/proc/x.db"))):
+            pass
+    assert "migrating" not in str(failed.value)
+
+
+@pytest.mark.parametrize("path", ["a file/memory.db", "a file/deeper/memory.db"])
+async def test_a_folder_that_cannot_be_made_is_told_at_once(tmp_path: Path, path: str) -> None:
+    (tmp_path / "a file").touch()
+    with pytest.raises(StoreUnavailable, match=r"folder of the database .*memory\.db cannot be made.*another path"):
+        async with asyncio.timeout(20), Store(url(tmp_path / path)):
+            pass
+
+
+async def test_a_folder_in_the_place_of_the_database_is_named(tmp_path: Path) -> None:
+    with pytest.raises(StoreUnavailable, match="is a folder"):
+        async with Store(url(tmp_path)):
+            pass
+
+
 async def test_two_processes_may_open_a_new_database_at_once(tmp_path: Path) -> None:
     file = tmp_path / "memory.db"
     stores = [Store(url(file)) for _ in range(3)]
