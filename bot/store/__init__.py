@@ -20,6 +20,7 @@ from bot.events import AnyEvent, Place, Route
 from bot.replies import Reason, SentId, Speaker
 from bot.store import claims, drafts, ledger, opening, shelf, tree
 from bot.store.database import Database, database_url
+from bot.store.journal import Journal
 from bot.store.opening import migrate
 from bot.store.presence import presence
 from bot.store.records import Claim, Conversation, Draft, MessageStatus, NewMessage, Path, Remembered
@@ -32,6 +33,7 @@ log = logging.getLogger(__name__)
 KEPT_DONE = timedelta(days=30)
 PRUNED_AT_ONCE = 500
 PRUNED_STEPS = 200
+PRUNED_EVERY = timedelta(hours=6).total_seconds()
 LEDGER_PAGE = 2000
 
 
@@ -46,6 +48,7 @@ class Store:
         self._clock = clock or SystemClock()
         self._owner = secrets.token_hex(8)
         self._db = Database(database_url(url))
+        self._journal = Journal(self._db, self._owner)
         self._presence = presence(self._db, self._owner, self._clock)
 
     async def __aenter__(self) -> Store:
@@ -56,7 +59,7 @@ class Store:
         except BaseException:
             await self._db.close()
             raise
-        self._pruning = asyncio.create_task(self._prune())
+        self._pruning = asyncio.create_task(self._keep_pruned())
         return self
 
     async def __aexit__(
@@ -64,6 +67,7 @@ class Store:
     ) -> None:
         self._pruning.cancel()
         await asyncio.wait([self._pruning])
+        await self._journal.finish()
         await self._presence.leave()
         await self._db.close()
 
@@ -235,7 +239,7 @@ class Store:
         self, draft: int, *, text: str, sent: Sequence[SentId], finished: Reason | None = None
     ) -> None:
         """`finished` is given once the model has said everything."""
-        await self._db.write(lambda c: drafts.save(c, draft, text, sent, finished, self._owner))
+        await self._journal.save(drafts.Growth(draft, text, sent, finished))
 
     async def answered(
         self,
@@ -333,7 +337,12 @@ class Store:
     async def _dead(self, owners: Collection[str]) -> Collection[str]:
         return [owner for owner in owners if await self._presence.is_dead(owner)]
 
-    async def _prune(self) -> None:
+    async def _keep_pruned(self) -> None:
+        while True:
+            await self.prune()
+            await self._clock.sleep(PRUNED_EVERY)
+
+    async def prune(self) -> None:
         """Drop what was handled long ago, in the background and in small steps, so that nobody waits for it."""
         before = self._clock.now() - KEPT_DONE
         for _ in range(PRUNED_STEPS):

@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from bot.errors import StoreCorrupt, StoreError, StoreUnavailable
+from bot.store.driver import connect
 
 if TYPE_CHECKING:
     from sqlalchemy.dialects.postgresql import Insert as PostgresInsert
@@ -28,6 +29,8 @@ Work = Callable[[AsyncConnection], Awaitable[T]]
 
 BUSY_MS = 5000
 READERS = 3
+# What is written are people's words: they must not get into a log with the traceback of a failed statement.
+HIDDEN = True
 
 
 def database_url(text: str) -> URL:
@@ -110,7 +113,7 @@ class Database:
 
 def _engines(url: URL, file: Path | None) -> tuple[AsyncEngine, AsyncEngine]:
     if url.get_backend_name() != "sqlite":
-        engine = create_async_engine(url, pool_size=5, max_overflow=5, pool_pre_ping=True)
+        engine = create_async_engine(url, pool_size=5, max_overflow=5, pool_pre_ping=True, hide_parameters=HIDDEN)
         return engine, engine
     writer = _sqlite_engine(url, connections=1, begin="BEGIN IMMEDIATE", pragmas=())
     if file is None:
@@ -124,8 +127,9 @@ def _sqlite_engine(url: URL, *, connections: int, begin: str, pragmas: tuple[str
         poolclass=AsyncAdaptedQueuePool,
         pool_size=connections,
         max_overflow=0,
+        hide_parameters=HIDDEN,
         pool_reset_on_return=None,  # transactions end where they begin, below
-        connect_args={"isolation_level": None, "timeout": BUSY_MS / 1000},
+        connect_args={"isolation_level": None, "timeout": BUSY_MS / 1000, "async_creator_fn": connect},
     )
     settings = (
         f"busy_timeout = {BUSY_MS}",

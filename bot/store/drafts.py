@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from pydantic import JsonValue
-from sqlalchemy import Row, delete, insert, select, update
+from sqlalchemy import Row, bindparam, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.events import Place, Route, route_from_json
@@ -17,6 +19,18 @@ from bot.store.cleaning import route_text, storable
 from bot.store.records import Draft, NewMessage, Remembered
 from bot.store.tables import draft, event
 from bot.turn import ModelCall
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Growth:
+    """What a draft says and shows by now. `finished` is given once the model has said everything."""
+
+    draft: int
+    text: str
+    sent: Sequence[SentId]
+    finished: Reason | None
 
 
 async def begin(
@@ -50,12 +64,20 @@ async def begin(
     return Draft(id, conversation, route, event_id, question, "", (), epoch, now, speaker=speaker)
 
 
-async def save(
-    connection: AsyncConnection, id: int, text: str, sent: Sequence[SentId], finished: Reason | None, owner: str
-) -> None:
-    """Nothing happens if another process has taken the draft over meanwhile."""
-    statement = update(draft).where(draft.c.id == id, draft.c.owner == owner)
-    await connection.execute(statement.values(text=storable(text), sent=_sent_json(sent), finished=finished))
+async def save(connection: AsyncConnection, growths: Sequence[Growth], owner: str) -> None:
+    """Nothing happens to a draft that another process has taken over meanwhile."""
+    columns: dict[str, Any] = {name: bindparam(f"new_{name}") for name in ("text", "sent", "finished")}
+    statement = update(draft).where(draft.c.id == bindparam("draft"), draft.c.owner == owner).values(columns)
+    grown = [
+        {
+            "draft": growth.draft,
+            "new_text": storable(growth.text),
+            "new_sent": _sent_json(growth.sent),
+            "new_finished": growth.finished,
+        }
+        for growth in growths
+    ]
+    await connection.execute(statement, grown)
 
 
 async def answered(
@@ -83,11 +105,17 @@ async def abandon(connection: AsyncConnection, dropped: Draft) -> None:
 
 
 async def of_others(connection: AsyncConnection, platform: str, owner: str) -> tuple[tuple[str, Draft], ...]:
-    """Drafts with their owners, oldest first."""
+    """Drafts with their owners, oldest first. One that cannot be read is left for the version that wrote it."""
     rows = await connection.execute(
         select(draft).where(draft.c.platform == platform, draft.c.owner != owner).order_by(draft.c.id)
     )
-    return tuple((row.owner, _draft(row)) for row in rows)
+    found = []
+    for row in rows:
+        try:
+            found.append((row.owner, _draft(row)))
+        except (ValueError, TypeError):
+            log.warning("Draft %s was written by another version and cannot be read; it is left alone.", row.id)
+    return tuple(found)
 
 
 async def take_over(connection: AsyncConnection, left: Sequence[Draft], owner: str) -> tuple[Draft, ...]:
