@@ -339,10 +339,10 @@ class Store:
 
     async def _keep_pruned(self) -> None:
         while True:
-            await self.prune()
+            await self._prune()
             await self._clock.sleep(PRUNED_EVERY)
 
-    async def prune(self) -> None:
+    async def _prune(self) -> None:
         """Drop what was handled long ago, in the background and in small steps, so that nobody waits for it."""
         before = self._clock.now() - KEPT_DONE
         for _ in range(PRUNED_STEPS):

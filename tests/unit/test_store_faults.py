@@ -7,12 +7,14 @@ import os
 import sqlite3
 import subprocess
 import sys
+import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.errors import StoreCorrupt, StoreError, StoreUnavailable
@@ -31,6 +33,8 @@ class Patient:
 
     def __init__(self) -> None:
         self.time = datetime(2026, 1, 1, tzinfo=UTC)
+        self.asleep = asyncio.Event()
+        self._woken = asyncio.Event()
 
     def now(self) -> datetime:
         return self.time
@@ -39,7 +43,15 @@ class Patient:
         return self.time.timestamp()
 
     async def sleep(self, seconds: float) -> None:
-        await asyncio.Event().wait()
+        self.asleep.set()
+        await self._woken.wait()
+        self._woken.clear()
+
+    async def wake(self) -> None:
+        """Whoever sleeps wakes up, does its work, and sleeps again."""
+        self.asleep.clear()
+        self._woken.set()
+        await self.asleep.wait()
 
 
 @pytest.fixture
@@ -215,16 +227,38 @@ async def test_old_events_are_dropped_but_the_newest_message_of_a_place(file: Pa
         assert (await store.claim(heard("open", place=OTHER))).state == "running"
 
 
-async def test_old_events_are_dropped_in_the_background(file: Path) -> None:
+async def test_old_events_are_dropped_in_the_background_as_long_as_the_bot_runs(file: Path) -> None:
     clock = Patient()
     async with Store(f"sqlite:///{file}", clock=clock) as store:
+        await clock.asleep.wait()
         for number in range(3):
             await store.claim(heard(str(number), at=clock.time + timedelta(seconds=number)))
             await store.done(PLACE, str(number))
-    clock.time += timedelta(days=31)
-    async with Store(f"sqlite:///{file}", clock=clock) as store:
-        await store._pruning
+        clock.time += timedelta(days=31)
+        await clock.wake()
         assert [(await store.claim(heard(str(number)))).state for number in (0, 1, 2)] == ["new", "new", "done"]
+
+
+async def test_no_traceback_repeats_what_people_said(store: Store, file: Path) -> None:
+    secret = "-".join(["My", "secret", "is", "tulip"])
+
+    async def into_nothing(connection: AsyncConnection) -> None:
+        await connection.execute(text("INSERT INTO nothing VALUES (:said)"), {"said": secret})
+
+    with pytest.raises(StoreError) as caught:
+        await store._db.write(into_nothing)
+    assert "INSERT INTO nothing" in "".join(traceback.format_exception(caught.value))
+    assert secret not in "".join(traceback.format_exception(caught.value))
+
+
+async def test_a_draft_that_cannot_be_read_does_not_stand_in_the_way_of_others(file: Path) -> None:
+    async with Store(f"sqlite:///{file}") as store:
+        conversation = await store.conversation(PLACE)
+        for id in ("1", "2"):
+            await store.open_draft(conversation.id, Route(PLACE), id, None, epoch=0)
+        await store._db.write(lambda c: c.execute(text("UPDATE draft SET route = '{}' WHERE event_id = '1'")))
+    async with Store(f"sqlite:///{file}") as store:
+        assert [draft.event_id for draft in await store.orphans("fake")] == ["2"]
 
 
 async def test_a_platform_message_in_two_places_is_two_messages(store: Store) -> None:
