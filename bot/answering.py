@@ -10,10 +10,12 @@ from typing import Protocol
 import structlog
 
 from bot.clock import Clock
-from bot.errors import BotError, ModelError, StoreError
+from bot.errors import BotError, DeliveryError, DeliveryRefused, ModelError, StoreError, TargetGone
+from bot.events import Route
+from bot.platform import Adapter
 from bot.prompts import continuation
 from bot.rejoin import Rejoin
-from bot.replies import Done, Notice, Piece, Reason, ReplyStream, SentId, Text
+from bot.replies import Done, Notice, Piece, Reason, Reply, ReplyStream, SentId, Text
 from bot.turn import LanguageModel, Turn, Usage, reading
 
 log = structlog.get_logger(__name__)
@@ -249,3 +251,16 @@ class Answer:
         except StoreError as error:
             # The answer goes on: `answered` tries again at its end.
             log.warning("journal could not be written", error=repr(error))
+
+
+async def give_privately(adapter: Adapter, route: Route, spoken: Spoken) -> None:
+    """An answer whose place was lost on the way goes to whoever asked, with the reason."""
+    if not isinstance(spoken.error, TargetGone | DeliveryRefused):
+        return
+    told = f"⚠️ {spoken.error.public}"
+    if spoken.text.strip():
+        told += f" This is my answer:\n\n{spoken.text}"
+    try:
+        await adapter.send(route, Reply(told, private=True))
+    except DeliveryError as error:
+        log.warning("answer could not be given privately either", error=repr(error))

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import structlog
 from pydantic import BaseModel, JsonValue
 
-from bot.answering import Answer, Spoken
+from bot.answering import Answer, Spoken, give_privately
 from bot.attachments import with_attachments
 from bot.clock import Clock
 from bot.commands import Command, Commands, Tool
@@ -131,7 +131,9 @@ class Turns:
             await answer.abandon()
             raise
         speech = Speech(event, draft, turn, answer, len(composed.prompt.messages), composed)
-        await self._conclude(speech, await self._show(speech))
+        spoken = await self._show(speech)
+        await self._conclude(speech, spoken)
+        await give_privately(self._adapters[event.place.platform], event.route, spoken)
 
     async def say(self, event: AnyEvent, speaker: Speaker | None, prompt: Prompt) -> Line:
         conversation = await self._store.conversation(event.place)
@@ -178,7 +180,9 @@ class Turns:
         else:
             answer = await self._reached(turn, model, draft)
         speech = Speech(event, draft, turn, answer, len(turn.prompt.messages), composed)
-        await self._conclude(speech, await self._show(speech, Resume(draft.sent, draft.text)))
+        spoken = await self._show(speech, Resume(draft.sent, draft.text))
+        await self._conclude(speech, spoken)
+        await give_privately(self._adapters[event.place.platform], event.route, spoken)
 
     async def _reached(self, turn: Turn, model: LanguageModel, draft: Draft) -> Answer:
         """An answer whose model has begun to speak; one that only marks the end when it cannot be reached."""
