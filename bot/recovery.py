@@ -14,7 +14,7 @@ from bot.events import AnyEvent, CommandCall, Message, Online, Place, Route
 from bot.platform import Adapter, Posted
 from bot.replies import SentId
 from bot.runner import LocalRunner
-from bot.store import Claim, Draft, Store
+from bot.store import Claim, Draft, NewMessage, Store
 from bot.text import Pager
 from bot.turns import Turns
 
@@ -28,6 +28,10 @@ MISSED_CHANNELS = 200
 DIRECT_CHANNELS = 10
 # Who called a command has been told by the platform that it failed, and has called it again or thought better of it.
 COMMAND_AGE = timedelta(seconds=15)
+# An answer is gone on with, and an event or answer touched at all, at no more starts than this: whatever made the bot
+# die each time must not do so for ever.
+MOST_COMPLETIONS = 3
+MOST_ATTEMPTS = 6
 # The shortest common beginning that says "this message is a part of that answer" without a reply reference.
 SURE_CHARS = 12
 CLOSERS = "`*_~| \n"
@@ -60,13 +64,23 @@ class Recovery:
 
     async def catch_up(self, event: Online, handle: Handle, take: Take) -> None:
         platform = event.place.platform
-        try:
+        heard: Mapping[str, str] = {}
+
+        async def read_heard() -> None:
+            nonlocal heard
             heard = await self._store.last_heard(platform)
-            await self._finish_answers(platform)
-            await self._take_left_behind(platform, take)
-            await self._find_missed(event, heard, handle)
-        except BotError as error:
-            log.error("catching up failed", platform=platform, error=repr(error))
+
+        for step in (
+            read_heard,
+            lambda: self._finish_answers(platform),
+            lambda: self._take_left_behind(platform, take),
+            lambda: self._find_missed(event, heard, handle),
+        ):
+            try:
+                await step()
+            except Exception as error:  # what one step cannot do must not keep the others from being done
+                expected = isinstance(error, BotError)
+                log.error("catching up failed", platform=platform, error=repr(error), exc_info=not expected)
 
     async def _finish_answers(self, platform: str) -> None:
         drafts = await self._store.orphans(platform)
@@ -79,16 +93,29 @@ class Recovery:
             structlog.contextvars.bind_contextvars(place=str(place), draft=draft.id)
             async with self._runner.turn(place):
                 try:
+                    if draft.attempts > MOST_ATTEMPTS:
+                        await self._give_up(draft)
+                        return
                     shown = await self._shown(draft)
                     young = self._clock.now() - draft.started_at <= self._resume_age
                     log.info("taking up an answer", said=len(shown.text), young=young, messages=len(shown.sent))
-                    await self._turns.take_up(shown, complete=young)
+                    await self._turns.take_up(shown, complete=young and draft.attempts <= MOST_COMPLETIONS)
                 except BotError as error:
                     log.error("answer could not be taken up", error=repr(error))
                 except Exception:
                     log.exception("answer could not be taken up")
 
         return finish
+
+    async def _give_up(self, draft: Draft) -> None:
+        """What was said is kept in memory; neither the model nor the platform is tried again."""
+        log.error("answer is given up", attempts=draft.attempts, said=len(draft.text))
+        if not draft.text.strip():
+            await self._store.abandon(draft)
+            return
+        speaker = draft.speaker.name if draft.speaker else None
+        said = NewMessage("assistant", draft.text, speaker=speaker, status="interrupted", sent=draft.sent)
+        await self._store.answered(draft, draft.route.place, [said], ())
 
     async def _shown(self, draft: Draft) -> Draft:
         """The draft as the platform knows it: messages that were sent but not yet journaled belong to it too."""
@@ -113,7 +140,10 @@ class Recovery:
         """Events that were claimed, but not finished, by a process that is gone."""
         for event, claim in await self._store.left_behind(platform):
             age = self._clock.now() - event.at
-            if isinstance(event, Message):
+            if claim.epoch > MOST_ATTEMPTS:
+                log.error("event is given up", event_id=event.id, place=str(event.place), attempts=claim.epoch)
+                await self._store.done(event.place, event.id)
+            elif isinstance(event, Message):
                 take(event if age <= self._missed_age else replace(event, addressed=False), claim)
             elif isinstance(event, CommandCall) and age <= (self._missed_age if claim.started else COMMAND_AGE):
                 take(event, claim)

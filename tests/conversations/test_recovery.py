@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -167,3 +169,62 @@ async def test_a_command_with_effects_is_reported_and_not_run_twice(tmp_path: Pa
         await bot.comes_online()
         assert runs == ([] if begun else [1])
         assert ("restarted" in bot.screen[-1]) is begun
+
+
+def changes(folder: Path, statement: str) -> None:
+    with closing(sqlite3.connect(folder / "test.db")) as connection, connection:
+        assert connection.execute(statement).rowcount == 1
+
+
+async def test_a_draft_that_nobody_can_read_does_not_keep_others_from_being_helped(tmp_path: Path) -> None:
+    scene = Scene(tmp_path)
+    scene.dies(STORY, scene.shows(STORY))
+    changes(tmp_path, "UPDATE draft SET route = '{}'")
+    late = question(scene.adapter.next_id(), "Are you there?")
+    scene.adapter.messages.append(ScreenMessage(late.id, "Ann", late.text, own=False, event=late))
+    async with scene.bot("I am back.") as bot:
+        await bot.comes_online({str(PLACE): late.id})
+        assert bot.screen[-1] == "bot: I am back."
+
+
+async def test_a_step_of_catching_up_that_breaks_does_not_keep_the_others_from_being_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(platform: str) -> None:
+        raise ValueError("not a place")
+
+    scene = Scene(tmp_path)
+    scene.dies()
+    async with scene.bot("A story.") as bot:
+        monkeypatch.setattr(bot.app.store, "orphans", broken)
+        await bot.comes_online()
+        assert bot.screen[-1] == "bot: A story."
+
+
+@pytest.mark.parametrize(("attempts", "shown"), [(2, STORY + " who sang."), (3, f"{STORY}\n"), (6, STORY)])
+async def test_an_answer_at_which_the_bot_dies_again_and_again_is_left_alone_in_the_end(
+    tmp_path: Path, attempts: int, shown: str
+) -> None:
+    scene = Scene(tmp_path)
+    scene.dies(STORY, scene.shows(STORY))
+    changes(tmp_path, f"UPDATE draft SET attempts = {attempts}")
+    async with scene.bot(" who sang.") as bot:
+        await bot.comes_online()
+        assert bot.last.text.startswith(shown)
+        assert (bot.last.text == shown) is (attempts != 3)
+        path = await bot.app.store.path(PLACE, max_tokens=1000)
+        assert path.messages[-1].text == shown.strip()
+    async with scene.bot() as bot:
+        assert await bot.app.store.orphans("fake") == ()
+
+
+async def test_an_event_at_which_the_bot_dies_again_and_again_is_given_up(tmp_path: Path) -> None:
+    scene = Scene(tmp_path)
+    scene.dies()
+    changes(tmp_path, "UPDATE event SET epoch = 6")
+    async with scene.bot() as bot:
+        await bot.comes_online()
+        assert bot.screen == ["Ann: Tell me a story."]
+        assert bot.model.turns == []
+    async with scene.bot() as bot:
+        assert await bot.app.store.left_behind("fake") == ()
