@@ -53,7 +53,8 @@ async def test_a_full_disk_at_the_end_of_an_answer_costs_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     text = " ".join(f"word{number:05d}" for number in range(3000))
-    async with FakeDiscord() as discord, FakeOpenAI(text) as model, whole_bot(tmp_path, discord, model) as bot:
+    async with FakeDiscord() as discord, FakeOpenAI() as model, whole_bot(tmp_path, discord, model) as bot:
+        model.answer = FakeAnswer(text, rate=2500)
         answered, refused = bot.app.store.answered, asyncio.Event()
 
         async def watched(*about: Any, **more: Any) -> Any:
@@ -67,7 +68,7 @@ async def test_a_full_disk_at_the_end_of_an_answer_costs_nothing(
             await disk(bot, full=True)
 
         monkeypatch.setattr(bot.app.store, "answered", watched)
-        discord.fails("POST /channels/*/messages", do=fill, skip=1)
+        discord.fails("POST /channels/*/messages", do=fill)
         discord.limits.enforced = False
         question = await discord.says("@bot everything")
         await asyncio.wait_for(refused.wait(), PATIENCE)
