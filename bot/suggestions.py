@@ -34,7 +34,10 @@ def _bound(command: Command, parameter: Parameter, make_context: MakeContext) ->
 def _safely(complete: Complete, command: Command, make_context: MakeContext) -> Complete:
     async def suggest(event: AnyEvent, typed: str) -> Sequence[str]:
         try:
-            return await complete(await make_context(event, command.plugin), typed)
+            context = await make_context(event, command.plugin)
+            if all(allowed.name != command.name for allowed in context.commands):
+                return ()  # who may not run the command learns nothing from it either
+            return await complete(context, typed)
         except Exception:  # a missing suggestion is no reason to disturb anyone
             log.exception("suggestions failed", command=command.name)
             return ()

@@ -5,16 +5,30 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 from types import TracebackType
+from typing import Annotated
 
 import pytest
 
 from bot import answering
-from bot.api import Context, Message, MessageDeleted, MessageEdited, Plugin, Prompt, PromptMessage, Reply, Route
+from bot.api import (
+    Arg,
+    CommandCall,
+    Context,
+    Message,
+    MessageDeleted,
+    MessageEdited,
+    Plugin,
+    Prompt,
+    PromptMessage,
+    Reply,
+    Route,
+    User,
+)
 from bot.errors import StoreUnavailable
 from bot.model.scripted import Say
 from bot.replies import Done, ReplyStream, Speaker
 from bot.testing.adapter import FakeAdapter, FakeStream
-from bot.testing.bot import BOB, TestBot
+from bot.testing.bot import ANN, BOB, TestBot
 
 
 async def remembered(bot: TestBot) -> list[str]:
@@ -195,3 +209,26 @@ async def test_what_a_button_returns_is_shown() -> None:
     async with TestBot(plugins=[plugin]) as bot:
         await bot.presses("roll", "6", message="1")
         assert bot.last.text == "You rolled a 6."
+
+
+async def names(ctx: Context, typed: str) -> list[str]:
+    return ["tulip"]
+
+
+async def test_suggestions_of_a_command_are_for_those_who_may_run_it() -> None:
+    plugin = Plugin("vault", "Secrets.")
+
+    @plugin.command(who="moderators")
+    async def tell(ctx: Context, name: Annotated[str, Arg(complete=names)]) -> str:
+        """Tell a secret."""
+        return name
+
+    async with TestBot(plugins=[plugin]) as bot:
+        complete = bot.adapter.commands[0].parameters[0].arg.complete
+        assert complete is not None
+
+        def typing(user: User) -> CommandCall:
+            return CommandCall(id="1", user=user, route=Route(bot.place), at=bot.clock.now(), command="tell")
+
+        assert await complete(typing(ANN), "") == ["tulip"]
+        assert await complete(typing(BOB), "") == ()

@@ -90,19 +90,21 @@ async def test_every_command_answers_as_a_slash_command(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("command", "option", "typed", "suggested"),
+    ("who", "command", "option", "typed", "suggested"),
     [
-        ("/help", "command", "par", ["params show"]),  # the others are not for Ada
-        ("/model", "name", "def", ["default"]),
-        ("/model", "name", "scr", ["scripted:scripted"]),
-        ("/params set", "name", "temp", ["temperature"]),
+        ("ada", "/help", "command", "par", ["params show"]),  # the others are not for Ada
+        ("ada", "/model", "name", "def", ["default"]),
+        ("ada", "/model", "name", "scr", ["scripted:scripted"]),
+        ("ada", "/params set", "name", "temp", []),
+        ("owner", "/params set", "name", "temp", ["temperature"]),
     ],
 )
 async def test_commands_suggest_values(
-    tmp_path: Path, command: str, option: str, typed: str, suggested: list[str]
+    tmp_path: Path, who: str, command: str, option: str, typed: str, suggested: list[str]
 ) -> None:
     async with FakeDiscord() as discord, running(discord, Scripted([]), tmp_path):
-        half = await discord.types(command, option, typed)
+        author = discord.owner if who == "owner" else discord.ada
+        half = await discord.types(command, option, typed, author=author)
         await discord.wait_until(lambda: half.choices is not None)
         assert half.choices == suggested
 

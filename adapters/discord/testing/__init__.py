@@ -234,14 +234,22 @@ class FakeDiscord:
         return await self._interact(interaction, data | {"resolved": picked.resolved})
 
     async def types(
-        self, command: str, option: str, typed: str, /, *, channel: Channel | None = None, **options: Any
+        self,
+        command: str,
+        option: str,
+        typed: str,
+        /,
+        *,
+        author: Account | None = None,
+        channel: Channel | None = None,
+        **options: Any,
     ) -> Interaction:
         """Half a value of an option; the suggestions come as `choices`."""
         where = channel or self.general
         found, words = people.find_command(self.world, where, command)
         picked = people.fill(self.world, found, words, {**options, option: typed}, focused=option)
         data = {"id": found["id"], "name": found["name"], "type": 1, "options": picked.options}
-        return await self._interact(people.new_interaction(self.world, 4, found["name"], self.ada, where), data)
+        return await self._interact(people.new_interaction(self.world, 4, found["name"], author or self.ada, where), data)
 
     async def uses(self, menu: str, message: Message, *, author: Account | None = None) -> Interaction:
         """An entry of a message's context menu."""
