@@ -235,6 +235,8 @@ class DiscordAdapter:
         return bytes(content)
 
     async def history(self, route: Route, after: str | None, limit: int) -> tuple[Posted, ...]:
+        if after is not None and not after.isdecimal():
+            raise DeliveryError(f"not the id of a message: {after}")
         place = route.place
         guild = None if is_direct(place) else int(place.workspace)
         channel = self._client.get_partial_messageable(channel_id(place), guild_id=guild)

@@ -323,3 +323,11 @@ async def test_a_private_reply_without_an_interaction_goes_as_a_direct_message()
         await discord.wait_until(discord.answers)
         assert "secret" not in discord.answers()[0]
         assert bot.errors == []
+
+
+async def test_a_channel_is_not_read_back_after_what_is_no_message() -> None:
+    """What a plugin says about an edit or a newcomer is journaled under that event's id."""
+    async with FakeDiscord() as discord, connected(discord) as bot:
+        here = Route(Place("discord", str(discord.guild.id), str(discord.general.id)))
+        with pytest.raises(DeliveryError, match="not the id of a message"):
+            await bot.adapter.history(here, "123:joined:456", 5)
