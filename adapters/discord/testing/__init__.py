@@ -249,7 +249,9 @@ class FakeDiscord:
         found, words = people.find_command(self.world, where, command)
         picked = people.fill(self.world, found, words, {**options, option: typed}, focused=option)
         data = {"id": found["id"], "name": found["name"], "type": 1, "options": picked.options}
-        return await self._interact(people.new_interaction(self.world, 4, found["name"], author or self.ada, where), data)
+        return await self._interact(
+            people.new_interaction(self.world, 4, found["name"], author or self.ada, where), data
+        )
 
     async def uses(self, menu: str, message: Message, *, author: Account | None = None) -> Interaction:
         """An entry of a message's context menu."""
