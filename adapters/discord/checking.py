@@ -19,7 +19,6 @@ NEEDED = discord.Permissions(
     read_message_history=True,
     attach_files=True,
     embed_links=True,
-    manage_webhooks=True,
 )
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+from pathlib import Path
 
 from adapters.discord import DiscordSettings, spec
-from adapters.discord.checking import check
+from adapters.discord.checking import NEEDED, check
 from adapters.discord.replying import Timing
 from adapters.discord.testing import FakeDiscord
 from bot.api import Message, Online
@@ -19,6 +20,11 @@ async def test_all_is_well() -> None:
         findings = await check(discord.settings(member_events=True))
         assert [finding.ok for finding in findings] == [True, True]
         assert findings[0].says == "belongs to duologue"
+
+
+def test_the_invitations_of_the_readme_and_of_the_check_ask_for_the_same() -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
+    assert f"&permissions={NEEDED.value}`" in readme
 
 
 async def test_what_is_missing_is_said_with_where_to_switch_it_on() -> None:
