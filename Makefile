@@ -4,7 +4,7 @@
 #   make test     the gate: make check, then all tests
 #   make check    formatting, lint, types, architecture
 #   make bench    the benchmarks
-#   make docs     write the settings into config/bot.toml and the README
+#   make docs     write settings, commands and bot.api into config/bot.toml, docs/api.md and the README
 #   make lock     bring the locks up to date with pyproject.toml (UPGRADE=1: with the newest versions)
 
 VENV ?= .venv
