@@ -150,11 +150,12 @@ def _setup(options: argparse.Namespace) -> int:
 
 
 def _load(flags: Mapping[str, tuple[str, Any]] | None = None) -> Settings:
-    from bot.edges import check_provider, sections
+    from bot.edges import check_provider, check_rights, sections
     from bot.settings import Settings
 
     settings = Settings.load(sections, flags=flags)
     check_provider(settings)
+    check_rights(settings)
     return settings
 
 

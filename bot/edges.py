@@ -51,3 +51,16 @@ def check_provider(settings: Settings) -> None:
         hint = f"Did you mean {near[0]}?" if near else f"Set up are: {', '.join(known)}."
         origin = settings.origin("model.provider")
         raise ConfigError([f"There is no provider of language models called {chosen} ({origin}). {hint}"])
+
+
+def check_rights(settings: Settings) -> None:
+    """A right for a command that does not exist leaves another one open that somebody meant to close."""
+    commands = [command.name for plugin in load_plugins(settings.plugins.enabled, Path()) for command in plugin.commands]
+    known = {*commands, *(name.partition(" ")[0] for name in commands)}
+    problems = []
+    for name in sorted(settings.commands.who.keys() - known):
+        near = get_close_matches(name, sorted(known), 1)
+        hint = f" Did you mean `{near[0]}`?" if near else ""
+        problems.append(f"There is no command `{name}` ({settings.origin(f'commands.who.{name}')}).{hint}")
+    if problems:
+        raise ConfigError(problems)

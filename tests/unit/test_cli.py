@@ -105,6 +105,14 @@ def test_an_unknown_provider_is_found_at_the_start(capsys: pytest.CaptureFixture
     assert "Did you mean openai?" in told
 
 
+def test_a_right_for_an_unknown_command_is_found_at_once(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "config" / "bot.toml").write_text("[commands.who]\nsystem = 'anyone'\nsotp = 'moderators'\n")
+    assert main(["plugins"]) == 2
+    told = capsys.readouterr().err
+    assert "There is no command `sotp` (commands.who.sotp in config/bot.toml). Did you mean `stop`?" in told
+    assert "`system`" not in told
+
+
 def test_a_plugins_provider_may_be_chosen(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (folder / "dice.py").write_text(PLUGIN)
     monkeypatch.setenv("DUOLOGUE_PLUGINS", "./dice.py")
