@@ -25,6 +25,7 @@ class Jobs:
         self._store = store
         self._runner = runner
         self._running: dict[tuple[Place, str, str], asyncio.Task[None]] = {}
+        self._starting: set[tuple[Place, str, str]] = set()
 
     async def pause_left_behind(self) -> None:
         for id, plugin, name, route, state, _ in await self._store.jobs(status="running"):
@@ -34,12 +35,16 @@ class Jobs:
     async def start(self, context: EngineContext, job: Job, state: BaseModel) -> int:
         """Raises BotError when the job already runs here."""
         key = (context.place, context.plugin, job.name)
-        if key in self._running:
+        if key in self._running or key in self._starting:
             raise BotError(f"job {job.name} runs already", public="That is already running here. Stop it first.")
-        id = await self._save(context, job, state, "running", None)
-        task = asyncio.create_task(self._run(context, job, state, id))
-        self._running[key] = task
-        task.add_done_callback(lambda _: self._running.pop(key, None))
+        self._starting.add(key)
+        try:
+            id = await self._save(context, job, state, "running", None)
+            task = asyncio.create_task(self._run(context, job, state, id))
+            self._running[key] = task
+            task.add_done_callback(lambda _: self._running.pop(key, None))
+        finally:
+            self._starting.discard(key)
         return id
 
     async def end(self, place: Place, plugin: str, job: Job) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
@@ -15,6 +16,8 @@ from bot.events import Place, Route, route_from_json
 from bot.store.cleaning import route_text, storable, storable_json
 from bot.store.database import insert_into
 from bot.store.tables import blob, fact, job, state
+
+log = logging.getLogger(__name__)
 
 KeptJob = tuple[int, str, str, Route, JsonValue, str]
 
@@ -114,7 +117,13 @@ async def jobs(connection: AsyncConnection, place: Place | None, status: str | N
     if status is not None:
         statement = statement.where(job.c.status == status)
     rows = await connection.execute(statement)
-    return [(row.id, row.plugin, row.name, route_from_json(row.route), row.state, row.status) for row in rows]
+    found = []
+    for row in rows:
+        try:
+            found.append((row.id, row.plugin, row.name, route_from_json(row.route), row.state, row.status))
+        except ValueError:
+            log.warning("Job %s was written by another version and cannot be read; it is left alone.", row.id)
+    return found
 
 
 async def learned(connection: AsyncConnection, provider: str, model: str) -> Mapping[str, JsonValue]:
