@@ -86,7 +86,7 @@ class EngineTalk:
         self.settings = conversation.settings
 
     async def path(self, limit: int = 50) -> tuple[Remembered, ...]:
-        # Fifty tokens a message is a generous guess for long chats; a short read is widened once.
+        # Messages of chats are short, so few tokens usually do; a read that comes back short is widened once.
         for tokens in (limit * 400, limit * 20_000):
             path = await self.house.store.path(self.place, max_tokens=tokens)
             if path.complete or len(path.messages) >= limit:

@@ -55,7 +55,8 @@ def check_provider(settings: Settings) -> None:
 
 def check_rights(settings: Settings) -> None:
     """A right for a command that does not exist leaves another one open that somebody meant to close."""
-    commands = [command.name for plugin in load_plugins(settings.plugins.enabled, Path()) for command in plugin.commands]
+    plugins = load_plugins(settings.plugins.enabled, Path())
+    commands = [command.name for plugin in plugins for command in plugin.commands]
     known = {*commands, *(name.partition(" ")[0] for name in commands)}
     problems = []
     for name in sorted(settings.commands.who.keys() - known):
