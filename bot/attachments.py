@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 import structlog
+from pydantic import JsonValue
 
 from bot.errors import DeliveryError
 from bot.events import Attachment, Message
@@ -25,9 +27,11 @@ TEXT_NAMES = re.compile(
 BACKTICKS = re.compile("`{3,}")
 
 
-async def with_attachments(event: Message, adapter: Adapter) -> str:
-    """The message's text followed by the content of its text files, fenced under their names."""
+async def with_attachments(event: Message, adapter: Adapter) -> tuple[str, Mapping[str, JsonValue]]:
+    """The message's text followed by the content of its text files, fenced under their names; and the `parts` that
+    tell how much of it the person wrote."""
     parts = [event.text] if event.text.strip() else []
+    written: Mapping[str, JsonValue] = {"said": len("".join(parts))} if event.attachments else {}
     # Files in other people's talk are not fetched: most are never asked about.
     room = MAX_BYTES if event.addressed else 0
     for attachment in event.attachments[:MAX_FILES]:
@@ -36,7 +40,7 @@ async def with_attachments(event: Message, adapter: Adapter) -> str:
         parts.append(told)
     if len(event.attachments) > MAX_FILES:
         parts.append(f"(and {len(event.attachments) - MAX_FILES} more files, not read)")
-    return "\n\n".join(parts)
+    return "\n\n".join(parts), written
 
 
 async def _told(attachment: Attachment, adapter: Adapter, room: int) -> str:

@@ -88,14 +88,17 @@ class Composer:
         return Composed(choice, assemble(path.messages, frame, limits, self._tokens.count, start), path)
 
     async def keep(self, composed: Composed) -> None:
-        """Store where the window begins now, if it moved. If that fails, it moves again with the next question."""
-        window = composed.assembled.window
-        if not window.moved:
-            return
+        """Store where the window begins now, if it moved, and counts that were missing: results of tools, and what
+        somebody edited. If that fails, it is worked out again for the next question."""
+        window, path = composed.assembled.window, composed.path
         try:
-            await self._store.set_window_start(composed.path.conversation.branch, window.start)
+            if window.moved:
+                await self._store.set_window_start(path.conversation.branch, window.start)
+            await self._store.set_tokens(
+                {row.id: await self.count(row.text) for row in path.messages if row.tokens is None}
+            )
         except StoreError as error:
-            log.warning("window's start could not be kept", error=repr(error))
+            log.warning("window could not be kept", error=repr(error))
 
     def _limits(self, choice: ModelChoice, shrink: float) -> Limits:
         memory = self._settings.memory

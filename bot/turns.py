@@ -104,15 +104,9 @@ class Turns:
     # Questions.
 
     async def remember(self, event: Message) -> tuple[Conversation, Remembered]:
-        text = await with_attachments(event, self._adapters[event.place.platform])
-        message = NewMessage(
-            "user",
-            text,
-            author_id=event.user.id,
-            author=event.user.name,
-            tokens=await self._composer.count(text),
-            sent=(SentId(event.id),),
-        )
+        text, parts = await with_attachments(event, self._adapters[event.place.platform])
+        tokens, sent = await self._composer.count(text), (SentId(event.id),)
+        message = NewMessage("user", text, event.user.id, event.user.name, parts=parts, tokens=tokens, sent=sent)
         return await self._store.remember(event.place, message)
 
     async def answer(self, event: Message) -> None:

@@ -51,7 +51,8 @@ class Remembered:
     """One message of the tree. `author_id`/`author` are of the person who said it, None for the bot's own.
 
     `tokens` is the cached count, None = not counted yet. `parts` holds tool calls and results:
-    `{"tool_calls": [{"id", "name", "arguments"}], "tool_call_id": …, "attachments": […]}`.
+    `{"tool_calls": [{"id", "name", "arguments"}], "tool_call_id": …}`; of a message with files `said` is how many
+    characters of the text the person wrote, the files follow.
     """
 
     id: int
@@ -69,10 +70,18 @@ class Remembered:
     created_at: datetime
     variant_of: int | None = None
 
+    def rewritten(self, text: str) -> tuple[str, Mapping[str, JsonValue]]:
+        """Text and parts after its author edited it: the files that came with it stay."""
+        said = self.parts.get("said")
+        if not isinstance(said, int):
+            return text, self.parts
+        files = self.text[said:].lstrip("\n")
+        return (f"{text}\n\n{files}" if text else files), {**self.parts, "said": len(text)}
+
 
 @dataclass(frozen=True, slots=True)
 class NewMessage:
-    """A message to be written. `event_id` is the platform id of the message it came as, if it came from a person."""
+    """A message to be written. `sent` are the platform's messages that it came as or is shown in."""
 
     role: Role
     text: str

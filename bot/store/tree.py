@@ -295,10 +295,10 @@ async def rewrite(connection: AsyncConnection, current: Conversation, platform_i
     known = await message_of(connection, current.id, platform_id)
     if known is None or known.role != "user" or known.status == "forgotten":
         return None
-    text = storable(text)
-    values = {"text": text, "tokens": None, "size": _size(text, known.parts)}
+    text, parts = known.rewritten(storable(text))
+    values = {"text": text, "parts": parts, "tokens": None, "size": _size(text, parts)}
     await connection.execute(update(message).where(message.c.id == known.id).values(values))
-    return replace(known, text=text, tokens=None)
+    return replace(known, text=text, parts=parts, tokens=None)
 
 
 async def message_of(connection: AsyncConnection, conversation_id: int, *platform_ids: str) -> Remembered | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Annotated
@@ -12,6 +13,7 @@ import pytest
 from bot import answering
 from bot.api import (
     Arg,
+    Attachment,
     CommandCall,
     Context,
     Message,
@@ -53,6 +55,27 @@ async def test_an_answer_is_remembered_though_the_window_could_not_be_moved(monk
         assert moved
         assert (await remembered(bot))[-1] == "Three."
         assert bot.last.text == "Three."
+
+
+async def test_what_was_edited_is_counted_once_and_not_for_every_question() -> None:
+    async with TestBot(["One.", "Two."]) as bot:
+        asked = await bot.says("Hello.")
+        await bot.hears(edited(asked, "Hello, everybody."))
+        await bot.says("And now?")
+        path = await bot.app.store.path(bot.place, max_tokens=1000)
+        assert (path.messages[0].text, path.messages[0].tokens) == ("Hello, everybody.", 5)
+        assert None not in [row.tokens for row in path.messages]
+
+
+async def test_an_edited_message_keeps_the_files_that_came_with_it() -> None:
+    async with TestBot(["A list.", "Still."]) as bot:
+        bot.adapter.files = {"u": b"milk and eggs"}
+        file = Attachment("list.txt", "text/plain", 13, "u")
+        for typed, corrected in (("What is tihs?", "What is this?"), ("", "And this?")):
+            asked = await bot.says(typed, attachments=(file,))
+            await bot.hears(edited(asked, corrected))
+            await bot.hears(replace(edited(asked, f"{corrected}!"), id=f"{asked.id}:2"))
+            assert f"{corrected}!\n\nlist.txt:\n```\nmilk and eggs\n```" in await remembered(bot)
 
 
 class BrokenStream(FakeStream):

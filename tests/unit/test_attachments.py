@@ -19,7 +19,9 @@ async def told(content: bytes) -> str:
         id="1", user=User("u", "Ann"), route=Route(Place("fake", "w", "c")), at=datetime.now(UTC), text="Look:",
         addressed=True, attachments=(file,),
     )  # fmt: skip
-    return await with_attachments(event, adapter)
+    text, parts = await with_attachments(event, adapter)
+    assert parts == {"said": 5}
+    return text
 
 
 @pytest.mark.parametrize(
