@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from openai import AsyncOpenAI
 
 MODELS_KEPT = 600.0
+FAILURE_KEPT = 30.0
+"""Seconds until a list of models is asked for again, and until one that could not be had is."""
 ENDING_SOON = 60
 NO_KEY = "none"
 """What a compatible server without keys is sent, since the SDK insists on one."""
@@ -64,7 +66,8 @@ class OpenAIProvider:
         self._timeouts = timeouts
         self._client: AsyncOpenAI | None = None
         self._connecting = asyncio.Lock()
-        self._models: tuple[float, Mapping[str, str | None]] | None = None
+        self._listing: asyncio.Task[Mapping[str, str | None]] | None = None
+        self._asked_at = 0.0
 
     async def stream(self, turn: Turn, learned: Learned) -> AsyncGenerator[Piece, None]:
         client = await self._connected()
@@ -125,24 +128,36 @@ class OpenAIProvider:
         return Finding(True, self.name, f"answers, and knows the model `{model}`")
 
     async def _listed(self, *, fresh: bool = False) -> Mapping[str, str | None]:
-        """Model → the day it ends, where that is announced; asked at most every ten minutes."""
-        now = time.monotonic()
-        if self._models is not None and not fresh and now - self._models[0] < MODELS_KEPT:
-            return self._models[1]
+        """Model → the day it ends, where that is announced. Whoever asks while somebody types a model's name asks at
+        every letter, so all wait for the same answer, and a failure is not tried again at once."""
+        if self._listing is None or fresh or self._is_stale(self._listing):
+            self._asked_at = time.monotonic()
+            self._listing = asyncio.create_task(self._ask_for_models())
+            self._listing.add_done_callback(lambda task: task.cancelled() or task.exception())
+        return await asyncio.shield(self._listing)
+
+    def _is_stale(self, listing: asyncio.Task[Mapping[str, str | None]]) -> bool:
+        if not listing.done():
+            return False
+        failed = listing.cancelled() or listing.exception() is not None
+        return time.monotonic() - self._asked_at >= (FAILURE_KEPT if failed else MODELS_KEPT)
+
+    async def _ask_for_models(self) -> Mapping[str, str | None]:
         client = await self._connected()
         from bot.model.openai_errors import translated
 
         try:
             async with asyncio.timeout(self._timeouts.connect + 10):
-                listed = {model.id: model.shutdown_date async for model in client.models.list()}
+                return {model.id: model.shutdown_date async for model in client.models.list()}
         except TimeoutError as error:
             raise ModelError("the list of models did not come in time") from error
         except Exception as error:
             raise translated(error, {}) from error
-        self._models = (now, listed)
-        return listed
 
     async def aclose(self) -> None:
+        if self._listing is not None:
+            self._listing.cancel()
+            await asyncio.wait({self._listing})
         client, self._client = self._client, None
         if client is not None:
             await client.close()
