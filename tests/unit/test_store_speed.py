@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from bot.clock import SystemClock
 from bot.events import Route
 from bot.store import Store
 from bot.testing.store_samples import PLACE, answer, heard, said
@@ -30,10 +31,22 @@ class Steps:
         return 0
 
 
+class Resting(SystemClock):
+    """Tells when the store has dropped what is old, and sleeps until the next time."""
+
+    def __init__(self) -> None:
+        self.asleep = asyncio.Event()
+
+    async def sleep(self, seconds: float) -> None:
+        self.asleep.set()
+        await super().sleep(seconds)
+
+
 async def steps_of_a_turn(file: Path, messages: int) -> dict[str, int]:
-    async with Store(f"sqlite:///{file}") as store:
+    clock = Resting()
+    async with Store(f"sqlite:///{file}", clock=clock) as store:
         conversation = await store.conversation(PLACE)
-        await store._pruning
+        await clock.asleep.wait()
         for first in range(0, messages, 500):
             draft = await store.open_draft(conversation.id, Route(PLACE), "e", None, epoch=0)
             some = [answer(f"{number}", tokens=10) for number in range(first, min(first + 500, messages))]
