@@ -16,7 +16,7 @@ from bot.composing import Composer
 from bot.context import Loaded
 from bot.engine import Engine
 from bot.errors import PluginError, StoreError
-from bot.events import AnyEvent
+from bot.events import AnyEvent, Place, Route
 from bot.health import Health, HealthServer
 from bot.jobs import Jobs
 from bot.loading import load_adapter, load_plugins, not_listed
@@ -160,7 +160,7 @@ class App:
             tool_rounds=settings.model.tool_rounds,
             who=settings.commands.who,
         )
-        recovery = Recovery(
+        self.recovery = Recovery(
             self.store,
             self._adapters,
             self.turns,
@@ -169,7 +169,7 @@ class App:
             resume_age=settings.answers.resume_age,
             missed_age=settings.answers.missed_age,
         )
-        self.engine = Engine(self.store, self._adapters, loaded, self.commands, self.turns, self.runner, recovery)
+        self.engine = Engine(self.store, self._adapters, loaded, self.commands, self.turns, self.runner, self.recovery)
 
     async def _perform(self, event: AnyEvent, claim: Claim) -> None:
         await self.engine.perform(event, claim)
@@ -178,6 +178,9 @@ class App:
         """Connect these adapters (and those given) until one of them ends; cancelling it winds everything up."""
         for name in names:
             self._adapters[name] = self._create(name)
+        for name, adapter in self._adapters.items():
+            if adapter.capabilities(Route(Place(name, "", ""))).appends:
+                await self.recovery.remember_only(name)
         offered = for_adapters(self.commands, self.turns.context_of)
         running = {
             asyncio.create_task(adapter.run(self.engine.handle, offered), name=f"adapter {name}"): name

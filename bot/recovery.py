@@ -82,6 +82,19 @@ class Recovery:
                 expected = isinstance(error, BotError)
                 log.error("catching up failed", platform=platform, error=repr(error), exc_info=not expected)
 
+    async def remember_only(self, platform: str) -> None:
+        """For a platform that only appends: an old answer cannot be gone on with there, and who asked has left. What
+        was asked and said is remembered, and nothing more."""
+        try:
+            for draft in await self._store.orphans(platform):
+                await self._give_up(draft)
+            for event, _ in await self._store.left_behind(platform):
+                if isinstance(event, Message):
+                    await self._turns.remember(event)
+                await self._store.done(event.place, event.id)
+        except BotError as error:
+            log.error("what an earlier process left could not be put away", platform=platform, error=repr(error))
+
     async def _finish_answers(self, platform: str) -> None:
         drafts = await self._store.orphans(platform)
         for draft in drafts:
@@ -94,6 +107,7 @@ class Recovery:
             async with self._runner.turn(place):
                 try:
                     if draft.attempts > MOST_ATTEMPTS:
+                        log.error("answer is given up", attempts=draft.attempts)
                         await self._give_up(draft)
                         return
                     shown = await self._shown(draft)
@@ -109,7 +123,7 @@ class Recovery:
 
     async def _give_up(self, draft: Draft) -> None:
         """What was said is kept in memory; neither the model nor the platform is tried again."""
-        log.error("answer is given up", attempts=draft.attempts, said=len(draft.text))
+        log.info("answer is not gone on with", attempts=draft.attempts, said=len(draft.text))
         if not draft.text.strip():
             await self._store.abandon(draft)
             return

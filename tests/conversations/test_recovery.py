@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.api import CommandCall, Context, Plugin, Route, SystemClock
+from bot.api import Capabilities, CommandCall, Context, Plugin, Route, SystemClock
 from bot.errors import ModelUnavailable
 from bot.testing.adapter import FakeAdapter, ScreenMessage
 from bot.testing.bot import TestBot
@@ -227,4 +227,23 @@ async def test_an_event_at_which_the_bot_dies_again_and_again_is_given_up(tmp_pa
         assert bot.screen == ["Ann: Tell me a story."]
         assert bot.model.turns == []
     async with scene.bot() as bot:
+        assert await bot.app.store.left_behind("fake") == ()
+
+
+@pytest.mark.parametrize("said", [STORY, "", None])
+async def test_where_nothing_can_be_shown_again_what_was_said_is_remembered_before_anybody_speaks(
+    tmp_path: Path, said: str | None
+) -> None:
+    """A terminal that was closed is gone with all it showed."""
+    scene = Scene(tmp_path)
+    scene.adapter.offers = Capabilities(appends=True)
+    scene.dies(said)
+    async with scene.bot() as bot:
+        path = await bot.app.store.path(PLACE, max_tokens=1000)
+        assert [message.text for message in path.messages] == ["Tell me a story."] + ([said] if said else [])
+        assert path.messages[-1].status == ("interrupted" if said else "complete")
+        assert bot.screen == ["Ann: Tell me a story."]
+        assert bot.model.turns == []
+    async with scene.bot() as bot:
+        assert await bot.app.store.orphans("fake") == ()
         assert await bot.app.store.left_behind("fake") == ()
