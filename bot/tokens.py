@@ -198,7 +198,10 @@ def _read_encoding(cache_dir: Path) -> Encoding:
     import tiktoken
 
     with _cache_at(cache_dir):
-        return tiktoken.get_encoding(ENCODING)
+        encoding = tiktoken.get_encoding(ENCODING)
+    # Counting asks the compiled tables alone; their copy for Python takes 30 MB.
+    encoding._mergeable_ranks = {}
+    return encoding
 
 
 @contextmanager
