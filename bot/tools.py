@@ -173,3 +173,19 @@ def clamped(text: str, longest: int = LONGEST_RESULT) -> str:
         return text
     half = longest // 2
     return f"{text[:half]}\n… {len(text) - 2 * half:,} characters left out …\n{text[-half:]}"
+
+
+def tool_messages(prompt: Prompt) -> tuple[PromptMessage, ...]:
+    """Calls of tools and their results."""
+    return tuple(message for message in prompt.messages if message.tool_calls or message.tool_call_id)
+
+
+def added_by_tools(prompt: Prompt, known: Sequence[PromptMessage]) -> list[PromptMessage]:
+    """Those that were not `known` when it was asked; a prompt that was too long may have lost some of these since."""
+    old, new = list(known), []
+    for message in tool_messages(prompt):
+        if message in old:
+            old.remove(message)
+        else:
+            new.append(message)
+    return new

@@ -105,7 +105,6 @@ class Turn:
     tools: Sequence[Tool] = ()
     speaker: Speaker | None = None
     calls: list[ModelCall] = field(default_factory=list)
-    epoch: int = 0
     feature: str = "answer"
 
     @property

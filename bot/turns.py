@@ -26,7 +26,7 @@ from bot.plugin import Plugin
 from bot.replies import Done, Notice, Piece, Reason, ReplyStream, Resume, SentId, Speaker, Text
 from bot.runner import LocalRunner
 from bot.store import Conversation, Draft, NewMessage, Remembered, Store
-from bot.tools import with_tools
+from bot.tools import added_by_tools, tool_messages, with_tools
 from bot.turn import LanguageModel, ModelCall, ModelChoice, Prompt, PromptMessage, Turn, reading
 from bot.window import WindowReport
 
@@ -59,13 +59,13 @@ class DraftJournal:
 
 @dataclass(slots=True)
 class Speech:
-    """What one answer needs from its beginning to its end."""
+    """What one answer needs from its beginning to its end. `known` are the tools' messages it was asked with."""
 
     event: AnyEvent
     draft: Draft
     turn: Turn
     answer: Answer
-    prompted: int
+    known: tuple[PromptMessage, ...]
     composed: Composed | None = None
 
 
@@ -124,7 +124,7 @@ class Turns:
         except BaseException:
             await answer.abandon()
             raise
-        speech = Speech(event, draft, turn, answer, len(composed.prompt.messages), composed)
+        speech = Speech(event, draft, turn, answer, tool_messages(composed.prompt), composed)
         spoken = await self._show(speech)
         await self._conclude(speech, spoken)
         await give_privately(self._adapters[event.place.platform], event.route, spoken)
@@ -134,7 +134,7 @@ class Turns:
         turn = self._turn(event, prompt, self._composer.choice(conversation.settings), speaker=speaker)
         draft = await self._store.open_draft(conversation.id, event.route, event.id, None, epoch=0, speaker=speaker)
         answer = Answer(turn, self._model(event, conversation), self._clock)
-        speech = Speech(event, draft, turn, answer, len(prompt.messages))
+        speech = Speech(event, draft, turn, answer, tool_messages(prompt))
         spoken = await self._show(speech)
         remembered = await self._conclude(speech, spoken)
         if spoken.error and not spoken.text:
@@ -173,7 +173,7 @@ class Turns:
             answer = Answer(turn, model, self._clock, said=draft.text, go_on=False)
         else:
             answer = await self._reached(turn, model, draft)
-        speech = Speech(event, draft, turn, answer, len(turn.prompt.messages), composed)
+        speech = Speech(event, draft, turn, answer, tool_messages(composed.prompt), composed)
         spoken = await self._show(speech, Resume(draft.sent, draft.text))
         await self._conclude(speech, spoken)
         await give_privately(self._adapters[event.place.platform], event.route, spoken)
@@ -289,7 +289,7 @@ class Turns:
     async def _messages(self, speech: Speech, spoken: Spoken) -> list[NewMessage]:
         """Tool calls and their results as they were sent, then the answer."""
         turn = speech.turn
-        tools = [_tool_message(message) for message in turn.prompt.messages if _is_new_tool_message(message, speech)]
+        tools = [_tool_message(message) for message in added_by_tools(turn.prompt, speech.known)]
         answer = NewMessage(
             "assistant",
             spoken.text,
@@ -375,11 +375,6 @@ def _ending_with(notice: Notice, model: LanguageModel) -> LanguageModel:
                 yield piece
 
     return noting
-
-
-def _is_new_tool_message(message: PromptMessage, speech: Speech) -> bool:
-    old = speech.turn.prompt.messages[: speech.prompted]
-    return all(message is not known for known in old) and bool(message.tool_calls or message.tool_call_id)
 
 
 def _tool_message(message: PromptMessage) -> NewMessage:

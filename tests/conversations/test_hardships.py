@@ -24,10 +24,11 @@ from bot.api import (
     PromptMessage,
     Reply,
     Route,
+    ToolStart,
     User,
 )
-from bot.errors import StoreUnavailable
-from bot.model.scripted import Say
+from bot.errors import ContextTooLong, StoreUnavailable
+from bot.model.scripted import Say, Scripted
 from bot.replies import Done, ReplyStream, Speaker
 from bot.testing.adapter import FakeAdapter, FakeStream
 from bot.testing.bot import ANN, BOB, TestBot
@@ -171,6 +172,26 @@ async def test_nothing_is_called_stopped_when_the_model_has_ended_already() -> N
         adapter.over.set()
         await bot.idle()
         assert (await remembered(bot))[-1] == "All of it."
+
+
+async def test_tools_are_remembered_though_the_prompt_was_too_long_on_the_way() -> None:
+    plugin = Plugin("facts", "Knows things.")
+
+    @plugin.tool()
+    async def look_up(ctx: Context, what: str) -> str:
+        """Look something up."""
+        return "forty-two"
+
+    call = Say(calls=(ToolStart("c1", "look_up", '{"what": "it"}'),), reason="tools")
+    talk = ["word " * 400] * 8
+    model = Scripted([*talk, call, ContextTooLong("too long"), call, "It is 42.", call, "Still 42."])
+    async with TestBot(model, plugins=[plugin], settings={"memory": {"budget_tokens": 4000}}) as bot:
+        for _ in talk:
+            await bot.says("word " * 300)
+        for question in ("What is it?", "And now?"):
+            await bot.says(question)
+            path = await bot.app.store.path(bot.place, max_tokens=100_000)
+            assert [message.role for message in path.messages[-4:]] == ["user", "assistant", "tool", "assistant"]
 
 
 def edited(message: Message, text: str) -> MessageEdited:
