@@ -236,10 +236,10 @@ _FRESHNESS: Mapping[str, Callable[[Freshness], float]] = {
 }
 
 
-async def resting(*, exact_tokens: bool, known: int = 0) -> int:
-    """Bytes of a bot that has answered once and has nothing to do."""
+async def resting(*, exact_tokens: bool, known: int = 1, new_database: bool = False) -> int:
+    """Bytes of a bot that was started again, has answered once and has nothing to do."""
     async with stage(exact_tokens=exact_tokens) as here:
-        if known:
+        if not new_database:
             await fill(here, [Place("discord", "1", str(number)) for number in range(known)], 4)
         async with here.bot() as bot:
             return int(bot.memory_info().rss)
@@ -248,9 +248,11 @@ async def resting(*, exact_tokens: bool, known: int = 0) -> int:
 async def memory(quick: bool) -> Sequence[Figure]:
     known = 1_000 if quick else 10_000
     estimate = await resting(exact_tokens=False) / MEGABYTE
+    making = await resting(exact_tokens=False, new_database=True) / MEGABYTE
     remembering = await resting(exact_tokens=False, known=known) / MEGABYTE
     figures = [
         Figure("memory at rest, token estimate", estimate, "MB", 120),
+        Figure("the same where the process made its database", making, "MB", None, f"{making - estimate:+.1f} MB"),
         Figure(
             f"the same with {known:,} known conversations", remembering, "MB", 120, f"{remembering - estimate:+.1f} MB"
         ),
