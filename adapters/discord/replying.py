@@ -11,7 +11,14 @@ from typing import Any, Literal, TypeAlias, TypeVar
 import discord
 from pydantic import JsonValue
 
-from adapters.discord.errors import CALL_ERRORS, INVALID_WEBHOOK_TOKEN, UNKNOWN_INTERACTION, UNKNOWN_WEBHOOK, translate
+from adapters.discord.errors import (
+    ALREADY_ACKNOWLEDGED,
+    CALL_ERRORS,
+    INVALID_WEBHOOK_TOKEN,
+    UNKNOWN_INTERACTION,
+    UNKNOWN_WEBHOOK,
+    translate,
+)
 from adapters.discord.lanes import DiscordLanes
 from bot.api import Clock
 
@@ -103,14 +110,20 @@ class Pending:
         none = discord.AllowedMentions.none()
         if self._stage == "open" and self._interaction is not None:
             self.close()
-            answer = await self._lanes.landed(
-                self._interaction.response.send_message(
-                    text, ephemeral=private, allowed_mentions=none, files=files or discord.utils.MISSING
+            try:
+                answer = await self._lanes.landed(
+                    self._interaction.response.send_message(
+                        text, ephemeral=private, allowed_mentions=none, files=files or discord.utils.MISSING
+                    )
                 )
-            )
-            self._stage = "answered"
-            message: dict[str, Any] = answer["resource"]["message"]
-            return message
+            except discord.HTTPException as error:
+                if error.code != ALREADY_ACKNOWLEDGED:
+                    raise
+                await self._join(self._interaction)
+            else:
+                self._stage = "answered"
+                message: dict[str, Any] = answer["resource"]["message"]
+                return message
         if self._stage == "deferred" and self._original is not None:
             self._stage = "answered"
             if private == self._private:
@@ -133,6 +146,13 @@ class Pending:
                 return
             try:
                 response = await self._interaction.response.defer(ephemeral=self._private, thinking=True)
+            except discord.HTTPException as error:
+                if error.code == ALREADY_ACKNOWLEDGED:
+                    await self._join(self._interaction)
+                    return
+                self._dead = True
+                log.warning("a command could not be acknowledged: %s", error)
+                return
             except CALL_ERRORS as error:
                 self._dead = True
                 log.warning("a command could not be acknowledged: %s", error)
@@ -141,6 +161,16 @@ class Pending:
             self._original = response.message_id if response is not None else None
             if self._original is None:
                 self._stage = "answered"
+
+    async def _join(self, interaction: discord.Interaction) -> None:
+        """Another process of this bot was faster: its "thinking" becomes the beginning of this answer."""
+        try:
+            original = await interaction.original_response()
+        except CALL_ERRORS:  # it is answered already, or gone: what is said now follows it
+            self._stage = "answered"
+            return
+        self._original = original.id
+        self._stage = "deferred" if original.flags.loading else "answered"
 
     async def _guarded(self, call: Awaitable[Result]) -> Result:
         try:

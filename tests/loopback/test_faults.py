@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
+from adapters.discord.replying import Timing
 from adapters.discord.testing import FakeDiscord
+from bot.api import Context, Plugin
 from bot.errors import StoreUnavailable
 from bot.testing.openai_server import FakeAnswer, FakeOpenAI
 from tests.loopback.whole_bot import PATIENCE, WholeBot, place_of, prompt_of, remembered, shown_for, whole_bot
@@ -193,3 +195,41 @@ async def test_errors_and_limits_at_random_lose_and_double_nothing(tmp_path: Pat
                 assert await bot.memory(channel) == [("user", "go", "complete"), ("assistant", LONG, "complete")]
         assert sum(fault.met for fault in discord.faults.script) > 10
     assert await remembered(tmp_path / "duologue.db", place_of(discord, channels[0]))
+
+
+@pytest.mark.parametrize("private", [False, True])
+async def test_a_slow_command_heard_by_two_bots_is_answered_once(tmp_path: Path, private: bool) -> None:
+    """Both acknowledge it, for neither knows yet who answers; only one of them runs it."""
+    slow, go, all_run = Plugin("slow", "Takes its time."), asyncio.Event(), asyncio.Event()
+    runs: list[str] = []
+
+    @slow.command(private=private)
+    async def ponder(ctx: Context, subject: str) -> str:
+        """Think about something."""
+        runs.append(subject)
+        if len(runs) == 6:
+            all_run.set()
+        await go.wait()
+        return f"I thought about {subject}."
+
+    timing = Timing(ready_after=0.02, identify_again=0.0, defer_after=0.2)
+    async with FakeDiscord() as discord, FakeOpenAI() as model:
+        channels = [discord.channel(f"channel-{number}") for number in range(6)]
+        async with (
+            whole_bot(tmp_path, discord, model, plugins=[slow], timing=timing) as one,
+            whole_bot(tmp_path, discord, model, plugins=[slow], timing=timing) as two,
+        ):
+            used = [await discord.runs("/ponder", channel=each, subject=each.name) for each in channels]
+            await one.until(lambda: all(each.deferred for each in used))
+            await asyncio.wait_for(all_run.wait(), PATIENCE)
+            go.set()
+            await one.until(lambda: all(each.texts for each in used))
+            await one.idle()
+            await two.idle()
+        for each in used:
+            assert each.texts == [f"I thought about {each.channel.name}."]
+            assert not any(message.loading and not message.deleted for message in each.messages)
+            shown = [message for message in each.messages if not message.deleted]
+            assert [message.seen_by for message in shown] == [discord.ada if private else None]
+            assert discord.answers(discord.direct()) == []
+        assert sorted(runs) == [channel.name for channel in channels]

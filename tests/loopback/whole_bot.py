@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from adapters.discord.adapter import DiscordAdapter
+from adapters.discord.replying import Timing
 from adapters.discord.testing import Channel, FakeDiscord, Message
 from bot.api import AnyEvent, Command, Handle, Online
 from bot.app import App
@@ -29,8 +30,8 @@ PATIENCE = 30.0  # seconds; only what is broken takes so long
 class Announcing(DiscordAdapter):
     """Tells when the bot has been told that it is online."""
 
-    def __init__(self, discord: FakeDiscord) -> None:
-        super().__init__(discord.settings(), timing=QUICK)
+    def __init__(self, discord: FakeDiscord, timing: Timing) -> None:
+        super().__init__(discord.settings(), timing=timing)
         self.online = asyncio.Event()
 
     async def run(self, handle: Handle, commands: Sequence[Command]) -> None:
@@ -80,6 +81,7 @@ async def whole_bot(
     *,
     plugins: Sequence[Plugin] = (commands,),
     settings: Mapping[str, Mapping[str, Any]] | None = None,
+    timing: Timing = QUICK,
     clock: Clock | None = None,
 ) -> AsyncIterator[WholeBot]:
     """Connected, with its commands known to Discord. Its memory stays in the folder."""
@@ -90,7 +92,7 @@ async def whole_bot(
     }
     for section, values in (settings or {}).items():
         given[section] = {**given.get(section, {}), **values}
-    adapter = Announcing(discord)
+    adapter = Announcing(discord, timing)
     app = App(
         Settings.with_sections({})(**given),
         adapters=[adapter],
