@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import logging
 import os
 import socket
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 
 FOREIGN_SETTINGS = ("DUOLOGUE_", "OPENAI_", "AZURE_OPENAI_", "DISCORD_", "SLACK_", "LLM_")
 
@@ -32,6 +34,24 @@ def clean_environment(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ("STATE", ".local/state"),
     ):
         monkeypatch.setenv(f"XDG_{name}_HOME", str(home / folder))
+
+
+@pytest.fixture
+def logging_as_before() -> Iterator[None]:
+    """For tests that start logging as the program does, which is for the whole process."""
+    root = logging.getLogger()
+    handlers, level = [*root.handlers], root.level
+    levels = {
+        name: logger.level for name, logger in root.manager.loggerDict.items() if isinstance(logger, logging.Logger)
+    }
+    yield
+    logging.captureWarnings(False)
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    for name in [*root.manager.loggerDict]:
+        logging.getLogger(name).setLevel(levels.get(name, logging.NOTSET))
+    structlog.reset_defaults()
+    structlog.contextvars.clear_contextvars()
 
 
 class NetworkRefused(OSError):
