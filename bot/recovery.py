@@ -22,6 +22,7 @@ log = structlog.get_logger(__name__)
 
 # How much of each channel is read back: after an outage, and to find the messages of one answer.
 MISSED_MESSAGES = 100
+MISSED_PAGES = 5
 ANSWER_MESSAGES = 50
 # Channels that are read after one outage, the most recently active first; direct messages are not announced.
 MISSED_CHANNELS = 200
@@ -181,12 +182,21 @@ class Recovery:
             await self._read_missed(Place.parse(place), moved.get(place, heard.get(place, floor)), handle)
 
     async def _read_missed(self, place: Place, after: str, handle: Handle) -> None:
-        adapter = self._adapters[place.platform]
+        adapter, route = self._adapters[place.platform], Route(place)
         try:
-            posted = await adapter.history(Route(place), after, MISSED_MESSAGES)
+            for _ in range(MISSED_PAGES):
+                posted = await adapter.history(route, after, MISSED_MESSAGES)
+                await self._hand_over(posted, handle)
+                if len(posted) < MISSED_MESSAGES:
+                    return
+                after = posted[-1].id
+            # Of a gap longer than that only the end matters: there are the questions that somebody still waits for.
+            newest = await adapter.history(route, None, MISSED_MESSAGES)
+            await self._hand_over([message for message in newest if _order(message.id) > _order(after)], handle)
         except DeliveryError as error:
             log.info("channel could not be read back", place=str(place), error=repr(error))
-            return
+
+    async def _hand_over(self, posted: Sequence[Posted], handle: Handle) -> None:
         for message in posted:
             if message.event is None:
                 continue

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -151,6 +152,24 @@ async def test_an_old_missed_question_is_remembered_but_not_answered(tmp_path: P
         assert bot.screen[-1] == "Ann: Are you there?"
         path = await bot.app.store.path(PLACE, max_tokens=1000)
         assert path.messages[-1].text == "Are you there?"
+
+
+@pytest.mark.parametrize("talked", [150, 800])
+async def test_a_question_at_the_end_of_a_long_talk_that_was_missed_is_answered(tmp_path: Path, talked: int) -> None:
+    adapter = FakeAdapter()
+    async with TestBot(["Hello."], folder=tmp_path, adapter=adapter) as bot:
+        await bot.says("hi")
+    for number in range(talked):
+        talk = replace(question(adapter.next_id(), f"talk {number}"), addressed=False)
+        adapter.messages.append(ScreenMessage(talk.id, "Ann", talk.text, own=False, event=talk))
+    late = question(adapter.next_id(), "Are you there?")
+    adapter.messages.append(ScreenMessage(late.id, "Ann", late.text, own=False, event=late))
+    async with TestBot(["I am back."], folder=tmp_path, adapter=adapter) as bot:
+        await bot.comes_online({str(PLACE): late.id})
+        assert bot.screen[-2:] == ["Ann: Are you there?", "bot: I am back."]
+        first = await bot.app.store.message_of(PLACE, adapter.messages[2].id)
+        assert first is not None
+        assert first.text == "talk 0"
 
 
 @pytest.mark.parametrize("begun", [True, False])
