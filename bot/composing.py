@@ -76,11 +76,20 @@ class Composer:
     def system_prompt(self, settings: Mapping[str, JsonValue]) -> str:
         return _text(settings.get("system")) or self._settings.answers.system_prompt
 
+    @property
+    def most_tokens(self) -> int:
+        """No prompt is made of more of a conversation than this."""
+        return self._settings.memory.budget_tokens
+
     async def compose(self, place: Place, settings: Mapping[str, JsonValue], *, shrink: float = 1.0) -> Composed:
         """Raises UsageError for a mode that no longer exists."""
+        limits = self._limits(self.choice(settings), shrink)
+        return self.compose_from(await self._store.path(place, max_tokens=limits.budget), settings, shrink=shrink)
+
+    def compose_from(self, path: Path, settings: Mapping[str, JsonValue], *, shrink: float = 1.0) -> Composed:
+        """The same from what was read of the conversation."""
         choice = self.choice(settings)
         limits = self._limits(choice, shrink)
-        path = await self._store.path(place, max_tokens=limits.budget)
         frame = Frame(
             self.system_prompt(settings), self._clock.now().astimezone(self._zone), self._settings.memory.time_zone
         )

@@ -103,16 +103,20 @@ class Turns:
 
     # Questions.
 
-    async def remember(self, event: Message) -> tuple[Conversation, Remembered]:
+    async def remember(self, event: Message) -> None:
+        await self._store.remember(event.place, await self._heard(event))
+
+    async def _heard(self, event: Message) -> NewMessage:
         text, parts = await with_attachments(event, self._adapters[event.place.platform])
         tokens, sent = await self._composer.count(text), (SentId(event.id),)
-        message = NewMessage("user", text, event.user.id, event.user.name, parts=parts, tokens=tokens, sent=sent)
-        return await self._store.remember(event.place, message)
+        return NewMessage("user", text, event.user.id, event.user.name, parts=parts, tokens=tokens, sent=sent)
 
     async def answer(self, event: Message) -> None:
         """The event is marked done in the same transaction that remembers the answer."""
-        conversation, question = await self.remember(event)
-        composed = await self._composer.compose(event.place, conversation.settings)
+        heard = await self._heard(event)
+        question, path = await self._store.asked(event.place, heard, max_tokens=self._composer.most_tokens)
+        conversation = path.conversation
+        composed = self._composer.compose_from(path, conversation.settings)
         turn = self._turn(event, composed.prompt, composed.choice, tools=self._tools)
         model = self._model(event, conversation)
         if composed.assembled.notice is not None:

@@ -86,7 +86,7 @@ class Store:
         """Insert-or-ignore on (place, event id); the event itself is kept until it is done, so that what a crash
         left can be handled again."""
         now = self._clock.now()
-        if await self._db.write(lambda c: claims.insert(c, event, self._owner, now)):
+        if await self._db.write_alone(lambda c: claims.insert(c, event, self._owner, now)):
             return Claim("new")
         held = await self._db.read(lambda c: claims.holder(c, event.place, event.id))
         if held is None or held.state == "done":
@@ -137,6 +137,16 @@ class Store:
         returns what is there."""
         now = self._clock.now()
         return await self._db.write(lambda c: tree.remember(c, place, message, now))
+
+    async def asked(self, place: Place, message: NewMessage, *, max_tokens: int) -> tuple[Remembered, Path]:
+        """`remember` and `path` in one transaction: the question, and what is read for its answer."""
+        now = self._clock.now()
+
+        async def both(connection: AsyncConnection) -> tuple[Remembered, Path]:
+            current, question = await tree.remember(connection, place, message, now)
+            return question, await tree.path(connection, current, max_tokens)
+
+        return await self._db.write(both)
 
     async def path(self, place: Place, *, max_tokens: int) -> Path:
         """The end of the active branch, from its window start, no more than `max_tokens` and at least the tip.

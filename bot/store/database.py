@@ -29,6 +29,8 @@ Work = Callable[[AsyncConnection], Awaitable[T]]
 
 BUSY_MS = 5000
 READERS = 3
+# An option of ours on an engine: its transactions are one statement long.
+ALONE = {"alone": True}
 # What is written are people's words: they must not get into a log with the traceback of a failed statement.
 HIDDEN = True
 
@@ -88,6 +90,10 @@ class Database:
         """One transaction; it is rolled back if the work raises."""
         return await self._finish(self._in_transaction(self._writer, work))
 
+    async def write_alone(self, work: Work[T]) -> T:
+        """For work that is a single statement: SQLite needs no BEGIN and no COMMIT around it."""
+        return await self._finish(self._in_transaction(self._writer.execution_options(**ALONE), work))
+
     async def read(self, work: Work[T]) -> T:
         """One consistent view of the database that waits for no writer."""
         return await self._finish(self._in_transaction(self._reader, work))
@@ -146,6 +152,8 @@ def _sqlite_engine(url: URL, *, connections: int, begin: str, pragmas: tuple[str
         cursor.close()
 
     def begun(connection: Connection) -> None:
+        if connection.get_execution_options().get("alone"):
+            return
         # The driver's own BEGIN comes late and does not take the write lock: two processes would run into each other.
         # Straight to the driver, because each step of a cursor is a walk to the connection's thread and back.
         adapted: Any = connection.connection.dbapi_connection  # typed as any driver's, it is aiosqlite's

@@ -58,6 +58,10 @@ class Connection(aiosqlite.Connection):
 
         await self._execute(run)  # type: ignore[no-untyped-call]  # aiosqlite has no types there
 
+    async def commit(self) -> None:
+        if self.in_transaction:  # else there is nothing to walk to the thread for
+            await super().commit()
+
 
 def connect(database: str | Path, **options: Any) -> Connection:
     connection = Connection(lambda: sqlite3.connect(database, **options), 64)

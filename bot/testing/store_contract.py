@@ -152,6 +152,15 @@ class MemoryContract:
             assert not (await store.path(PLACE, max_tokens=5)).complete
             assert path.conversation.window_start == added[2].id
 
+    async def test_what_is_asked_is_remembered_and_read_at_once(self, make_store: MakeStore) -> None:
+        async with make_store() as store:
+            await store.remember(PLACE, said("before"))
+            asked = replace(said("now"), sent=(SentId("m1"),))
+            question, path = await store.asked(PLACE, asked, max_tokens=1000)
+            assert [one.text for one in path.messages] == ["before", "now"]
+            assert path == await store.path(PLACE, max_tokens=1000)
+            assert (await store.asked(PLACE, asked, max_tokens=1000)) == (question, path)
+
     async def test_what_is_forgotten_or_failed_is_left_out(self, make_store: MakeStore) -> None:
         async with make_store() as store:
             added = [(await store.remember(PLACE, said(text, text)))[1] for text in "abcdef"]
