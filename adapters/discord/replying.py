@@ -103,8 +103,7 @@ class Pending:
             if self._stage == "open":
                 await self._guarded(self._post(NOTHING_TO_SAY, True, []))
             elif self._stage == "deferred" and self._original is not None:
-                self._stage = "answered"
-                await self._guarded(self._webhook.delete_message(self._original))
+                await self._guarded(self._ending_wait(self._webhook.delete_message(self._original)))
 
     async def _post(self, text: str, private: bool, files: list[discord.File]) -> dict[str, Any]:
         none = discord.AllowedMentions.none()
@@ -125,19 +124,28 @@ class Pending:
                 message: dict[str, Any] = answer["resource"]["message"]
                 return message
         if self._stage == "deferred" and self._original is not None:
-            self._stage = "answered"
             if private == self._private:
                 edit = self._webhook.edit_message(
                     self._original, content=text, allowed_mentions=none, attachments=files or discord.utils.MISSING
                 )
-                return await self._lanes.landed(edit)
+                return await self._ending_wait(self._lanes.landed(edit))
             # What says "thinking" to everybody cannot become private, nor the other way round.
-            await self._webhook.delete_message(self._original)
+            await self._ending_wait(self._webhook.delete_message(self._original))
         return await self._lanes.landed(
             self._webhook.send(
                 text, ephemeral=private, allowed_mentions=none, wait=True, files=files or discord.utils.MISSING
             )
         )
+
+    async def _ending_wait(self, call: Awaitable[Result]) -> Result:
+        """If this fails, it goes on to say "thinking", and is tried again with whatever is said next."""
+        try:
+            result = await call
+        except discord.NotFound:
+            self._stage = "answered"
+            raise
+        self._stage = "answered"
+        return result
 
     async def _defer(self, seconds: float) -> None:
         await self._clock.sleep(seconds)

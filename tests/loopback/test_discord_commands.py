@@ -12,7 +12,20 @@ import pytest
 from adapters.discord.adapter import DiscordAdapter
 from adapters.discord.replying import Timing
 from adapters.discord.testing import FakeDiscord, NotOffered
-from bot.api import Arg, Attachment, Command, CommandCall, Context, Plugin, Reply, Speaker, Text, User
+from adapters.discord.testing.faults import Fault
+from bot.api import (
+    Arg,
+    Attachment,
+    Command,
+    CommandCall,
+    Context,
+    Plugin,
+    Reply,
+    Speaker,
+    TargetGone,
+    Text,
+    User,
+)
 from bot.events import event_from_json, event_to_json
 from tests.loopback.discord_bot import connected
 
@@ -200,6 +213,38 @@ async def test_a_slow_command_says_that_it_thinks_and_answers_in_the_same_messag
         gate.set()
         await discord.wait_until(lambda: used.texts == ["done at last"])
         assert len(used.messages) == 1
+
+
+@pytest.mark.parametrize(("method", "private"), [("PATCH", False), ("DELETE", True)])
+async def test_what_discord_could_not_take_still_ends_the_thinking(method: str, private: bool) -> None:
+    async def insist(adapter: DiscordAdapter, event: CommandCall) -> None:
+        await discord.wait_until(lambda: used.deferred)
+        faults.append(discord.fails(f"{method} /webhooks/*/messages/*", status=503))
+        await adapter.send(event.route, Reply("done at last", private=private))
+
+    faults: list[Fault] = []
+    async with FakeDiscord() as discord, connected(discord, insist, commands=commands(), timing=DEFER_SOON) as bot:
+        used = await discord.runs("/roll")
+        await discord.wait_until(lambda: used.texts == ["done at last"])
+        assert [fault.met for fault in faults] == [1]
+        assert discord.answers() == ([] if private else ["done at last"])
+        assert not any(message.loading for message in discord.screen(viewer=discord.ada))
+        assert bot.errors == []
+
+
+async def test_an_answer_whose_thinking_was_deleted_by_somebody_follows_on_its_own() -> None:
+    async def insist(adapter: DiscordAdapter, event: CommandCall) -> None:
+        await discord.wait_until(lambda: used.deferred)
+        assert used.original is not None
+        await discord.deletes(used.original)
+        with pytest.raises(TargetGone):
+            await adapter.send(event.route, Reply("done"))
+        await adapter.send(event.route, Reply("done at last"))
+
+    async with FakeDiscord() as discord, connected(discord, insist, commands=commands(), timing=DEFER_SOON) as bot:
+        used = await discord.runs("/roll")
+        await discord.wait_until(lambda: used.texts == ["done at last"])
+        assert bot.errors == []
 
 
 @pytest.mark.parametrize("slow", [False, True])
