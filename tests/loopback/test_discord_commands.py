@@ -219,7 +219,7 @@ async def test_a_slow_command_says_that_it_thinks_and_answers_in_the_same_messag
 async def test_what_discord_could_not_take_still_ends_the_thinking(method: str, private: bool) -> None:
     async def insist(adapter: DiscordAdapter, event: CommandCall) -> None:
         await discord.wait_until(lambda: used.deferred)
-        faults.append(discord.fails(f"{method} /webhooks/*/messages/*", status=503))
+        faults.append(discord.fails(f"{method} /webhooks/*/messages/*", status=400))
         await adapter.send(event.route, Reply("done at last", private=private))
 
     faults: list[Fault] = []
