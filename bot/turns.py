@@ -220,13 +220,17 @@ class Turns:
             context = await self.context(event, self._plugins[tool.command.plugin])
             return str(await tool.command.callback(context, **arguments))
 
-        looped = with_tools(self._registry.stream, run, max_rounds=self._tool_rounds)
-        return filtered(self._fitting(looped, conversation), self._filters)
+        looped = with_tools(self._fitting(self._registry.stream, conversation), run, max_rounds=self._tool_rounds)
+        return filtered(looped, self._filters)
 
     def _fitting(self, model: LanguageModel, conversation: Conversation) -> LanguageModel:
-        """When the provider finds the prompt too long, it is asked once more with less."""
+        """When the prompt is too long, it is asked once more with less, and with all that tools said for this answer."""
+        known: Sequence[PromptMessage] | None = None
+        shrink = 1.0
 
         async def fitting(turn: Turn) -> AsyncIterator[Piece]:
+            nonlocal known, shrink
+            known = tool_messages(turn.prompt) if known is None else known
             try:
                 async with reading(model(turn)) as pieces:
                     async for piece in pieces:
@@ -234,8 +238,11 @@ class Turns:
                 return
             except ContextTooLong as error:
                 log.info("prompt was too long, asking with less", error=repr(error))
-            composed = await self._composer.compose(turn.place, conversation.settings, shrink=SHRINK)
-            turn.prompt = composed.prompt
+            shrink *= SHRINK
+            composed = await self._composer.compose(turn.place, conversation.settings, shrink=shrink)
+            added = added_by_tools(turn.prompt, known)
+            known = tool_messages(composed.prompt)
+            turn.prompt = Prompt((*composed.prompt.messages, *added))
             async with reading(model(turn)) as pieces:
                 async for piece in pieces:
                     yield piece

@@ -174,17 +174,19 @@ async def test_nothing_is_called_stopped_when_the_model_has_ended_already() -> N
         assert (await remembered(bot))[-1] == "All of it."
 
 
-async def test_tools_are_remembered_though_the_prompt_was_too_long_on_the_way() -> None:
-    plugin = Plugin("facts", "Knows things.")
+async def test_tools_run_once_and_are_remembered_though_the_prompt_was_too_long_on_the_way() -> None:
+    plugin, runs = Plugin("facts", "Knows things."), 0
 
     @plugin.tool()
     async def look_up(ctx: Context, what: str) -> str:
         """Look something up."""
+        nonlocal runs
+        runs += 1
         return "forty-two"
 
     call = Say(calls=(ToolStart("c1", "look_up", '{"what": "it"}'),), reason="tools")
     talk = ["word " * 400] * 8
-    model = Scripted([*talk, call, ContextTooLong("too long"), call, "It is 42.", call, "Still 42."])
+    model = Scripted([*talk, call, ContextTooLong("too long"), "It is 42.", call, "Still 42."])
     async with TestBot(model, plugins=[plugin], settings={"memory": {"budget_tokens": 4000}}) as bot:
         for _ in talk:
             await bot.says("word " * 300)
@@ -192,6 +194,10 @@ async def test_tools_are_remembered_though_the_prompt_was_too_long_on_the_way() 
             await bot.says(question)
             path = await bot.app.store.path(bot.place, max_tokens=100_000)
             assert [message.role for message in path.messages[-4:]] == ["user", "assistant", "tool", "assistant"]
+            assert [message.role for message in model.prompts[-1].messages[-3:]] == ["user", "assistant", "tool"]
+        too_long, shorter = model.prompts[len(talk) + 1 : len(talk) + 3]
+        assert len(shorter.messages) < len(too_long.messages)
+        assert runs == 2
 
 
 def edited(message: Message, text: str) -> MessageEdited:
