@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bot.model.openai import OpenAIProvider, http_timeout
+from bot.model.openai import OpenAIProvider, http_client, http_timeout
 from bot.model.parameters import Wire
 from bot.model.settings import AzureSettings
 
@@ -39,6 +39,7 @@ def _v1(settings: AzureSettings) -> AsyncOpenAI:
         base_url=address + "/",
         timeout=http_timeout(settings.timeouts),
         max_retries=0,
+        http_client=http_client(),
     )
 
 
@@ -53,4 +54,5 @@ def _classic(settings: AzureSettings) -> AsyncOpenAI:
         azure_ad_token_provider=settings.ad_token_source,
         timeout=http_timeout(settings.timeouts),
         max_retries=0,
+        http_client=http_client(),
     )
