@@ -224,7 +224,7 @@ class Turns:
         return filtered(looped, self._filters)
 
     def _fitting(self, model: LanguageModel, conversation: Conversation) -> LanguageModel:
-        """When the prompt is too long, it is asked once more with less, and with all that tools said for this answer."""
+        """When the prompt is too long, it is asked once more with less, and all that tools said for this answer."""
         known: Sequence[PromptMessage] | None = None
         shrink = 1.0
 
