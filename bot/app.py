@@ -23,7 +23,7 @@ from bot.loading import load_adapter, load_plugins, not_listed
 from bot.model import Provider, open_provider
 from bot.model.prices import Prices
 from bot.model.registry import Registry
-from bot.platform import Adapter
+from bot.platform import Adapter, HasConnection
 from bot.plugin import Plugin
 from bot.recovery import Recovery
 from bot.runner import LocalRunner
@@ -58,7 +58,7 @@ class App:
         self.settings = settings
         self._clock = clock or SystemClock()
         self._adapters: dict[str, Adapter] = {adapter.name: adapter for adapter in adapters}
-        self._connected: dict[str, bool] = {}
+        self._running: dict[str, bool] = {}
         self._plugins = plugins
         self._providers = providers
         self.tokens = tokens or Tokens(default_cache_dir())
@@ -75,7 +75,7 @@ class App:
             await self.jobs.pause_left_behind()
             stack.push_async_callback(self._wind_up)
             if self.settings.health.port is not None:
-                health = HealthServer(self.settings.health.host, self.settings.health.port, self._health)
+                health = HealthServer(self.settings.health.host, self.settings.health.port, self.health)
                 await stack.enter_async_context(health)
             self._stack = stack.pop_all()
         return self
@@ -186,13 +186,13 @@ class App:
             asyncio.create_task(adapter.run(self.engine.handle, offered), name=f"adapter {name}"): name
             for name, adapter in self._adapters.items()
         }
-        self._connected = dict.fromkeys(self._adapters, True)
+        self._running = dict.fromkeys(self._adapters, True)
         self._beside(self._warm)
         self._beside(self.tokens.load)
         try:
             ended, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
             for task in ended:
-                self._connected[running[task]] = False
+                self._running[running[task]] = False
                 task.result()
         finally:
             # Answers that are being written still need their platform.
@@ -228,9 +228,14 @@ class App:
         await self.jobs.close()
         await self.runner.drain(self.settings.answers.shutdown_grace)
 
-    async def _health(self) -> Health:
+    async def health(self) -> Health:
+        adapters = {name: runs and _is_connected(self._adapters[name]) for name, runs in self._running.items()}
         try:
             await self.store.ping()
         except StoreError:
-            return Health(False, self._connected, self.runner.running)
-        return Health(True, self._connected, self.runner.running)
+            return Health(False, adapters, self.runner.running)
+        return Health(True, adapters, self.runner.running)
+
+
+def _is_connected(adapter: Adapter) -> bool:
+    return adapter.connected if isinstance(adapter, HasConnection) else True

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 from pydantic import BaseModel
 
@@ -56,7 +56,11 @@ class Posted:
 
 
 class Adapter(Protocol):
-    """One platform. Building one does no I/O; `run` connects and returns when it is cancelled."""
+    """One platform. Building one does no I/O; `run` connects and returns when it is cancelled.
+
+    It may also have `connected: bool`, whether it can hear and answer right now; without, it counts as connected
+    while it runs.
+    """
 
     @property
     def name(self) -> str: ...
@@ -101,6 +105,14 @@ class Adapter(Protocol):
         An adapter whose platform keeps nothing returns an empty tuple.
         """
         ...
+
+
+@runtime_checkable
+class HasConnection(Protocol):
+    """An adapter that tells whether it is connected."""
+
+    @property
+    def connected(self) -> bool: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,6 +78,10 @@ class DiscordAdapter:
         self._replies: Replies | None = None
         self._connected: DiscordClient | None = None
 
+    @property
+    def connected(self) -> bool:
+        return self._connected is not None and self._connected.is_here
+
     # Hearing
 
     async def run(self, handle: Handle, commands: Sequence[Command]) -> None:

@@ -125,6 +125,11 @@ class DiscordClient(discord.Client):
         self._here.clear()
         self._away.set()
 
+    @property
+    def is_here(self) -> bool:
+        """Whether Discord tells now what happens."""
+        return self._here.is_set() and not self.is_closed()
+
     async def on_ready(self) -> None:
         """First, and after every gap that Discord could not fill."""
         route, now = Route(Place("discord", "", "")), discord.utils.utcnow()

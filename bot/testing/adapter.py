@@ -63,6 +63,10 @@ class FakeAdapter:
         self.online.set()
         await asyncio.Event().wait()
 
+    @property
+    def connected(self) -> bool:
+        return self.online.is_set()
+
     async def hear(self, event: AnyEvent) -> None:
         """An event arrives from the platform."""
         await self.online.wait()

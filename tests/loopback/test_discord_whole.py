@@ -22,7 +22,7 @@ from tests.loopback.discord_bot import QUICK
 
 
 @asynccontextmanager
-async def running(discord: FakeDiscord, model: Scripted, folder: Path) -> AsyncIterator[None]:
+async def running(discord: FakeDiscord, model: Scripted, folder: Path) -> AsyncIterator[App]:
     settings = Settings.with_sections({})(
         model={"provider": "scripted", "name": "scripted"},
         memory={"database": str(folder / "memory.db")},
@@ -33,7 +33,7 @@ async def running(discord: FakeDiscord, model: Scripted, folder: Path) -> AsyncI
     async with App(settings, adapters=[adapter], plugins=[commands], providers=[model], tokens=tokens) as app:
         task = asyncio.create_task(app.run())
         await discord.wait_until(lambda: discord.gateway.connected and discord.world.commands[None])
-        yield
+        yield app
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
 
@@ -67,6 +67,23 @@ async def test_it_answers_remembers_across_a_restart_and_finds_what_it_missed(tm
         assert discord.answers() == ["Nice to meet you, Ada.", "You are Ada.", "Still Ada."]
         assert discord.pinged == []
         assert discord.refused == []
+
+
+async def test_its_health_tells_whether_it_is_connected(tmp_path: Path) -> None:
+    async with FakeDiscord() as discord, running(discord, Scripted(["I am.", "Here again."]), tmp_path) as app:
+        await discord.says("@bot are you there?")
+        await discord.wait_until(lambda: discord.answers() == ["I am."])
+        assert (await app.health()).ready
+        discord.gateway.open = False
+        await discord.gateway.close()
+        await discord.wait_until(lambda: discord.gateway.turned_away > 0)
+        health = await app.health()
+        assert (health.ready, health.database, health.adapters) == (False, True, {"discord": False})
+        discord.gateway.open = True
+        await discord.wait_until(lambda: discord.gateway.resumed)
+        await discord.says("@bot and now?")
+        await discord.wait_until(lambda: len(discord.answers()) == 2)
+        assert (await app.health()).ready
 
 
 async def test_every_command_answers_as_a_slash_command(tmp_path: Path) -> None:
