@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, delete, exists, func, select, update
+from sqlalchemy import CTE, ColumnElement, ScalarSelect, delete, exists, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.events import AnyEvent, Place, event_from_json
@@ -120,14 +120,24 @@ async def take_unfinished(
 
 
 async def last_heard(connection: AsyncConnection, platform: str) -> Mapping[str, str]:
-    newest = func.row_number().over(partition_by=event.c.place, order_by=(event.c.at.desc(), event.c.number.desc()))
-    ranked = (
-        select(event.c.place, event.c.id, newest.label("rank"))
-        .where(event.c.platform == platform, event.c.kind == "message")
-        .subquery()
+    place = _places()
+    newest = select(_newest_in(place)).select_from(place).where(place.c.place.is_not(None))
+    rows = await connection.execute(
+        select(event.c.place, event.c.id).where(event.c.platform == platform, event.c.number.in_(newest))
     )
-    rows = await connection.execute(select(ranked.c.place, ranked.c.id).where(ranked.c.rank == 1))
     return {row.place: row.id for row in rows}
+
+
+def _places() -> CTE:
+    """Every place there is, from one to the next in the index, so that it costs as much as there are places."""
+    place = select(func.min(event.c.place).label("place")).cte("place", recursive=True)
+    following = select(func.min(event.c.place)).where(event.c.place > place.c.place).scalar_subquery()
+    return place.union_all(select(following).where(place.c.place.is_not(None)))
+
+
+def _newest_in(place: CTE) -> ScalarSelect[int]:
+    of_place = select(event.c.number).where(event.c.place == place.c.place, event.c.kind == "message")
+    return of_place.order_by(event.c.at.desc(), event.c.number.desc()).limit(1).correlate(place).scalar_subquery()
 
 
 async def prune(connection: AsyncConnection, before: datetime, limit: int) -> int:

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from bot.clock import SystemClock
 from bot.events import Route
 from bot.store import Store
-from bot.testing.store_samples import PLACE, answer, heard, said
+from bot.testing.store_samples import OTHER, PLACE, answer, heard, said
 
 
 class Steps:
@@ -74,3 +74,21 @@ async def test_a_turn_costs_the_same_after_20_and_after_3000_messages(tmp_path: 
     )
     assert all(short.values()), "the steps are counted"
     assert long == pytest.approx(short, rel=0.05)
+
+
+async def steps_of_catching_up(file: Path, messages: int) -> int:
+    clock = Resting()
+    async with Store(f"sqlite:///{file}", clock=clock) as store:
+        await clock.asleep.wait()
+        for number in range(messages):
+            await store.claim(heard(f"{number}", place=OTHER if number % 2 else PLACE))
+        steps = Steps()
+        await steps.watch(store._db.reader)
+        assert await store.last_heard("fake") == {str(PLACE): f"{messages - 2}", str(OTHER): f"{messages - 1}"}
+        return steps.taken
+
+
+async def test_finding_what_was_heard_last_costs_the_same_after_20_and_after_1000_messages(tmp_path: Path) -> None:
+    short = await steps_of_catching_up(tmp_path / "short.db", 20)
+    assert short
+    assert await steps_of_catching_up(tmp_path / "long.db", 1000) == pytest.approx(short, rel=0.05)
