@@ -34,7 +34,6 @@ KEPT_DONE = timedelta(days=30)
 PRUNED_AT_ONCE = 500
 PRUNED_STEPS = 200
 PRUNED_EVERY = timedelta(hours=6).total_seconds()
-LEDGER_PAGE = 2000
 
 
 class Store:
@@ -286,15 +285,8 @@ class Store:
         await self._db.write(lambda c: ledger.write(c, place, calls, user_id=user_id, now=now))
 
     async def usage(self, place: Place | None = None, *, since: datetime | None = None) -> Sequence[ModelCall]:
-        """Ledger lines summed by (provider, model, feature)."""
-        total = ledger.Sum()
-        after = 0
-        while lines := await self._db.read(
-            partial(ledger.page, place=place, since=since, after=after, limit=LEDGER_PAGE)
-        ):
-            total.add(line.call for line in lines)
-            after = lines[-1].number
-        return total.lines
+        """Ledger lines summed by (provider, model, feature) and by whether their price is known."""
+        return await self._db.read(lambda c: ledger.total(c, place, since))
 
     # Plugin state, blobs, jobs.
 

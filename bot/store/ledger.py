@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+import json
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Row, insert, select
+from sqlalchemy import Integer, Row, Text, cast, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.events import Place
@@ -52,59 +53,49 @@ async def write(
     await connection.execute(insert(usage), lines)
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
-    number: int
-    call: ModelCall
-
-
-async def page(
-    connection: AsyncConnection, place: Place | None, since: datetime | None, *, after: int, limit: int
-) -> tuple[Line, ...]:
-    statement = select(usage).where(usage.c.id > after).order_by(usage.c.id).limit(limit)
+async def total(connection: AsyncConnection, place: Place | None, since: datetime | None) -> tuple[ModelCall, ...]:
+    """Calls of unknown price stay apart: their cost is never 0."""
+    chosen = []
     if place is not None:
-        statement = statement.where(usage.c.place == str(place))
+        chosen.append(usage.c.place == str(place))
     if since is not None:
-        statement = statement.where(usage.c.at >= since)
-    return tuple(Line(row.id, _call(row)) for row in await connection.execute(statement))
+        chosen.append(usage.c.at >= since)
+    sums = _sums.where(*chosen).group_by(*_line, _unknown).order_by(func.min(usage.c.id))
+    rows = (await connection.execute(sums)).all()
+    # A database would round money: it only counts equal costs, and Python adds them up digit for digit.
+    costs: dict[tuple[str, str, str], Decimal] = {}
+    equal = select(*_line, usage.c.cost, func.count()).where(usage.c.cost.is_not(None), *chosen)
+    for *line, cost, count in await connection.execute(equal.group_by(*_line, usage.c.cost)):
+        costs[*line] = costs.get((*line,), Decimal(0)) + cost * count
+    return tuple(_call(row, costs) for row in rows)
 
 
-class Sum:
-    """Adds up exactly what a database would round. Calls of unknown price stay apart: their cost is never 0."""
-
-    def __init__(self) -> None:
-        self._sums: dict[tuple[str, str, str, bool], ModelCall] = {}
-
-    def add(self, calls: Iterable[ModelCall]) -> None:
-        for call in calls:
-            key = (call.provider, call.model, call.feature, call.cost is None)
-            before = self._sums.get(key)
-            self._sums[key] = call if before is None else _added(before, call)
-
-    @property
-    def lines(self) -> tuple[ModelCall, ...]:
-        return tuple(self._sums.values())
-
-
-def _added(one: ModelCall, other: ModelCall) -> ModelCall:
-    return replace(
-        one,
-        usage=one.usage + other.usage,
-        cost=None if one.cost is None or other.cost is None else one.cost + other.cost,
-        prices=one.prices if one.prices == other.prices else {},
-        seconds=one.seconds + other.seconds,
-        first_token=None,
-    )
+_line = (usage.c.provider, usage.c.model, usage.c.feature)
+_unknown = usage.c.cost.is_(None)
+_prices = cast(usage.c.prices, Text)
+_sums = select(
+    *_line,
+    _unknown.label("unknown"),
+    func.sum(usage.c.input).label("input"),
+    func.sum(usage.c.output).label("output"),
+    func.sum(usage.c.cached).label("cached"),
+    func.sum(usage.c.reasoning).label("reasoning"),
+    func.sum(usage.c.cache_writes).label("cache_writes"),
+    func.max(cast(usage.c.estimated, Integer)).label("estimated"),
+    func.sum(usage.c.seconds).label("seconds"),
+    func.min(_prices).label("prices"),
+    func.max(_prices).label("other_prices"),
+)
 
 
-def _call(row: Row[*tuple[Any, ...]]) -> ModelCall:
+def _call(row: Row[*tuple[Any, ...]], costs: Mapping[tuple[str, str, str], Decimal]) -> ModelCall:
     return ModelCall(
         provider=row.provider,
         model=row.model,
-        usage=Usage(row.input, row.output, row.cached, row.reasoning, row.cache_writes, row.estimated),
-        cost=row.cost,
-        prices=row.prices,
+        usage=Usage(row.input, row.output, row.cached, row.reasoning, row.cache_writes, bool(row.estimated)),
+        cost=None if row.unknown else costs[row.provider, row.model, row.feature],
+        prices=json.loads(row.prices) if row.prices == row.other_prices else {},
         seconds=row.seconds,
-        first_token=row.first_token,
+        first_token=None,
         feature=row.feature,
     )

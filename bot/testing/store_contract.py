@@ -338,6 +338,9 @@ class AnswersContract:
             }
             both = lines["m", "answer", 2 * Decimal(tenth)]
             assert (both.usage, both.seconds, both.prices) == (Usage(200, 40, 60, 10, 2), 3.0, {"input": "0.25"})
+            cheap = Place("fake", "w", "cheap")
+            await store.spend(cheap, [call("1E-20"), call("1E-20"), replace(call("5E-20"), prices={})])
+            assert [(one.cost, one.prices) for one in await store.usage(cheap)] == [(Decimal("7E-20"), {})]
             assert len(await store.usage(PLACE)) == 2
             assert await store.usage(PLACE, since=datetime.now(UTC) + timedelta(hours=1)) == ()
             assert len(await store.usage(PLACE, since=datetime.now(UTC) - timedelta(hours=1))) == 2
