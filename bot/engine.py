@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import secrets
 import unicodedata
@@ -36,6 +37,8 @@ from bot.turns import Turns
 log = structlog.get_logger(__name__)
 
 
+# Enough for a listener that lets the model speak; one that hangs must not hold its place for ever.
+LISTENER_SECONDS = 300.0
 # Turns that may wait at one place; whoever comes later is asked to come back.
 MOST_WAITING = 20
 TOO_MANY = NotAllowed(
@@ -168,7 +171,9 @@ class Engine:
                 if not isinstance(event, kinds):
                     continue
                 try:
-                    result = await listener(await self._turns.context(event, loaded))
+                    context = await self._turns.context(event, loaded)
+                    async with asyncio.timeout(LISTENER_SECONDS):
+                        result = await listener(context)
                 except Exception:  # a listener never takes down a turn it does not own
                     log.exception("listener failed", plugin=loaded.plugin.name, listener=listener.__name__)
                 else:

@@ -172,7 +172,7 @@ class Plugin:
         return function
 
     def on(self, *kinds: type[Event]) -> Callable[[ListenerFunction], ListenerFunction]:
-        """A listener. Its errors are logged and never break a turn."""
+        """A listener. Its errors are logged and never break a turn; one that takes five minutes is ended."""
 
         def declare(function: ListenerFunction) -> ListenerFunction:
             where = self._where(function)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
+from bot import engine
 from bot.api import (
     Attachment,
     Context,
@@ -178,6 +180,23 @@ async def test_a_listener_that_raises_breaks_nothing_and_one_may_take_the_messag
         await bot.says("hi")
         assert bot.screen == ["Ann: *bows*", "Ann: hi", "bot: Hello."]
         assert heard == ["*bows*", "hi"]
+
+
+async def test_a_listener_that_hangs_is_ended_and_the_message_is_answered(monkeypatch: pytest.MonkeyPatch) -> None:
+    plugin, ended = Plugin("stuck", "Waits for ever."), []
+
+    @plugin.on(Message)
+    async def hangs(ctx: Context) -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append(ctx.event.id)
+
+    monkeypatch.setattr(engine, "LISTENER_SECONDS", 0.01)
+    async with TestBot(["Hello."], plugins=[plugin]) as bot:
+        asked = await bot.says("hi")
+        assert ended == [asked.id]
+        assert bot.screen == ["Ann: hi", "bot: Hello."]
 
 
 @pytest.mark.parametrize("when", ["before", "between", "after"])
