@@ -170,7 +170,8 @@ class DiscordClient(discord.Client):
         await self._deleted(payload.message_ids, payload.channel_id, payload.guild_id, User("", "somebody"))
 
     async def _deleted(self, ids: set[int], channel_id: int, guild_id: int | None, author: User) -> None:
-        place = place_of(self.get_channel(channel_id), channel_id, guild_id)
+        channel = await self._channel(channel_id) if guild_id is not None else None
+        place = place_of(channel, channel_id, guild_id)
         messages = tuple(str(id) for id in sorted(ids))
         await self._hand_over(
             MessageDeleted(
@@ -181,6 +182,14 @@ class DiscordClient(discord.Client):
                 messages=messages,
             )
         )
+
+    async def _channel(self, id: int) -> object:
+        """Discord does not tell of threads that were archived, and only asking it says where such a one hangs."""
+        try:
+            return self.get_channel(id) or await self.fetch_channel(id)
+        except CALL_ERRORS as error:
+            log.info("where something was deleted is unknown: %s", error)
+            return None
 
     async def on_member_join(self, member: discord.Member) -> None:
         at = member.joined_at or discord.utils.utcnow()

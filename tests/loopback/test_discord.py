@@ -162,6 +162,21 @@ async def test_edits_and_deletions_are_events() -> None:
         assert deleted.place == edited.place
 
 
+async def test_a_deletion_in_an_archived_thread_names_the_thread_and_where_it_hangs() -> None:
+    async with FakeDiscord() as discord:
+        thread = await discord.thread("tea")
+        message, other = [await discord.says(text, channel=thread) for text in ("my secret", "another")]
+        await discord.archives(thread)
+        async with connected(discord) as bot:
+            await discord.deletes(message)
+            deleted = await bot.heard(MessageDeleted)
+            assert deleted.messages == (str(message.id),)
+            assert deleted.place == Place("discord", str(discord.guild.id), str(discord.general.id), str(thread.id))
+            discord.fails(f"GET /channels/{thread.id}", status=403)
+            await discord.deletes(other)
+            assert (await bot.heard(MessageDeleted, 2)).messages == (str(other.id),)
+
+
 async def test_who_joins_and_leaves_is_told_where_the_intent_is_on() -> None:
     async with FakeDiscord(members=True) as discord, connected(discord, member_events=True) as bot:
         newcomer = await discord.joins("Newt")
