@@ -212,7 +212,8 @@ class Commands(Sequence[Command]):
             endings = [command.name.partition(" ")[2] for command in inside]
             return f"`/{words[0].lower()}` needs one more word: {one_of(endings)}."
         hint = f" Did you mean `/{nearest}`?" if (nearest := self.nearest(line)) else ""
-        return f"Unknown command: {shown('/' + words[0])}.{hint} `/help` lists all of them."
+        lists = " `/help` lists all of them." if self.find("help") else ""
+        return f"Unknown command: {shown('/' + words[0])}.{hint}{lists}"
 
 
 def is_command_line(text: str, prefix: str = "/") -> bool:

@@ -220,6 +220,12 @@ class Engine:
     async def _give(self, returned: object, context: EngineContext, *, private: bool = False) -> None:
         """Show what a handler returned, if it returned anything."""
         reply = Reply(returned) if isinstance(returned, str) else returned
+        if reply is not None and not isinstance(reply, Reply):
+            kind = type(reply).__name__
+            raise BotError(
+                f"plugin {context.plugin} returned {kind}, where only str, Reply and None can be shown",
+                public=f"The plugin `{context.plugin}` answered with something that I cannot show ({kind}).",
+            )
         if isinstance(reply, Reply):
             await context.send(replace(reply, private=reply.private or private))
 

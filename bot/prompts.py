@@ -277,6 +277,21 @@ def _tail(frame: Frame, rows: Sequence[Remembered]) -> str:
     return f"[{says}]"
 
 
+def without_aside(prompt: Prompt) -> Prompt:
+    """For very small models, which talk about the line in brackets instead of answering: it is kept only where
+    somebody asks about time."""
+    messages = list(prompt.messages)
+    for at in range(len(messages) - 1, -1, -1):
+        said = _ASIDE.sub("", messages[at].text)
+        if messages[at].role == "user" and said != messages[at].text and not _ABOUT_TIME.search(said):
+            messages[at] = replace(messages[at], text=said)
+    return Prompt(tuple(messages))
+
+
+_ASIDE = re.compile(rf"\A\[It is (?:{'|'.join(DAYS)}), [^\n]*\]\n")
+_ABOUT_TIME = re.compile(r"\b(?:date|day|days|today|tomorrow|yesterday|time|o'clock|week|month|year)\b", re.IGNORECASE)
+
+
 def _with_tail(messages: Sequence[PromptMessage], tail: str) -> list[PromptMessage]:
     for at in range(len(messages) - 1, -1, -1):
         if messages[at].role == "user":

@@ -18,7 +18,7 @@ from bot.model.healing import Learned
 from bot.model.openai import OpenAIProvider, http_timeout
 from bot.model.settings import LocalSettings
 from bot.platform import Finding
-from bot.prompts import unfinished
+from bot.prompts import unfinished, without_aside
 from bot.replies import Piece
 from bot.turn import ModelChoice, Prompt, PromptMessage, Turn
 
@@ -100,7 +100,7 @@ class Local:
         await self.warm()
         asked = copy.copy(turn)
         asked.tools = ()
-        asked.prompt = _with_note(unfinished(turn.prompt))
+        asked.prompt = _with_note(unfinished(without_aside(turn.prompt)))
         taken = {name: value for name, value in turn.model.parameters.items() if name not in NOT_TAKEN}
         defaults = {"max_tokens": self._settings.max_tokens, "temperature": TEMPERATURE}
         asked.model = replace(turn.model, model=self._settings.model, parameters={**defaults, **taken})

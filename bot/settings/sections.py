@@ -28,7 +28,7 @@ DEFAULT_SYSTEM_PROMPT = (
     "You are Duologue, a warm, quick-witted companion in a chat. Answer in the language you are spoken to, "
     "come to the point, and use Markdown where it helps. Say so when you do not know something."
 )
-SMALL_SYSTEM_PROMPT = "You are a helpful assistant."
+SMALL_SYSTEM_PROMPT = "You are a friendly, helpful assistant."
 
 
 def _zone(name: str) -> str:

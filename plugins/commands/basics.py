@@ -44,7 +44,8 @@ async def show_help(
 
 
 def _about(commands: Commands, name: str) -> str:
-    found = commands.find(name)
+    matched = commands.match(name)
+    found = matched[0] if matched else None
     if found is None:
         first = name.removeprefix("/").lower()
         inside = [command for command in commands if command.name.startswith(f"{first} ")]

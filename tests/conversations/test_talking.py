@@ -357,3 +357,16 @@ async def test_text_files_are_read_and_others_are_named() -> None:
         sent = bot.model.prompts[-1].messages[-1].text
         assert "list.txt:\n````\nmilk\n```\neggs\n````" in sent
         assert "cat.png, image/png" in sent
+
+
+async def test_a_command_that_returns_what_cannot_be_shown_is_told() -> None:
+    plugin = Plugin("odd", "Odd.")
+
+    @plugin.command()
+    async def seven(ctx: Context) -> int:
+        """Give a number."""
+        return 7
+
+    async with TestBot(plugins=[plugin]) as bot:
+        await bot.runs("/seven")
+        assert "`odd` answered with something that I cannot show (int)" in bot.screen[-1]

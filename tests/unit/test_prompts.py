@@ -22,6 +22,7 @@ from bot.prompts import (
     names_of,
     safe_name,
     unfinished,
+    without_aside,
 )
 from bot.store.records import MessageStatus, Remembered
 from bot.turn import Prompt, PromptMessage, Role, ToolCall
@@ -288,3 +289,16 @@ def test_a_model_that_writes_on_from_any_text_needs_no_instruction() -> None:
 def test_taking_up_twice_is_taking_up_what_was_said_last() -> None:
     once = continuation(PROMPT, "One, tw")
     assert continuation(once, "One, two, thr") == continuation(PROMPT, "One, two, thr")
+
+
+@pytest.mark.parametrize(("said", "kept"), [("hi", False), ("What day is it?", True), ("What time is it?", True)])
+def test_a_small_model_is_told_the_date_only_when_somebody_asks(said: str, kept: bool) -> None:
+    line = "[It is Saturday, 21 November 2026, 14:03 (UTC).]"
+    prompt = Prompt((PromptMessage("system", "Be nice."), PromptMessage("user", f"{line}\n{said}")))
+    told = without_aside(prompt).messages[-1].text
+    assert told == (f"{line}\n{said}" if kept else said)
+
+
+def test_what_a_person_puts_in_brackets_stays() -> None:
+    prompt = Prompt((PromptMessage("user", "[It is raining]\nWhat now?"),))
+    assert without_aside(prompt) == prompt
