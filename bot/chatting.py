@@ -38,8 +38,12 @@ def chat_app(settings: Settings, outcome: Outcome) -> App:
         path = await app.store.path(place, max_tokens=RECALLED_TOKENS)
         return [PromptMessage(each.role, each.text, name=each.author) for each in path.messages]
 
+    async def last() -> Place | None:
+        return await app.store.last_place("terminal")
+
     added = {
         "greeting": getattr(section, "greeting", "") or greeting(settings),
+        "last": last,
         "earlier": earlier,
         "ended": outcome.tell,
     }

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TextIO
 from uuid import uuid4
 
 from adapters.terminal.answer import Display, TerminalStream
-from adapters.terminal.keeping import choose_session, keep_file
+from adapters.terminal.keeping import keep_file, new_session
 from adapters.terminal.keyboard import interrupts, unechoed
 from adapters.terminal.lines import Called, Hint, Leave, Lines, Said, understand
 from adapters.terminal.outlet import Outlet
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 
 LEAVE_HINT = "Press Ctrl-C once more, or Ctrl-D, to leave."
 TOO_LONG = "A line longer than 4 MB was left out."
+NOTHING_EARLIER = "There is no earlier conversation to go on with, so this is a new one."
 LARGEST_FILE = 100_000_000
 
 log = logging.getLogger(__name__)
@@ -80,6 +81,7 @@ class TerminalAdapter:
         self._open: dict[str, asyncio.Event] = {}
         self._unheard: set[str] = set()
         self._failed = False
+        self._begins_anew = False
         self._handling: set[asyncio.Task[None]] = set()
 
     @property
@@ -88,11 +90,7 @@ class TerminalAdapter:
 
     async def run(self, handle: Handle, commands: Sequence[Command]) -> None:
         self._commands = commands
-        settings = self._settings
-        session = await asyncio.to_thread(
-            choose_session, settings.folder, settings.session, resume=settings.resume, clock=self._clock
-        )
-        self._place = Place("terminal", "local", session)
+        self._place = await self._choose_place()
         try:
             if self._interactive:
                 await self._talk(handle)
@@ -102,6 +100,15 @@ class TerminalAdapter:
             for task in self._handling:
                 task.cancel()
             await asyncio.gather(*self._handling, return_exceptions=True)
+
+    async def _choose_place(self) -> Place:
+        settings = self._settings
+        if settings.resume and not settings.session:
+            last = await settings.last() if settings.last is not None else None
+            if last is not None:
+                return last
+            self._begins_anew = True
+        return Place("terminal", "local", settings.session or new_session(self._clock))
 
     @property
     def _interactive(self) -> bool:
@@ -115,6 +122,8 @@ class TerminalAdapter:
 
     async def _talk(self, handle: Handle) -> None:
         screen, prompt = await self._open_screen()
+        if self._begins_anew:
+            await screen.remark(NOTHING_EARLIER)
         if question := self._question:
             await self._hear(question, handle, screen)
             return
@@ -166,6 +175,8 @@ class TerminalAdapter:
 
     async def _work_off(self, handle: Handle) -> None:
         display = self._shown()
+        if self._begins_anew:
+            await display.remark(NOTHING_EARLIER)
         if question := self._question:
             await self._hear(question, handle, display)
             return

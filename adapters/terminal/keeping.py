@@ -1,8 +1,7 @@
-"""What the terminal keeps in its folder: the name of the last conversation, and received files."""
+"""What the terminal keeps in its folder, and what it calls a new conversation."""
 
 from __future__ import annotations
 
-import contextlib
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,20 +10,9 @@ from uuid import uuid4
 from bot.api import Clock, File
 
 
-def choose_session(folder: Path, wanted: str, *, resume: bool, clock: Clock) -> str:
-    """The name of the conversation of this run, noted for the next one that wants to go on with it.
-
-    A folder that cannot be used is no reason not to talk.
-    """
-    note = folder / "terminal_session"
-    try:
-        last = note.read_text("utf-8").strip()[:200] if resume and not wanted else ""
-    except (OSError, ValueError):
-        last = ""
-    session = wanted or last or f"{clock.now():%Y%m%d-%H%M%S}-{uuid4().hex[:6]}"
-    with contextlib.suppress(OSError):
-        private_file(note).write_text(session, "utf-8")
-    return session
+def new_session(clock: Clock) -> str:
+    """The name of a conversation that begins now."""
+    return f"{clock.now():%Y%m%d-%H%M%S}-{uuid4().hex[:6]}"
 
 
 def private_file(path: Path) -> Path:

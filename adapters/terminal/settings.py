@@ -30,6 +30,9 @@ class TerminalSettings(BaseModel):
     resume: bool = Field(False, description="Go on with the last conversation.")
     once: str = Field("", description="Answer this one question and leave; `-` takes all of the input as the question.")
     json_lines: bool = Field(False, description="Print the pieces of an answer as JSON, one a line.")
+    last: Callable[[], Awaitable[Place | None]] | None = Field(
+        None, description="Gives the last conversation in which something was said.", exclude=True
+    )
     earlier: Callable[[Place], Awaitable[Sequence[PromptMessage]]] | None = Field(
         None, description="Gives the last messages of a conversation that is gone on with.", exclude=True
     )

@@ -18,7 +18,7 @@ from bot.clock import Clock, SystemClock
 from bot.errors import StoreError
 from bot.events import AnyEvent, Place, Route
 from bot.replies import Reason, SentId, Speaker
-from bot.store import claims, drafts, ledger, opening, shelf, tree
+from bot.store import claims, drafts, ledger, opening, recent, shelf, tree
 from bot.store.database import Database, database_url
 from bot.store.journal import Journal
 from bot.store.opening import migrate
@@ -117,6 +117,10 @@ class Store:
         return await self._db.read(lambda c: claims.last_heard(c, platform))
 
     # Conversations and their tree.
+
+    async def last_place(self, platform: str) -> Place | None:
+        """Where on a platform something was said last, by anyone."""
+        return await self._db.read(lambda c: recent.last_place(c, platform))
 
     async def conversation(self, place: Place, *, inherit: Place | None = None) -> Conversation:
         """The conversation of a place, made on first sight; `inherit` copies the settings of another one."""

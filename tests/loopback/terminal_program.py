@@ -120,11 +120,16 @@ async def earlier(place: Place) -> Sequence[PromptMessage]:
     return [PromptMessage("user", "How are you?"), PromptMessage("assistant", "Very well, thank you. " * 12)]
 
 
+async def last() -> Place | None:
+    return Place("terminal", "local", "yesterday")
+
+
 async def main(folder: str, pace: str = "0.01", size: str = "7", *options: str) -> None:
     settings = TerminalSettings(
         folder=Path(folder),
         greeting="Duologue · SmolLM2-135M, a small model on this machine. For a better one set OPENAI_API_KEY.",
         resume="resume" in options,
+        last=last,
         earlier=earlier,
     )
     engine = Engine(float(pace), int(size))

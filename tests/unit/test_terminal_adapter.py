@@ -297,18 +297,25 @@ async def test_received_files_stay_in_their_folder(tmp_path: Path) -> None:
 
 
 async def test_a_conversation_is_new_each_time_unless_it_is_gone_on_with(tmp_path: Path) -> None:
-    async def channel(session: str = "", *, resume: bool = False) -> str:
-        chat = Chat(tmp_path, b"hi", session=session, resume=resume)
-        await chat.run()
-        return chat.events[0].place.channel
+    earlier: list[Place] = []
 
-    first = await channel(resume=True)
-    assert await channel(resume=True) == first
-    second = await channel()
+    async def last() -> Place | None:
+        return earlier[-1] if earlier else None
+
+    async def talk(session: str = "", *, resume: bool = False) -> tuple[Place, str]:
+        chat = Chat(tmp_path, b"hi", session=session, resume=resume, last=last)
+        await chat.run()
+        return chat.events[0].place, chat.aside.getvalue()
+
+    first, told = await talk(resume=True)
+    assert told == "There is no earlier conversation to go on with, so this is a new one.\n"
+    earlier.append(first)
+    assert await talk(resume=True) == (first, "")
+    second, told = await talk()
     assert second != first
-    assert await channel(resume=True) == second
-    assert await channel(session="work") == "work"
-    assert (tmp_path / "terminal_session").stat().st_mode & 0o077 == 0
+    assert told == ""
+    assert await talk(resume=True) == (first, "")
+    assert await talk(session="work", resume=True) == (Place("terminal", "local", "work"), "")
 
 
 async def test_a_folder_that_cannot_be_used_is_no_hindrance(tmp_path: Path) -> None:
