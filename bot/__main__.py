@@ -92,7 +92,8 @@ def _run(options: argparse.Namespace) -> int:
     names = options.adapters or _configured(settings)
     if not names:
         raise ConfigError([NOTHING_TO_RUN])
-    return _serve(App(settings), names, signals=(signal.SIGTERM, signal.SIGINT))
+    _serve(App(settings), names, signals=(signal.SIGTERM, signal.SIGINT))
+    return 0
 
 
 def _chat(options: argparse.Namespace) -> int:
@@ -114,7 +115,10 @@ def _chat(options: argparse.Namespace) -> int:
     _start_logging(settings)
     outcome = Outcome()
     # Ctrl-C is the adapter's: it stops the answer, not the program.
-    _serve(chat_app(settings, outcome), (), signals=(signal.SIGTERM, signal.SIGHUP))
+    stopped_by = _serve(chat_app(settings, outcome), (), signals=(signal.SIGTERM, signal.SIGHUP))
+    unanswered = outcome.failed is None and options.once is not None
+    if stopped_by and (outcome.failed or unanswered):
+        return 128 + stopped_by
     return 1 if outcome.failed else 0
 
 
@@ -150,13 +154,10 @@ def _setup(options: argparse.Namespace) -> int:
 
 
 def _load(flags: Mapping[str, tuple[str, Any]] | None = None) -> Settings:
-    from bot.edges import check_provider, check_rights, sections
+    from bot.edges import sections, unknown_commands, unknown_provider
     from bot.settings import Settings
 
-    settings = Settings.load(sections, flags=flags)
-    check_provider(settings)
-    check_rights(settings)
-    return settings
+    return Settings.load(sections, flags=flags, checks=(unknown_provider, unknown_commands))
 
 
 def _start_logging(settings: Settings) -> None:
@@ -172,33 +173,41 @@ def _configured(settings: Settings) -> list[str]:
     return [spec.name for spec in specs if spec.configured(settings.section(spec.name, spec.settings))]
 
 
-def _serve(app: App, names: Sequence[str], *, signals: Sequence[signal.Signals]) -> int:
+def _serve(app: App, names: Sequence[str], *, signals: Sequence[signal.Signals]) -> signal.Signals | None:
+    """Which signal stopped it, if one did."""
     try:
-        asyncio.run(_until_signal(app, names, signals), debug=False)
+        return asyncio.run(_until_signal(app, names, signals), debug=False)
     finally:
         # Everything is closed; what is left need not be taken apart, which takes half a second.
         gc.freeze()
-    return 0
 
 
-async def _until_signal(app: App, names: Sequence[str], signals: Sequence[signal.Signals]) -> None:
+async def _until_signal(app: App, names: Sequence[str], signals: Sequence[signal.Signals]) -> signal.Signals | None:
     """Run until the adapters are done or a signal asks to stop; leaving the app finishes what is being said."""
-    loop = asyncio.get_running_loop()
+    loop, this = asyncio.get_running_loop(), asyncio.current_task()
+    stopped_by: signal.Signals | None = None
+
+    def stop(name: signal.Signals) -> None:
+        nonlocal stopped_by
+        stopped_by = name
+        running.cancel()
+
     async with app:
         running = asyncio.create_task(app.run(names))
         _collect_again()
         for name in signals:
             with contextlib.suppress(NotImplementedError):  # Windows has no signal handlers in the loop
-                loop.add_signal_handler(name, running.cancel)
+                loop.add_signal_handler(name, stop, name)
         try:
             await running
         except asyncio.CancelledError:
-            if not running.cancelled():
+            if not running.cancelled() or (this is not None and this.cancelling()):
                 raise
         finally:
             for name in signals:
                 with contextlib.suppress(NotImplementedError):
                     loop.remove_signal_handler(name)
+    return stopped_by
 
 
 def _collect_again() -> None:

@@ -21,9 +21,9 @@ SMALL_MODEL = (
 
 @dataclass(slots=True)
 class Outcome:
-    """Whether the last question failed, of those that came from a pipe or the command line."""
+    """Whether the last question failed, of those that came from a pipe or the command line; None before the first."""
 
-    failed: bool = False
+    failed: bool | None = None
 
     def tell(self, failed: bool) -> None:
         self.failed = failed

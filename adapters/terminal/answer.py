@@ -99,7 +99,7 @@ class TerminalStream:
             case Notice():
                 self._told_why = True
             case Done(reason):
-                self._failed = reason in ("failed", "truncated")
+                self._failed = reason in ("failed", "truncated", "stopped")
         self._answer.add(piece)
 
     async def __aenter__(self) -> TerminalStream:

@@ -19,7 +19,7 @@ from bot.__main__ import main
 from bot.chatting import SMALL_MODEL, greeting
 from bot.platform import AdapterSpec, Finding
 from bot.settings import ModelSettings, Settings
-from bot.testing.openai_server import FakeOpenAI
+from bot.testing.openai_server import FakeAnswer, FakeOpenAI
 
 PLUGIN = '''
 from bot.api import Context, Done, Plugin, Text
@@ -239,6 +239,25 @@ async def test_a_terminated_chat_ends_cleanly(server: FakeOpenAI) -> None:
     out, err = await process.communicate()
     assert process.returncode == 0
     assert (out.strip(), err) == (b"", b"")
+
+
+@pytest.mark.parametrize("said", [0, 3])
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT"])
+async def test_a_question_that_a_signal_cuts_off_has_failed(
+    server: FakeOpenAI, monkeypatch: pytest.MonkeyPatch, name: str, said: int
+) -> None:
+    monkeypatch.setenv("DUOLOGUE_ANSWERS__SHUTDOWN_GRACE", "0")
+    server.will(FakeAnswer("Four, I think, but let me see.", stall_after=said))
+    process = await start("chat", "--once", "Well?")
+    assert process.stdout is not None
+    if said:
+        assert b"Four" in await process.stdout.read(4)
+    else:
+        await server.wait_for_requests()
+    process.send_signal(signal.Signals[name])
+    _, err = await process.communicate()
+    assert process.returncode == 128 + signal.Signals[name]
+    assert b"Traceback" not in err
 
 
 def test_another_distribution_in_the_way_is_found(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

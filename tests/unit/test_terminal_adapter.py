@@ -11,6 +11,7 @@ import sys
 from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -112,6 +113,17 @@ async def test_with_once_all_of_the_input_is_one_message(tmp_path: Path) -> None
 
 async def test_a_question_on_the_command_line_needs_no_input(tmp_path: Path) -> None:
     assert await Chat(tmp_path, b"ignored\n", once="What now?").run() == "You said What now?\n"
+
+
+@pytest.mark.parametrize(
+    ("reason", "failed"), [("stop", False), ("length", False), ("stopped", True), ("failed", True)]
+)
+async def test_an_answer_that_was_stopped_counts_as_failed(
+    tmp_path: Path, reason: Literal["stop", "length", "stopped", "failed"], failed: bool
+) -> None:
+    told: list[bool] = []
+    await Chat(tmp_path, b"", once="Well?", answer=(Text("Four"), Done(reason)), ended=told.append).run()
+    assert told == [failed]
 
 
 async def test_nothing_to_read_ends_at_once(tmp_path: Path) -> None:
