@@ -8,10 +8,12 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from bot.errors import ConfigError, PluginError
+from bot.errors import PluginError
 from bot.loading import ADAPTERS, installed, load_adapter, load_plugin, load_plugins
 from bot.platform import AdapterSpec
+from bot.plugin import Plugin
 from bot.settings import Settings
+from bot.settings.sources import NEAR
 
 
 def adapter_specs() -> Mapping[str, AdapterSpec]:
@@ -41,27 +43,37 @@ def sections(enabled: Sequence[str]) -> tuple[Mapping[str, type[BaseModel]], Seq
     return found, problems
 
 
-def check_provider(settings: Settings) -> None:
+def unknown_provider(settings: Settings) -> Sequence[str]:
     """A misspelt provider is a mistake in the settings, not something to be found out by the first question."""
     chosen = settings.model.chosen_provider
-    known = [each.name for each in settings.model.providers()]
-    known += [name for plugin in load_plugins(settings.plugins.enabled, Path()) for name in plugin.models]
-    if chosen not in known:
-        near = get_close_matches(chosen, {*known, "openai", "azure", "compatible"}, 1)
-        hint = f"Did you mean {near[0]}?" if near else f"Set up are: {', '.join(known)}."
-        origin = settings.origin("model.provider")
-        raise ConfigError([f"There is no provider of language models called {chosen} ({origin}). {hint}"])
+    given = [each.name for each in settings.model.providers()]
+    given += [name for plugin in _plugins(settings) or () for name in plugin.models]
+    known = {*given, "openai", "azure", "compatible"}  # what these lack is told elsewhere
+    if chosen in known or _plugins(settings) is None:
+        return ()
+    near = get_close_matches(chosen, known, 1, cutoff=NEAR)
+    hint = f"Did you mean {near[0]}?" if near else f"Set up are: {', '.join(given)}."
+    return [f"There is no provider of language models called {chosen} ({settings.origin('model.provider')}). {hint}"]
 
 
-def check_rights(settings: Settings) -> None:
+def unknown_commands(settings: Settings) -> Sequence[str]:
     """A right for a command that does not exist leaves another one open that somebody meant to close."""
-    plugins = load_plugins(settings.plugins.enabled, Path())
+    plugins = _plugins(settings)
+    if plugins is None:
+        return ()
     commands = [command.name for plugin in plugins for command in plugin.commands]
     known = {*commands, *(name.partition(" ")[0] for name in commands)}
     problems = []
     for name in sorted(settings.commands.who.keys() - known):
-        near = get_close_matches(name, sorted(known), 1)
+        near = get_close_matches(name, sorted(known), 1, cutoff=NEAR)
         hint = f" Did you mean `{near[0]}`?" if near else ""
         problems.append(f"There is no command `{name}` ({settings.origin(f'commands.who.{name}')}).{hint}")
-    if problems:
-        raise ConfigError(problems)
+    return problems
+
+
+def _plugins(settings: Settings) -> Sequence[Plugin] | None:
+    """None when they cannot all be loaded, which is told elsewhere: nobody knows then what they would bring."""
+    try:
+        return load_plugins(settings.plugins.enabled, Path())
+    except PluginError:
+        return None

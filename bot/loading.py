@@ -98,7 +98,7 @@ def _entry_point(name: str, group: Group, attribute: str) -> EntryPoint:
     if points:
         return points[0]
     known = sorted({point.name for point in entry_points(group=group)})
-    near = difflib.get_close_matches(name, known, n=1)
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.7)
     hint = f"Did you mean `{near[0]}`?" if near else f"Installed are: {', '.join(known) or 'none'}."
     raise PluginError(f"There is no {group.removeprefix('duologue.')[:-1]} called `{name}`. {hint}")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field, PrivateAttr, SecretStr, ValidationError, 
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from bot.errors import ConfigError
+from bot.settings.mistakes import contradictions, explain, nobody_to_answer, settle_parameters
 from bot.settings.sections import (
     SMALL_SYSTEM_PROMPT,
     AnswerSettings,
@@ -30,7 +31,6 @@ from bot.settings.sections import (
 )
 from bot.settings.sources import (
     CONFIG_NAME,
-    PREFIX,
     Entry,
     Fallback,
     Flags,
@@ -104,14 +104,16 @@ class Settings(BaseSettings):
         environment: Mapping[str, str] | None = None,
         folder: Path | None = None,
         flags: Mapping[str, tuple[str, Any]] | None = None,
+        checks: Sequence[Callable[[Settings], Sequence[str]]] = (),
     ) -> Settings:
         """Read and check everything; raises ConfigError with every mistake at once.
 
         `sections` are those of adapters and plugins by dotted name (`discord`, `plugins.dice`), or a function that
         finds them for the plugins that are enabled. `flags` maps an option of the command line to (setting, value).
+        `checks` find mistakes that only others can know of.
         """
         return _Reading(environment if environment is not None else os.environ, folder or Path()).load(
-            cls, sections or {}, flags or {}
+            cls, sections or {}, flags or {}, checks
         )
 
     @classmethod
@@ -179,6 +181,7 @@ class _Reading:
 
     def __init__(self, environment: Mapping[str, str], folder: Path) -> None:
         self.problems: list[str] = []
+        self.provider_misread = False
         self.environment = {name: (text, "in the environment") for name, text in environment.items()}
         self.env_file = read_env_file(folder / ".env", ".env", self.problems)
         named = environment.get(CONFIG_NAME) or self.env_file.get(CONFIG_NAME, ("", ""))[0]
@@ -194,6 +197,7 @@ class _Reading:
         core: type[Settings],
         sections: Sections | FindSections,
         flags: Mapping[str, tuple[str, Any]],
+        checks: Sequence[Callable[[Settings], Sequence[str]]],
     ) -> Settings:
         if callable(sections):
             sections = self._find_sections(core, sections)
@@ -201,6 +205,7 @@ class _Reading:
         sources = self._sources(model, flags)
         for source in sources:
             self.problems += source.problems
+        self.problems += settle_parameters(sources)
         settings = self._validated(model, sources) or self._validated(model, sources)
         if settings is not None and settings.model.is_small:
             # A longer prompt, or a name of its own, confuses so small a model: measured by its answers.
@@ -208,11 +213,13 @@ class _Reading:
             settings = self._validated(model, sources)
         found = {path: value for source in reversed(sources) for path, value in source.found.items()}
         if settings is not None:
-            self.problems += settings.model.missing()
-            self.problems += self._contradictions(settings, found)
+            settings._found.update(found)
+            self.problems += () if self.provider_misread else nobody_to_answer(settings)
+            self.problems += contradictions(settings, found, self.file)
+            for check in checks:
+                self.problems += check(settings)
         if self.problems or settings is None:
             raise ConfigError(list(dict.fromkeys(self.problems)))
-        settings._found.update(found)
         return settings
 
     def _validated(self, model: type[Settings], sources: Sequence[Source]) -> Settings | None:
@@ -220,24 +227,15 @@ class _Reading:
         try:
             return model(_build_sources=(tuple(sources), {}))
         except ValidationError as error:
-            secrets = {entry.path for entry in entries(model) if entry.secret}
+            known = {entry.path: entry for entry in entries(model)}
             for problem in error.errors(include_url=False, include_context=False):
                 path = tuple(str(step) for step in problem["loc"])
-                self.problems.append(_explain(path, problem["msg"], _take_out(path, sources), secrets))
+                given = _take_out(path, sources)
+                entry = known.get(given.path) if given else None
+                # What is wrong must not be called missing too.
+                self.provider_misread |= path[:2] in (("model", "openai"), ("model", "azure"), ("model", "compatible"))
+                self.problems.append(explain(path, problem["type"], problem["msg"], given, entry))
             return None
-
-    def _contradictions(self, settings: Settings, found: Mapping[tuple[str, ...], Found]) -> Iterator[str]:
-        memory = settings.memory
-        if memory.low_water >= memory.high_water:
-            yield "memory.low_water must be below memory.high_water."
-        if memory.reserve_tokens >= memory.budget_tokens:
-            yield "memory.reserve_tokens must be below memory.budget_tokens."
-        database = found.get(("memory", "database"))
-        if database and database.where == f"in {self.file}" and urlsplit(memory.url).password:
-            yield (
-                f"memory.database in {self.file} holds a password, and secrets do not belong in this file. "
-                f"Set {PREFIX}MEMORY__DATABASE in the environment or in .env."
-            )
 
     def _find_sections(self, core: type[Settings], find: FindSections) -> Sections:
         """Which plugins run must be known before their sections can be read."""
@@ -273,12 +271,3 @@ def _take_out(path: tuple[str, ...], sources: Sequence[Source]) -> Found | None:
         if given:
             return given[0]
     return None
-
-
-def _explain(path: tuple[str, ...], message: str, given: Found | None, secrets: Collection[tuple[str, ...]]) -> str:
-    """pydantic's finding in plain words, with the name that the value was given under."""
-    own = message.startswith("Value error, ")  # ours name the value themselves
-    message = message.removeprefix("Value error, ").replace("Input should be", "it must be")
-    message = message.partition(", unable to parse")[0]
-    value = "" if own or given is None or given.path in secrets else f", not {given.value!r}"
-    return f"{given.origin if given else '.'.join(path)}: {message[:1].lower()}{message[1:]}{value}."

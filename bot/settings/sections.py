@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from pydantic import (
@@ -39,6 +40,16 @@ def _zone(name: str) -> str:
     return name
 
 
+def _address(url: str) -> str:
+    parts = urlsplit(url)
+    if url and (parts.scheme not in ("http", "https") or not parts.hostname):
+        raise ValueError("an address begins with http:// or https://, as http://127.0.0.1:11434/v1 does")
+    return url
+
+
+Address = Annotated[str, AfterValidator(_address)]
+
+
 def _env(*names: str) -> dict[str, JsonValue]:
     return {"env": list(names)}
 
@@ -53,7 +64,7 @@ class OpenAISettings(Section):
     """OpenAI, or any server that speaks its protocol at `base_url`."""
 
     api_key: SecretStr | None = Field(None, description="The key.", json_schema_extra=_env("OPENAI_API_KEY"))
-    base_url: str = Field(
+    base_url: Address = Field(
         "",
         description="Another server's address, such as `http://127.0.0.1:11434/v1`.",
         json_schema_extra=_env("OPENAI_BASE_URL", "OPENAI_API_BASE"),
@@ -74,7 +85,7 @@ class AzureSettings(Section):
     ad_token: SecretStr | None = Field(
         None, description="An Entra ID token instead of a key.", json_schema_extra=_env("AZURE_OPENAI_AD_TOKEN")
     )
-    endpoint: str = Field(
+    endpoint: Address = Field(
         "",
         description="The resource's address, such as `https://NAME.openai.azure.com`.",
         json_schema_extra=_env("AZURE_OPENAI_ENDPOINT", "AZURE_OPENAI_API_ENDPOINT"),
@@ -94,7 +105,7 @@ class AzureSettings(Section):
 class CompatibleSettings(Section):
     """A second server that speaks Chat Completions (Ollama, vLLM, LM Studio, …), beside OpenAI itself."""
 
-    base_url: str = Field("", description="The server's address, ending in `/v1`.")
+    base_url: Address = Field("", description="The server's address, ending in `/v1`.")
     api_key: SecretStr | None = Field(None, description="Its key, if it wants one.")
 
 

@@ -17,6 +17,8 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
 PREFIX = "DUOLOGUE_"
 CONFIG_NAME = "DUOLOGUE_CONFIG"
+# How much two names must have in common to be taken for each other.
+NEAR = 0.7
 Steps = tuple[str, ...]
 
 
@@ -112,8 +114,10 @@ class Source(PydanticBaseSettingsSource):
         return tree
 
     def nearest(self, wrong: str, names: Sequence[str]) -> str:
-        close = get_close_matches(wrong, names, 1, cutoff=0.6)
-        return f" Did you mean {close[0]}?" if close else ""
+        """A hint, if one is near; what all names begin with makes none of them near."""
+        whole = {name.removeprefix(PREFIX): name for name in names}
+        close = get_close_matches(wrong.removeprefix(PREFIX), whole, 1, cutoff=NEAR)
+        return f" Did you mean {whole[close[0]]}?" if close else ""
 
 
 class Variables(Source):
@@ -187,7 +191,7 @@ class Toml(Source):
         if entry.secret:
             self.problems.append(
                 f"{entry.dotted} {self._where} is a secret, and secrets do not belong in this file. "
-                f"Remove it there and set {entry.names[-1]} in the environment or in .env."
+                f"Remove it there and set {entry.names[:2][-1]} in the environment or in .env."
             )
         elif entry.open and isinstance(value, dict):
             for key, inner in value.items():

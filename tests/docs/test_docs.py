@@ -55,7 +55,7 @@ def test_the_example_of_secrets_can_be_copied_as_it_is(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text((ROOT / ".env.example").read_text("utf-8"), "utf-8")
     settings = Settings.load(sections, environment={}, folder=tmp_path)
     assert settings.model.choice.provider == "local"
-    filled = re.sub(r"^(\w+)=$", r"\1=x", (ROOT / ".env.example").read_text("utf-8"), flags=re.MULTILINE)
+    filled = re.sub(r"^(\w+)=$", r"\1=http://x", (ROOT / ".env.example").read_text("utf-8"), flags=re.MULTILINE)
     (tmp_path / ".env").write_text(filled.replace("# DUOLOGUE_", "DUOLOGUE_"), "utf-8")
     settings = Settings.load(sections, environment={}, folder=tmp_path)
     assert settings.model.choice.provider == "openai"

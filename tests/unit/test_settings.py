@@ -8,13 +8,15 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel, Field, SecretStr
 
+from bot.edges import unknown_commands, unknown_provider
 from bot.errors import ConfigError
+from bot.model.parameters import EFFORTS, parameter_names
 from bot.model.settings import AzureSettings, LocalSettings, OpenAISettings
 from bot.settings import Settings
 
 
 class ChatSettings(BaseModel):
-    token: SecretStr | None = Field(None, json_schema_extra={"env": ["CHAT_TOKEN"]})
+    token: SecretStr | None = Field(None, json_schema_extra={"env": ["CHAT_TOKEN", "CHAT_BOT_TOKEN"]})
     rooms: tuple[int, ...] = ()
 
 
@@ -57,7 +59,7 @@ def test_nothing_set_is_enough(folder: Path) -> None:
 
 
 def test_each_source_wins_over_the_next(folder: Path) -> None:
-    write(folder, toml="[model]\nname = 'from-file'\n")
+    write(folder, toml="[model]\nprovider = 'local'\nname = 'from-file'\n")
     assert load(folder).model.name == "from-file"
     assert load(folder).origin("model.name") == "model.name in config/bot.toml"
 
@@ -88,7 +90,7 @@ def test_building_settings_reads_nothing(folder: Path, monkeypatch: pytest.Monke
 
 
 def test_tables_of_several_sources_are_merged(folder: Path) -> None:
-    write(folder, toml="[model]\nname = 'm'\nparameters = { temperature = 0.5, top_p = 0.9 }\n")
+    write(folder, toml="[model]\nprovider = 'local'\nname = 'm'\nparameters = { temperature = 0.5, top_p = 0.9 }\n")
     model = load(folder, DUOLOGUE_MODEL__PARAMETERS__TEMPERATURE="0.2", DUOLOGUE_MODEL__ATTEMPTS="2").model
     assert (model.name, model.attempts) == ("m", 2)
     assert model.parameters == {"temperature": 0.2, "top_p": 0.9}
@@ -160,12 +162,127 @@ def test_every_mistake_is_reported_at_once(folder: Path) -> None:
             "model.temprature in config/bot.toml is not a setting.",
             "memry in config/bot.toml is not a setting. Did you mean memory?",
             "chat.tokn in config/bot.toml is not a setting. Did you mean token?",
-            "OPENAI_TIMEOUT in .env line 2: it must be a valid number, not 'soon'.",
+            "OPENAI_TIMEOUT in .env line 2: it must be a number, not 'soon'.",
             "DUOLOGUE_LOG__LEVEL in the environment: it must be 'debug', 'info', 'warning' or 'error', not 'loud'.",
             "memory.time_zone in config/bot.toml: 'Mars/Olympus' is not a time zone, as Europe/Berlin is.",
-            "DUOLOGUE_CHAT__ROOMS in the environment: it must be a valid integer, not ['1', 'x'].",
+            (
+                "DUOLOGUE_CHAT__ROOMS in the environment: it must be a list of whole numbers such as [1, 2], "
+                "not ['1', 'x']."
+            ),
             "Azure OpenAI is to answer, but AZURE_OPENAI_API_KEY (or AZURE_OPENAI_AD_TOKEN) must be set too.",
         )
+    )
+
+
+def test_a_model_that_nothing_could_answer_with_is_a_mistake(folder: Path) -> None:
+    ends = (
+        " asks for gpt-4o, but nothing is set up that could answer with it. "
+        'Set OPENAI_API_KEY or OPENAI_BASE_URL, or model.provider = "local" for the embedded model.'
+    )
+    assert problems(folder, OPENAI_MODEL="gpt-4o") == (f"OPENAI_MODEL in the environment{ends}",)
+    with pytest.raises(ConfigError) as caught:
+        Settings.load(environment={}, folder=folder, flags={"--model": ("model.name", "gpt-4o")})
+    assert caught.value.problems == (f"--model on the command line{ends}",)
+    write(folder, toml="[model]\nname = 'gpt-4o'\n")
+    assert problems(folder) == (f"model.name in config/bot.toml{ends}",)
+    assert load(folder, OPENAI_API_KEY="sk-1").model.choice.model == "gpt-4o"
+    assert load(folder, DUOLOGUE_MODEL__PROVIDER="local").model.chosen_provider == "local"
+    (folder / "mine.gguf").touch()
+    assert load(folder, DUOLOGUE_MODEL__LOCAL__PATH=str(folder / "mine.gguf")).model.chosen_provider == "local"
+
+
+def test_the_embedded_model_may_be_asked_for_by_name(folder: Path) -> None:
+    assert load(folder, OPENAI_MODEL="SmolLM2-135M").model.is_small
+
+
+def test_a_missing_file_of_the_embedded_model_is_named(folder: Path) -> None:
+    write(folder, toml="[model.local]\npath = '/nowhere/mine.gguf'\n")
+    assert problems(folder) == (
+        "model.local.path in config/bot.toml names /nowhere/mine.gguf, and there is no such file.",
+    )
+    assert load(folder, OPENAI_API_KEY="sk-1").model.chosen_provider == "openai"
+
+
+def test_parameters_of_the_model_are_checked_as_in_the_chat(folder: Path) -> None:
+    write(folder, toml="[model]\nparameters = { temperature = 3, colour = 1, top_p = '0.9', seed = 7 }\n")
+    efforts, names = ", ".join(EFFORTS), ", ".join(parameter_names())
+    assert problems(folder, DUOLOGUE_MODEL__PARAMETERS='{"effort": "huge"}', DUOLOGUE_MEMORY__LOW_WATER="0.9") == (
+        f"DUOLOGUE_MODEL__PARAMETERS in the environment: `effort` is one of {efforts}, not `huge`.",
+        "model.parameters.temperature in config/bot.toml: `temperature` is a number from 0 to 2, not `3`.",
+        f"model.parameters.colour in config/bot.toml: There is no parameter `colour`. There are: {names}.",
+        "memory.low_water must be below memory.high_water.",
+    )
+    write(folder, toml="[model]\nparameters = { top_p = '0.9', seed = 7 }\n")
+    assert load(folder, DUOLOGUE_MODEL__PARAMETERS__TEMPERATURE="1").model.parameters == {
+        "top_p": 0.9,
+        "seed": 7,
+        "temperature": 1.0,
+    }
+    write(folder, toml="[model]\nparameters = 3\n")
+    assert problems(folder) == ("model.parameters in config/bot.toml: it must be a table, not 3.",)
+
+
+def test_what_others_find_is_reported_with_the_rest(folder: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        Settings.load(
+            environment={"DUOLOGUE_MEMORY__LOW_WATER": "0.9", "DUOLOGUE_LOG__TEXT": "maybe"},
+            folder=folder,
+            checks=[lambda settings: [f"low water: {settings.origin('memory.low_water')}."]],
+        )
+    assert caught.value.problems == (
+        "DUOLOGUE_LOG__TEXT in the environment: it must be yes or no, not 'maybe'.",
+        "memory.low_water must be below memory.high_water.",
+        "low water: DUOLOGUE_MEMORY__LOW_WATER in the environment.",
+    )
+
+
+def test_wrong_names_are_reported_with_the_rest(folder: Path) -> None:
+    write(folder, toml="[model]\nprovider = 'opnai'\n[commands.who]\nsotp = 'anyone'\nblorp = 'anyone'\n")
+    with pytest.raises(ConfigError) as caught:
+        Settings.load(
+            environment={"DUOLOGUE_MEMORY__RESERVE_TOKENS": "99999"},
+            folder=folder,
+            checks=(unknown_provider, unknown_commands),
+        )
+    provider, rights = "model.provider in config/bot.toml", "commands.who"
+    assert caught.value.problems == (
+        "memory.reserve_tokens must be below memory.budget_tokens.",
+        f"There is no provider of language models called opnai ({provider}). Did you mean openai?",
+        f"There is no command `blorp` ({rights}.blorp in config/bot.toml).",
+        f"There is no command `sotp` ({rights}.sotp in config/bot.toml). Did you mean `stop`?",
+    )
+
+
+@pytest.mark.parametrize(
+    ("toml", "says"),
+    [
+        (
+            "[chat]\nrooms = 5",
+            "chat.rooms in config/bot.toml: it must be a list of whole numbers such as [1, 2], not 5.",
+        ),
+        ("[plugins.dice]\nsides = 'six'", "it must be a whole number, not 'six'."),
+        ("[plugins]\nenabled = [1]", 'it must be a list of texts such as ["one", "two"], not [1].'),
+        ("[model]\nname = 5", "it must be a text, not 5."),
+    ],
+)
+def test_what_a_value_must_be_is_said_in_plain_words(folder: Path, toml: str, says: str) -> None:
+    write(folder, toml=toml)
+    (problem,) = problems(folder)
+    assert problem.endswith(says)
+
+
+def test_only_what_is_near_is_offered(folder: Path) -> None:
+    assert problems(folder, DUOLOGUE_FOO="x") == ("DUOLOGUE_FOO in the environment is not a setting.",)
+    write(folder, toml="[model]\nnombre = 'x'\n")
+    assert problems(folder) == ("model.nombre in config/bot.toml is not a setting.",)
+
+
+@pytest.mark.parametrize("name", ["OPENAI_BASE_URL", "AZURE_OPENAI_ENDPOINT", "DUOLOGUE_MODEL__COMPATIBLE__BASE_URL"])
+@pytest.mark.parametrize("written", ["localhost:11434/v1", "127.0.0.1/v1", "http://", "ftp://x/v1"])
+def test_an_address_without_its_beginning_says_what_to_write(folder: Path, name: str, written: str) -> None:
+    more = {"AZURE_OPENAI_API_KEY": "k", "OPENAI_MODEL": "llama"}
+    assert problems(folder, **{name: written}, **more) == (
+        f"{name} in the environment: an address begins with http:// or https://, as http://127.0.0.1:11434/v1 does.",
     )
 
 
@@ -174,9 +291,14 @@ def test_a_secret_in_the_shared_file_is_refused(folder: Path) -> None:
     found = problems(folder)
     assert len(found) == 2
     assert "model.openai.api_key in config/bot.toml is a secret" in found[0]
-    assert "OPENAI_API_KEY" in found[0]
+    assert "set OPENAI_API_KEY in the environment" in found[0]
     assert "holds a password" in found[1]
     assert "very-secret" not in "".join(found)
+
+
+def test_a_refused_secret_goes_under_its_first_name(folder: Path) -> None:
+    write(folder, toml="[chat]\ntoken = 'hush'\n")
+    assert "set CHAT_TOKEN in the environment or in .env" in problems(folder)[0]
 
 
 def test_a_wrong_secret_is_not_repeated(folder: Path) -> None:
@@ -231,7 +353,7 @@ def test_files_that_are_no_text(folder: Path) -> None:
 
 
 def test_another_configuration_file(folder: Path) -> None:
-    (folder / "other.toml").write_text("[model]\nname = 'other'\n")
+    (folder / "other.toml").write_text("[model]\nprovider = 'local'\nname = 'other'\n")
     settings = load(folder, DUOLOGUE_CONFIG="other.toml")
     assert settings.origin("model.name") == "model.name in other.toml"
     assert "no such file" in problems(folder, DUOLOGUE_CONFIG="missing.toml")[0]
@@ -324,7 +446,7 @@ def test_prices_of_models_nobody_lists(folder: Path) -> None:
 
 def test_the_small_model_gets_a_short_system_prompt_unless_one_is_set(folder: Path) -> None:
     settings = load(folder)
-    assert settings.answers.system_prompt == "You are a helpful assistant."
+    assert settings.answers.system_prompt == "You are a friendly, helpful assistant."
     assert settings.origin("answers.system_prompt") == "default for the small model"
     assert load(folder, DUOLOGUE_ANSWERS__SYSTEM_PROMPT="Be brief.").answers.system_prompt == "Be brief."
     assert "Duologue" in load(folder, OPENAI_API_KEY="sk-1").answers.system_prompt
