@@ -13,9 +13,10 @@ from bot.settings import Settings
 from bot.turn import PromptMessage
 
 RECALLED_TOKENS = 1000
+LEAVING = "/help lists what else there is; Ctrl-D leaves."
 SMALL_MODEL = (
-    "You are talking to a small language model on this machine: free and private, but not clever. "
-    "For a better one put OPENAI_API_KEY=… (or OPENAI_BASE_URL=…) into .env."
+    "A small language model on this machine answers: free and private, but not clever.\n"
+    f"For a better one put OPENAI_API_KEY=… into .env. {LEAVING}"
 )
 
 
@@ -58,4 +59,4 @@ def greeting(settings: Settings) -> str:
     choice = settings.model.choice
     if settings.model.is_small:
         return SMALL_MODEL
-    return f"{choice.model or choice.provider} answers. /help lists what else there is; Ctrl-D leaves."
+    return f"{choice.model or choice.provider} answers. {LEAVING}"

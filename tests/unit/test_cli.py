@@ -290,6 +290,9 @@ def test_the_greeting_says_that_the_small_model_is_small() -> None:
     assert greeting(Settings()) == SMALL_MODEL
     assert "small" in SMALL_MODEL
     assert "OPENAI_API_KEY" in SMALL_MODEL
+    assert SMALL_MODEL.count("\n") == 1
+    assert "/help" in SMALL_MODEL
+    assert "Ctrl-D" in SMALL_MODEL
     assert greeting(Settings(model=ModelSettings(provider="openai", name="gpt-6-luna"))).startswith(
         "gpt-6-luna answers"
     )
