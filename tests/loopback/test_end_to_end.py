@@ -44,7 +44,7 @@ class Embedded(Setup):
 CALLS: dict[str, tuple[dict[str, Any], str]] = {
     "help": ({"command": "roll"}, "Unknown command"),
     "history": ({"count": 5}, "story about a fox"),
-    "system show": ({}, "You are a helpful assistant."),
+    "system show": ({}, "You are a friendly, helpful assistant."),
     "system set": ({"text": "You are a cat."}, "from now on that is me"),
     "system reset": ({}, "Back to the default"),
     "context": ({}, "kept free for the answer"),
