@@ -260,7 +260,7 @@ def _shows(message: Posted, part: str, draft: Draft, index: int) -> bool:
     if index < len(draft.sent):
         return False
     # What may differ at the end of an unfinished text are markers that had half arrived or were closed for show.
-    shown, part = _unmarked(message.text).rstrip(CLOSERS), part.strip().rstrip(CLOSERS)
+    shown, part = _unmarked(message.text).strip().rstrip(CLOSERS), part.strip().rstrip(CLOSERS)
     common = min(len(shown), len(part))
     return common >= min(SURE_CHARS, len(part)) > 0 and shown[:common] == part[:common]
 
