@@ -81,6 +81,8 @@ class Stage:
             await self.discord.says("@bot tell me everything")
             await kill(bot)
             await bot.gone()
+        # Else the dead bot's connection would be taken for the next one's.
+        await self.discord.wait_until(lambda: self.discord.gateway.connected == 0)
 
     async def comes_back(self) -> None:
         async with BotProcess(self.setup()) as bot:

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from adapters.discord.testing import FakeDiscord
+from bot.events import Place
 from bot.store import Store
 from bot.testing.openai_server import FakeAnswer, FakeOpenAI, Seen
 from tests.loopback.bot_process import BotProcess, Setup
@@ -133,6 +134,17 @@ def test_a_read_only_database_is_refused_with_a_sentence_that_helps(sealed: Path
     assert sealed.read_bytes() == before
 
 
+async def answers(database: Path, place: Place, expected: int) -> list[str]:
+    """What is remembered once another process has written so many, or has had the time to."""
+    found: list[str] = []
+    for _ in range(200):
+        found = [text for role, text, _ in await remembered(database, place) if role == "assistant"]
+        if len(found) >= expected:
+            break
+        await asyncio.sleep(0.05)
+    return found
+
+
 async def test_two_processes_on_one_memory_answer_everything_once(tmp_path: Path) -> None:
     async with FakeDiscord() as discord, FakeOpenAI(FakeAnswer("Here.", first_token=0.05)) as model:
         channels = [discord.general, *(discord.channel(f"channel-{number}") for number in range(5))]
@@ -144,7 +156,9 @@ async def test_two_processes_on_one_memory_answer_everything_once(tmp_path: Path
             used = [await discord.runs("/stats", channel=channel) for channel in channels]
             await discord.wait_until(lambda: all(shown_for(discord, question) for question in questions), PATIENCE)
             await discord.wait_until(lambda: all(any(each.texts) for each in used), PATIENCE)
-            # One dies; the other goes on alone.
+            # What is shown is remembered a moment later; then one dies, and the other goes on alone.
+            for channel in channels:
+                await answers(asked.database, place_of(discord, channel), 2)
             one.kill()
             await one.gone()
             late = [await discord.says("@bot still there?", channel=channel) for channel in channels]
@@ -159,8 +173,8 @@ async def test_two_processes_on_one_memory_answer_everything_once(tmp_path: Path
             assert "too late" not in each.texts[-1]
         assert len(model.seen) == len(questions + late)
         for channel in channels:
+            assert await answers(asked.database, place_of(discord, channel), 3) == ["Here."] * 3
             rows = await remembered(asked.database, place_of(discord, channel))
-            assert [text for role, text, _ in rows if role == "assistant"] == ["Here."] * 3
             assert sorted(text for role, text, _ in rows if role == "user") == ["0", "1", "still there?"]
 
 
