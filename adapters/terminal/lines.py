@@ -112,7 +112,8 @@ class Lines:
 
     def _blocks(self) -> Iterator[bytes]:
         try:
-            descriptor = self._source.fileno()
+            # One of our own: if the source is closed meanwhile, its number may soon be somebody else's file.
+            descriptor = os.dup(self._source.fileno())
         except (OSError, AttributeError):
             for text in self._source:
                 yield text.encode("utf-8", "replace")
@@ -121,4 +122,6 @@ class Lines:
             while block := os.read(descriptor, 65536):
                 yield block
         except OSError:
-            return  # closed by somebody else: as good as its end
+            return  # broken: as good as its end
+        finally:
+            os.close(descriptor)
