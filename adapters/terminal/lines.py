@@ -78,7 +78,9 @@ class Lines:
     async def __aiter__(self) -> AsyncIterator[str | None]:
         """None stands for a line too long to take."""
         loop = asyncio.get_running_loop()
-        reader = threading.Thread(target=self._read, args=(loop,), name="terminal-input", daemon=True)
+        reader = threading.Thread(
+            target=self._read, args=(loop, self._own_descriptor()), name="terminal-input", daemon=True
+        )
         reader.start()
         while True:
             self._asked.release()
@@ -87,10 +89,17 @@ class Lines:
                 return
             yield line
 
-    def _read(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _own_descriptor(self) -> int | None:
+        """If the source is closed while the thread reads, its number may soon be somebody else's file."""
+        try:
+            return os.dup(self._source.fileno())
+        except (OSError, AttributeError):
+            return None
+
+    def _read(self, loop: asyncio.AbstractEventLoop, descriptor: int | None) -> None:
         """Every line ends in a newline, so that the empty one says that no more come."""
         try:
-            for line in self._raw_lines():
+            for line in self._raw_lines(descriptor):
                 self._asked.acquire()
                 text = None if len(line) > LONGEST_INPUT else line.decode("utf-8", "replace") + "\n"
                 loop.call_soon_threadsafe(self._queue.put_nowait, text)
@@ -98,10 +107,10 @@ class Lines:
         except RuntimeError:
             return  # the loop is closed: nobody listens any more
 
-    def _raw_lines(self) -> Iterator[bytes]:
+    def _raw_lines(self, descriptor: int | None) -> Iterator[bytes]:
         limit = LONGEST_INPUT + 1
         line = b""
-        for block in self._blocks():
+        for block in self._blocks(descriptor):
             first, *others = [block] if self._whole else block.split(b"\n")
             line = (line + first)[:limit]
             for other in others:
@@ -110,11 +119,8 @@ class Lines:
         if line:
             yield line
 
-    def _blocks(self) -> Iterator[bytes]:
-        try:
-            # One of our own: if the source is closed meanwhile, its number may soon be somebody else's file.
-            descriptor = os.dup(self._source.fileno())
-        except (OSError, AttributeError):
+    def _blocks(self, descriptor: int | None) -> Iterator[bytes]:
+        if descriptor is None:
             for text in self._source:
                 yield text.encode("utf-8", "replace")
             return
