@@ -1,5 +1,6 @@
 """The one public door: what plugins and adapters may import. Nothing else is promised."""
 
+from bot.buttons import ButtonId, button_id, parse_button_id
 from bot.clock import Clock, SystemClock
 from bot.commands import Arg, Command, Commands, Parameter, Tool
 from bot.errors import (
@@ -29,13 +30,15 @@ from bot.events import (
     Place,
     Reacted,
     Route,
+    Target,
     User,
 )
 from bot.lanes import Call, Lane, Method, Outcome, Urgency
-from bot.platform import Adapter, AdapterSpec, Capabilities, Finding, Handle, Posted
+from bot.platform import Adapter, AdapterSpec, Capabilities, Finding, Handle, Posted, Shelf
 from bot.plugin import Context, Group, Job, Line, Part, Plugin, Taken, WindowReport
 from bot.replies import (
     Button,
+    Controls,
     Done,
     File,
     Notice,
@@ -49,6 +52,7 @@ from bot.replies import (
     ToolEnd,
     ToolStart,
 )
+from bot.store.records import Remembered
 from bot.streaming import EditedStream, Shown, Surface
 from bot.text import clip
 from bot.traffic import ChannelLane, Traffic
@@ -62,6 +66,7 @@ __all__ = [
     "Attachment",
     "BotError",
     "Button",
+    "ButtonId",
     "ButtonPressed",
     "Call",
     "Capabilities",
@@ -72,6 +77,7 @@ __all__ = [
     "Commands",
     "ConfigError",
     "Context",
+    "Controls",
     "DeliveryError",
     "DeliveryRefused",
     "Done",
@@ -109,16 +115,19 @@ __all__ = [
     "Prompt",
     "PromptMessage",
     "Reacted",
+    "Remembered",
     "Reply",
     "ReplyStream",
     "Resume",
     "Route",
     "SentId",
+    "Shelf",
     "Shown",
     "Speaker",
     "Surface",
     "SystemClock",
     "Taken",
+    "Target",
     "TargetGone",
     "Text",
     "Tool",
@@ -131,5 +140,7 @@ __all__ = [
     "UsageError",
     "User",
     "WindowReport",
+    "button_id",
     "clip",
+    "parse_button_id",
 ]

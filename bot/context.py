@@ -13,7 +13,7 @@ from bot.commands import Command
 from bot.errors import PluginError, UsageError
 from bot.events import AnyEvent, Attachment, Place, User
 from bot.handler import Job, Line, Models, Scope
-from bot.platform import Adapter, Capabilities
+from bot.platform import Adapter, Capabilities, Posted
 from bot.plugin import Plugin
 from bot.replies import Reply, ReplyStream, SentId, Speaker
 from bot.store import NewMessage, Remembered, Store
@@ -37,6 +37,8 @@ class Speaking(Protocol):
     """What a context needs of the engine."""
 
     async def say(self, event: AnyEvent, speaker: Speaker | None, prompt: Prompt) -> Line: ...
+
+    async def answer_here(self, event: AnyEvent, question: str, attachments: Sequence[Attachment]) -> Line: ...
 
     async def ask(self, event: AnyEvent, prompt: Prompt, model: ModelChoice | None) -> str: ...
 
@@ -113,6 +115,9 @@ class EngineTalk:
     async def forget(self, *messages: int) -> None:
         await self.house.store.forget(self.place, messages)
 
+    async def message_of(self, platform_id: str) -> Remembered | None:
+        return await self.house.store.message_of(self.place, platform_id)
+
     async def window(self) -> WindowReport:
         return await self.house.speaking.report(self.place)
 
@@ -180,8 +185,21 @@ class EngineContext:
         self.answered = True
         return await self._house.speaking.say(self._event, speaker, prompt)
 
+    async def answer(self, question: str, *, attachments: Sequence[Attachment] = ()) -> Line:
+        self.answered = True
+        return await self._house.speaking.answer_here(self._event, question, attachments)
+
     async def ask(self, prompt: Prompt, *, model: ModelChoice | None = None) -> str:
         return await self._house.speaking.ask(self._event, prompt, model)
+
+    async def edit(self, sent: SentId, reply: Reply) -> None:
+        await self._adapter.edit(self._event.route, sent, reply)
+
+    async def delete(self, sent: SentId) -> None:
+        await self._adapter.delete(self._event.route, sent)
+
+    async def history(self, *, after: str | None = None, limit: int = 100) -> tuple[Posted, ...]:
+        return await self._adapter.history(self._event.route, after, limit)
 
     async def interrupt(self) -> bool:
         return await self._house.speaking.interrupt(self.place)

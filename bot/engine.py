@@ -20,6 +20,7 @@ from bot.events import (
     ButtonPressed,
     CommandCall,
     Event,
+    FormSubmitted,
     Message,
     MessageDeleted,
     MessageEdited,
@@ -110,6 +111,8 @@ class Engine:
         await self._fail(event, TOO_MANY)
 
     def _waits(self, event: AnyEvent) -> bool:
+        if isinstance(event, FormSubmitted):
+            event = called_by(event)
         if isinstance(event, CommandCall):
             found = self._commands.match(f"{event.command} {event.text or ''}")
             return found is not None and not found[0].immediate
@@ -136,6 +139,8 @@ class Engine:
         match event:
             case CommandCall():
                 await self._command(event, claim)
+            case FormSubmitted():
+                await self._command(called_by(event), claim)
             case ButtonPressed():
                 await self._button(event)
             case Message():
@@ -237,6 +242,13 @@ class Engine:
             )
 
     async def _button(self, event: ButtonPressed) -> None:
+        user = event.user
+        allowed = {"anyone": True, "moderators": user.is_moderator, "asker": user.id == event.asker}
+        if not (allowed[event.who] or user.is_moderator):
+            whose = "moderators" if event.who == "moderators" else "whoever asked, and for moderators"
+            raise NotAllowed(f"{event.action} refused to {user.id}", public=f"This button is for {whose}.")
+        if await self._turns.pressed(event):
+            return
         for loaded in self._plugins.values():
             handler = loaded.plugin.buttons.get(event.action)
             if handler is not None:
@@ -289,10 +301,26 @@ class Engine:
             log.error("error could not be shown", error=repr(second), shown=error.public)
 
 
+def called_by(event: FormSubmitted) -> CommandCall:
+    """The call that a filled form stands for."""
+    return CommandCall(
+        id=event.id,
+        user=event.user,
+        route=event.route,
+        at=event.at,
+        locale=event.locale,
+        command=event.command,
+        arguments=event.values,
+        target=event.target,
+    )
+
+
 def _is_blank(text: str) -> bool:
     """Whether there is nothing to see, as with joiners and marks of direction alone."""
     return all(character.isspace() or unicodedata.category(character) in ("Cc", "Cf") for character in text)
 
 
 def _wants_answer(event: AnyEvent) -> bool:
-    return isinstance(event, CommandCall | ButtonPressed) or (isinstance(event, Message) and event.addressed)
+    return isinstance(event, CommandCall | ButtonPressed | FormSubmitted) or (
+        isinstance(event, Message) and event.addressed
+    )

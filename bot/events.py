@@ -80,12 +80,14 @@ class Attachment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """`id` is unique within the place and stable when the platform delivers the event again."""
+    """`id` is unique within the place and stable when the platform delivers the event again. `locale` is the language
+    of the person's client where the platform tells it, such as `de` or `en-US`."""
 
     id: str
     user: User
     route: Route
     at: datetime
+    locale: str = ""
 
     @property
     def place(self) -> Place:
@@ -109,35 +111,53 @@ class Message(Event):
     mentions: tuple[User, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The message that a context menu was opened on, as the platform sent it along. `id` is the platform's."""
+
+    id: str
+    author: User
+    text: str
+    at: datetime
+    attachments: tuple[Attachment, ...] = ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommandCall(Event):
     """`command` is the full name (`system set`). Either `arguments` by name, or one line of `text` to parse.
 
     A User argument is `{"id": …, "name": …}`, an Attachment argument its four fields.
-    `target` is the platform id of the message that a context menu was opened on.
     """
 
     kind: Literal["command"] = "command"
     command: str
     text: str | None = None
     arguments: Mapping[str, JsonValue] | None = None
-    target: str | None = None
+    target: Target | None = None
     mentions: tuple[User, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ButtonPressed(Event):
+    """`message` is the platform id of the message that the button stands under; `who` may press it, and `asker` is
+    the id of the person it was made for."""
+
     kind: Literal["button"] = "button"
     action: str
     args: tuple[str, ...] = ()
     message: str
+    who: Literal["asker", "moderators", "anyone"] = "anyone"
+    asker: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FormSubmitted(Event):
+    """The filled form of a command; it is run as if it had been called with these arguments."""
+
     kind: Literal["form"] = "form"
     command: str
     values: Mapping[str, JsonValue]
+    target: Target | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,12 +183,16 @@ class Reacted(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Joined(Event):
+    """Somebody came to a server; `is_me` says that it is the bot itself."""
+
     kind: Literal["joined"] = "joined"
+    is_me: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Left(Event):
     kind: Literal["left"] = "left"
+    is_me: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,8 +10,8 @@ from typing import Any, Literal, Protocol, TypeAlias, TypeVar
 from pydantic import BaseModel, JsonValue
 
 from bot.commands import Command
-from bot.events import AnyEvent, Place, User
-from bot.platform import Capabilities
+from bot.events import AnyEvent, Attachment, Place, User
+from bot.platform import Capabilities, Posted
 from bot.replies import Piece, Reply, ReplyStream, SentId, Speaker
 from bot.store.records import Remembered
 from bot.turn import LanguageModel, ModelCall, ModelChoice, Prompt, Turn
@@ -79,6 +79,10 @@ class Talk(Protocol):
     async def move_tip(self, to: int | None) -> None: ...
 
     async def forget(self, *messages: int) -> None: ...
+
+    async def message_of(self, platform_id: str) -> Remembered | None:
+        """What is remembered of a message of the platform, None for one that never came here."""
+        ...
 
     async def window(self) -> WindowReport: ...
 
@@ -159,8 +163,22 @@ class Context(Protocol):
         """The engine's own way: streamed, journaled, remembered, filtered, budgeted."""
         ...
 
+    async def answer(self, question: str, *, attachments: Sequence[Attachment] = ()) -> Line:
+        """Answer this person here as if they had written the question as a message: both are remembered."""
+        ...
+
     async def ask(self, prompt: Prompt, *, model: ModelChoice | None = None) -> str:
         """An answer that is neither shown nor remembered, but counted."""
+        ...
+
+    async def edit(self, sent: SentId, reply: Reply) -> None:
+        """Replace a message of the bot's own: its text, unless that is empty, and its buttons."""
+        ...
+
+    async def delete(self, sent: SentId) -> None: ...
+
+    async def history(self, *, after: str | None = None, limit: int = 100) -> tuple[Posted, ...]:
+        """Messages of this place as the platform keeps them: those after an id, or the newest ones."""
         ...
 
     async def interrupt(self) -> bool:

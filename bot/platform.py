@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
-from pydantic import BaseModel
+from pydantic import BaseModel, JsonValue
 
 from bot.commands import Command
 from bot.events import AnyEvent, Attachment, Message, Route, User
@@ -21,7 +21,8 @@ class Capabilities:
     """Of a route, not of a platform: direct messages and missing permissions differ.
 
     `max_chars` is per message, 0 = no limit; `markup` names the markup that is shown (`markdown`, `plain`);
-    `appends` says that a stream only grows (terminal, SSE) and is never edited.
+    `appends` says that a stream only grows (terminal, SSE) and is never edited. `slow_mode` is how many seconds the
+    place wants between two messages of one person; `age_restricted` marks a place for adults.
     """
 
     max_chars: int = 0
@@ -34,6 +35,8 @@ class Capabilities:
     forms: bool = False
     threads: bool = False
     appends: bool = False
+    slow_mode: float = 0.0
+    age_restricted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +93,8 @@ class Adapter(Protocol):
         ...
 
     async def edit(self, route: Route, sent: SentId, reply: Reply) -> None:
-        """Replace a message. Raises TargetGone when it no longer exists."""
+        """Replace a message: its text, unless that is empty, and its buttons. Raises TargetGone when it no longer
+        exists."""
         ...
 
     async def delete(self, route: Route, sent: SentId) -> None: ...
@@ -115,6 +119,47 @@ class HasConnection(Protocol):
     def connected(self) -> bool: ...
 
 
+@runtime_checkable
+class HasStatus(Protocol):
+    """An adapter that tells more about itself in the health report."""
+
+    @property
+    def status(self) -> Mapping[str, JsonValue]: ...
+
+
+@runtime_checkable
+class OpensThreads(Protocol):
+    """An adapter whose capabilities may say `threads`."""
+
+    async def open_thread(self, route: Route, name: str) -> Route:
+        """A thread for the message that the route answers, or the one that it has already. The route leads into it
+        and answers the same message. Raises DeliveryRefused."""
+        ...
+
+
+class Shelf(Protocol):
+    """What an adapter may keep between two starts, and the pictures of speakers."""
+
+    async def load(self, key: str) -> JsonValue | None: ...
+
+    async def save(self, key: str, value: JsonValue) -> None:
+        """None removes it."""
+        ...
+
+    async def picture(self, blob: str) -> tuple[bytes, str] | None:
+        """The content and media type of a blob, such as a speaker's `avatar`."""
+        ...
+
+
+@runtime_checkable
+class UsesShelf(Protocol):
+    """An adapter that keeps something."""
+
+    def use(self, shelf: Shelf) -> None:
+        """Called once, before `run`."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """One line of `duologue check`."""
@@ -129,7 +174,8 @@ class AdapterSpec:
     """What an adapter's entry point (group `duologue.adapters`) names.
 
     Importing the module that holds it must not import the platform's SDK: `create` does, and a missing one becomes
-    an error with the install line for `extra`. `configured` says whether `duologue run` should start it.
+    an error with the install line for `extra`. `configured` says whether `duologue run` should start it. `manifest` is
+    what `duologue manifest NAME` prints: how the platform is told about this bot.
     """
 
     name: str
@@ -138,3 +184,4 @@ class AdapterSpec:
     configured: Callable[[Any], bool]
     extra: str | None = None
     check: Callable[[Any], Awaitable[Sequence[Finding]]] | None = None
+    manifest: Callable[[Any, Sequence[Command]], str] | None = None

@@ -10,6 +10,7 @@ from typing import Literal, Protocol, TypeAlias
 from bot.turn import Usage
 
 Who: TypeAlias = Literal["asker", "moderators", "anyone"]
+Look: TypeAlias = Literal["plain", "primary", "danger"]
 Reason: TypeAlias = Literal["stop", "length", "filtered", "tools", "truncated", "stopped", "failed"]
 
 
@@ -22,12 +23,18 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class Button:
-    """Works after a restart: action and args (together at most 100 characters) are all it carries."""
+    """Works after a restart: what `button_id` makes of it (at most 100 characters) is all it carries.
+
+    `who` may press it: `asker` is the person who is answered and every moderator. One that is not `enabled` is shown
+    grey, as a label.
+    """
 
     action: str
     label: str
     args: tuple[str, ...] = ()
     who: Who = "asker"
+    look: Look = "plain"
+    enabled: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +50,8 @@ class Speaker:
 class Reply:
     """One message. `private` degrades: ephemeral, then a direct message, then a notice without the content.
 
-    `failed` says that it tells of an error, for platforms that keep those apart.
+    `failed` says that it tells of an error, for platforms that keep those apart. `notify` mentions the person who is
+    answered, so that the platform tells them.
     """
 
     text: str = ""
@@ -52,6 +60,7 @@ class Reply:
     private: bool = False
     speaker: Speaker | None = None
     failed: bool = False
+    notify: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +101,13 @@ class Notice:
 
 
 @dataclass(frozen=True, slots=True)
+class Controls:
+    """The buttons under the answer from now on, below its last message; an empty tuple takes them away."""
+
+    buttons: tuple[Button, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Done:
     """Exactly once, last.
 
@@ -111,7 +127,7 @@ class Done:
     cost: Decimal | None = None
 
 
-Piece: TypeAlias = Text | ToolStart | ToolEnd | Notice | Done
+Piece: TypeAlias = Text | ToolStart | ToolEnd | Notice | Controls | Done
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +135,7 @@ class Resume:
     """Take up an answer again: `sent` are its messages so far, in order, `text` all that was said.
 
     `shown` is what those messages were seen to show, as far as that is known; an empty text means unknown.
+    With an empty `text` the messages are written anew; those that are left over at the end are deleted.
     """
 
     sent: tuple[SentId, ...]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -12,7 +12,7 @@ import structlog
 from bot.clock import Clock
 from bot.errors import BotError, DeliveryError, DeliveryRefused, TargetGone
 from bot.lanes import Call, Lane, Urgency
-from bot.replies import SentId
+from bot.replies import Button, SentId
 from bot.text import same_text
 
 _log = structlog.get_logger(__name__)
@@ -42,11 +42,16 @@ class Surface(Protocol):
     Raise TargetGone (the message or its channel no longer exists), DeliveryRefused (no permission), any other
     DeliveryError for what may pass (5xx, connection lost). `text` has at most `max_chars`. Posts never overlap, and
     a post after a failed one is the same post tried again: keep its idempotency key until one succeeds.
+    `buttons` stand below the text; None leaves those that are there. A platform without buttons ignores them.
     """
 
-    async def post(self, text: str) -> Shown: ...
+    async def post(self, text: str, buttons: Sequence[Button] = ()) -> Shown: ...
 
-    async def edit(self, sent: SentId, text: str) -> Shown: ...
+    async def edit(self, sent: SentId, text: str, buttons: Sequence[Button] | None = None) -> Shown: ...
+
+    async def delete(self, sent: SentId) -> None:
+        """One that is gone already is no error."""
+        ...
 
 
 @dataclass(slots=True)

@@ -16,7 +16,7 @@ from bot.commands import Command, Commands, Tool
 from bot.composing import Composed, Composer
 from bot.context import EngineContext, House, Loaded
 from bot.errors import ContextTooLong, StoreError
-from bot.events import AnyEvent, Message, Place, User
+from bot.events import AnyEvent, Attachment, ButtonPressed, Message, Place, User
 from bot.filters import filtered
 from bot.handler import Job, Line
 from bot.jobs import Jobs
@@ -144,6 +144,13 @@ class Turns:
         if spoken.error and not spoken.text:
             raise spoken.error
         return Line(spoken.text, spoken.sent, remembered[-1].id if remembered else None)
+
+    async def pressed(self, event: ButtonPressed) -> bool:
+        """Whether it was one of the buttons that stand under answers."""
+        return False
+
+    async def answer_here(self, event: AnyEvent, question: str, attachments: Sequence[Attachment]) -> Line:
+        raise NotImplementedError
 
     async def ask(self, event: AnyEvent, prompt: Prompt, model: ModelChoice | None) -> str:
         conversation = await self._store.conversation(event.place)

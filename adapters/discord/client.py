@@ -229,7 +229,7 @@ class DiscordClient(discord.Client):
             at=interaction.created_at,
             command=name,
             arguments=registry.arguments(options, data.get("resolved", {})),
-            target=str(data["target_id"]) if "target_id" in data else None,
+            target=None,
         )
 
     async def on_error(self, event_method: str, /, *args: Any, **kwargs: Any) -> None:
