@@ -18,15 +18,16 @@ from bot.clock import Clock, SystemClock
 from bot.errors import StoreError
 from bot.events import AnyEvent, Place, Route
 from bot.replies import Reason, SentId, Speaker
-from bot.store import claims, drafts, ledger, opening, recent, shelf, tree
+from bot.store import claims, drafts, ledger, opening, recent, shelf, tree, variants
 from bot.store.database import Database, database_url
+from bot.store.drafts import Taking
 from bot.store.journal import Journal
 from bot.store.opening import migrate
 from bot.store.presence import presence
 from bot.store.records import Claim, Conversation, Draft, MessageStatus, NewMessage, Path, Remembered
 from bot.turn import ModelCall
 
-__all__ = ["Claim", "Conversation", "Draft", "NewMessage", "Path", "Remembered", "Store", "migrate"]
+__all__ = ["Claim", "Conversation", "Draft", "NewMessage", "Path", "Remembered", "Store", "Taking", "migrate"]
 
 log = logging.getLogger(__name__)
 
@@ -151,20 +152,21 @@ class Store:
 
         return await self._db.write(both)
 
-    async def path(self, place: Place, *, max_tokens: int) -> Path:
+    async def path(self, place: Place, *, max_tokens: int, until: int | None = None) -> Path:
         """The end of the active branch, from its window start, no more than `max_tokens` and at least the tip.
-        Costs the same however long the branch is. Messages whose tokens are unknown count one per four bytes."""
+        Costs the same however long the branch is. Messages whose tokens are unknown count one per four bytes.
+        `until` ends it with an earlier message."""
 
         async def newest(connection: AsyncConnection) -> Path | None:
             current = await tree.find(connection, place)
-            return None if current is None else await tree.path(connection, current, max_tokens)
+            return None if current is None else await tree.path(connection, current, max_tokens, until)
 
         found = await self._db.read(newest)
         return found or Path(await self.conversation(place), (), complete=True)
 
     async def pages(self, place: Place, *, size: int = 1000) -> AsyncIterator[Sequence[Remembered]]:
         """The whole active branch, oldest first, from a read-only connection, keyset paged."""
-        ids = await self._db.read(lambda c: _ids(c, place))
+        ids = await self._db.read(lambda c: tree.ids_of(c, place))
         size = max(1, min(size, 1000))
         for first in range(0, len(ids), size):
             page = ids[first : first + size]
@@ -233,6 +235,38 @@ class Store:
     async def message(self, id: int) -> Remembered | None:
         return await self._db.read(lambda c: tree.message_by_id(c, id))
 
+    # Answers said anew. An answer is named by its place in the tree.
+
+    async def variants(self, answer: int) -> tuple[Remembered, ...]:
+        """All that was said in the place of this answer, oldest first; the one that stands there has its id."""
+        return await self._db.read(lambda c: variants.group(c, answer))
+
+    async def choose_variant(self, answer: int, variant: int) -> Remembered | None:
+        """Let this one stand in the tree; it and what stood there exchange their ids."""
+        return await self._db.write(lambda c: variants.choose(c, answer, variant))
+
+    async def set_sent(self, answer: Remembered, sent: Sequence[SentId]) -> None:
+        """The platform's messages that show the answer from now on."""
+        await self._db.write(lambda c: variants.set_sent(c, answer, sent))
+
+    async def sent_of(self, message: int) -> tuple[SentId, ...]:
+        """The platform's messages that show it, in order."""
+        return await self._db.read(lambda c: variants.sent_of(c, message))
+
+    async def question_of(self, answer: Remembered) -> Remembered | None:
+        return await self._db.read(lambda c: variants.question_of(c, answer))
+
+    async def answer_to(self, question: Remembered) -> Remembered | None:
+        return await self._db.read(lambda c: variants.answer_to(c, question))
+
+    async def forget_exchange(self, place: Place, question: Remembered, answer: Remembered) -> None:
+        """A question, its answer with all variants, and what tools said in between."""
+
+        async def forget(connection: AsyncConnection) -> None:
+            await tree.forget(connection, place, await variants.forget_between(connection, question, answer))
+
+        await self._db.write(forget)
+
     # Drafts and answers.
 
     async def open_draft(
@@ -244,8 +278,11 @@ class Store:
         *,
         epoch: int,
         speaker: Speaker | None = None,
+        taking: Taking | None = None,
     ) -> Draft:
-        begin = partial(drafts.begin, epoch=epoch, owner=self._owner, now=self._clock.now(), speaker=speaker)
+        begin = partial(
+            drafts.begin, epoch=epoch, owner=self._owner, now=self._clock.now(), speaker=speaker, taking=taking
+        )
         return await self._db.write(lambda c: begin(c, conversation, route, event_id, question))
 
     async def save_draft(
@@ -361,6 +398,3 @@ class Store:
                 return
 
 
-async def _ids(connection: AsyncConnection, place: Place) -> Sequence[int]:
-    current = await tree.find(connection, place)
-    return () if current is None else await tree.ids_on_branch(connection, current)

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.events import Place, Route, route_from_json
 from bot.replies import Reason, SentId, Speaker
-from bot.store import claims, ledger, tree
+from bot.store import claims, ledger, tree, variants
 from bot.store.cleaning import route_text, storable
 from bot.store.records import Draft, NewMessage, Remembered
 from bot.store.tables import draft, event
@@ -33,6 +33,17 @@ class Growth:
     finished: Reason | None
 
 
+@dataclass(frozen=True, slots=True)
+class Taking:
+    """What a draft begins with when it takes the place of an answer: that answer's id, its messages, and as much of
+    its text as stays."""
+
+    answer: int | None = None
+    sent: tuple[SentId, ...] = ()
+    text: str = ""
+    as_variant: bool = False
+
+
 async def begin(
     connection: AsyncConnection,
     conversation: int,
@@ -44,7 +55,9 @@ async def begin(
     owner: str,
     now: datetime,
     speaker: Speaker | None = None,
+    taking: Taking | None = None,
 ) -> Draft:
+    taking = taking or Taking()
     values = {
         "conversation_id": conversation,
         "platform": route.place.platform,
@@ -53,15 +66,30 @@ async def begin(
         "event_id": storable(event_id),
         "question": question,
         "speaker": None if speaker is None else [storable(speaker.id), storable(speaker.name), speaker.avatar],
-        "text": "",
-        "sent": [],
+        "text": storable(taking.text),
+        "sent": _sent_json(taking.sent),
+        "replaces": taking.answer,
+        "as_variant": taking.as_variant,
         "owner": owner,
         "epoch": epoch,
         "attempts": 0,
         "started_at": now,
     }
     id = (await connection.execute(insert(draft).returning(draft.c.id), values)).scalar_one()
-    return Draft(id, conversation, route, event_id, question, "", (), epoch, now, speaker=speaker)
+    return Draft(
+        id,
+        conversation,
+        route,
+        event_id,
+        question,
+        taking.text,
+        taking.sent,
+        epoch,
+        now,
+        speaker=speaker,
+        replaces=taking.answer,
+        as_variant=taking.as_variant,
+    )
 
 
 async def save(connection: AsyncConnection, growths: Sequence[Growth], owner: str) -> None:
@@ -92,11 +120,23 @@ async def answered(
 ) -> tuple[Remembered, ...] | None:
     if not await _remove(connection, finished):
         return None
-    current = await tree.ensure(connection, place, now)
-    added = await tree.append(connection, current, messages, now)
+    added = await _write(connection, finished, place, messages, now)
     await ledger.write(connection, place, calls, user_id=user_id, message=added[-1].id if added else None, now=now)
     await _close(connection, finished)
     return added
+
+
+async def _write(
+    connection: AsyncConnection, finished: Draft, place: Place, messages: Sequence[NewMessage], now: datetime
+) -> tuple[Remembered, ...]:
+    if finished.replaces is not None and messages:
+        replaced = await variants.replace_answer(
+            connection, finished.replaces, messages[-1], now, as_variant=finished.as_variant
+        )
+        if replaced is not None:
+            return (replaced,)
+    current = await tree.ensure(connection, place, now)
+    return await tree.append(connection, current, messages, now)
 
 
 async def abandon(connection: AsyncConnection, dropped: Draft) -> None:
@@ -159,6 +199,8 @@ def _draft(row: Row[*tuple[Any, ...]]) -> Draft:
         attempts=row.attempts,
         finished=row.finished,
         speaker=Speaker(*row.speaker) if row.speaker else None,
+        replaces=row.replaces,
+        as_variant=bool(row.as_variant),
     )
 
 

@@ -50,6 +50,7 @@ class Conversation:
 class Remembered:
     """One message of the tree. `author_id`/`author` are of the person who said it, None for the bot's own.
 
+    `variant_of` is the answer that this one was exchanged with, which stands in the tree.
     `tokens` is the cached count, None = not counted yet. `parts` holds tool calls and results:
     `{"tool_calls": [{"id", "name", "arguments"}], "tool_call_id": …}`; of a message with files `said` is how many
     characters of the text the person wrote, the files follow.
@@ -92,7 +93,6 @@ class NewMessage:
     tokens: int | None = None
     status: MessageStatus = "complete"
     model: str | None = None
-    variant_of: int | None = None
     sent: tuple[SentId, ...] = ()
 
 
@@ -102,7 +102,8 @@ class Draft:
 
     `text` and `sent` may lag behind what the platform shows by a moment; `question` is the remembered message that
     is answered, `event_id` the claim it belongs to. `epoch` is checked by `answered`. `finished` is set once the model
-    has said everything, with the reason why it ended.
+    has said everything, with the reason why it ended. `replaces` is the remembered answer whose place this one takes,
+    in its messages; `as_variant` says that the old one is kept beside it.
     """
 
     id: int
@@ -117,6 +118,8 @@ class Draft:
     attempts: int = 0
     finished: Reason | None = None
     speaker: Speaker | None = None
+    replaces: int | None = None
+    as_variant: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeDecorator
 
-HEAD = "0001"
+HEAD = "0002"
 """The newest migration; a test compares it with the folder, so that opening a database need not import Alembic."""
 
 
@@ -170,6 +170,8 @@ draft = Table(
     Column("text", Text, nullable=False),
     Column("sent", JSON, nullable=False),
     Column("finished", String(16)),
+    Column("replaces", Id),
+    Column("as_variant", Boolean),
     Column("owner", String(64), nullable=False),
     Column("epoch", Integer, nullable=False),
     Column("attempts", Integer, nullable=False),

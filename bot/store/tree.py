@@ -9,22 +9,12 @@ from datetime import datetime
 from typing import Any
 
 from pydantic import JsonValue
-from sqlalchemy import (
-    CTE,
-    Row,
-    Select,
-    bindparam,
-    case,
-    func,
-    insert,
-    or_,
-    select,
-    update,
-)
+from sqlalchemy import CTE, Row, Select, bindparam, case, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.errors import StoreError
 from bot.events import Place
+from bot.replies import SentId
 from bot.store.cleaning import storable, storable_json, storable_or_none
 from bot.store.database import insert_into
 from bot.store.records import Conversation, MessageStatus, NewMessage, Path, Remembered
@@ -34,7 +24,7 @@ _visible = message.c.status.not_in(("forgotten", "failed"))
 _cost = case((_visible, func.coalesce(message.c.tokens, (message.c.size + 3) // 4)), else_=0)
 _shown = case((_visible, 1), else_=0)
 
-_rows = select(
+rows = select(
     message.c.id,
     message.c.conversation_id,
     message.c.parent_id,
@@ -74,24 +64,32 @@ async def find(connection: AsyncConnection, place: Place, *, lock: bool = False)
 async def ensure(
     connection: AsyncConnection, place: Place, now: datetime, *, inherit: Place | None = None
 ) -> Conversation:
+    """A thread begins with the settings of its channel and with what was said there until it was opened: its messages
+    hang on the channel's own."""
     found = await find(connection, place, lock=True)
     if found is not None:
         return found
-    settings: Mapping[str, JsonValue] = {}
-    if inherit is not None:
-        other = await connection.execute(select(conversation.c.settings).filter_by(place=str(inherit)))
-        settings = other.scalar_one_or_none() or {}
+    source = inherit or place.parent
+    other = await find(connection, source) if source is not None else None
+    settings = other.settings if other is not None else {}
+    start = await _start_of_thread(connection, other, place) if other is not None and place.parent else None
     statement = insert_into(connection, conversation).on_conflict_do_nothing(index_elements=["place"])
     made = await connection.execute(
         statement.returning(conversation.c.id), {"place": str(place), "settings": settings, "created_at": now}
     )
     new: int | None = made.scalar_one_or_none()
     if new is not None:
-        await _activate(connection, new, await _new_branch(connection, new, now))
+        await _activate(connection, new, await _new_branch(connection, new, now, at=start))
     found = await find(connection, place, lock=True)
     if found is None:
         raise StoreError(f"The conversation of {place} vanished while it was made.")
     return found
+
+
+async def _start_of_thread(connection: AsyncConnection, parent: Conversation, thread: Place) -> int | None:
+    """A thread that was opened on a message has that message's id; any other begins at the end of the talk."""
+    opened_on = await message_of(connection, parent.id, thread.thread or "")
+    return opened_on.id if opened_on is not None else parent.tip
 
 
 async def change_settings(
@@ -123,13 +121,7 @@ async def append(
     added: list[Remembered] = []
     tip = current.tip
     for one in new:
-        parent = tip
-        variant_of = None
-        if one.variant_of is not None:
-            original = await message_by_id(connection, one.variant_of)
-            if original is not None and original.conversation == current.id:
-                parent, variant_of = original.parent, original.id
-        added.append(await _insert(connection, current.id, parent, variant_of, one, now))
+        added.append(await _insert(connection, current.id, tip, one, now))
         tip = added[-1].id
     if added:
         await connection.execute(update(branch).where(branch.c.id == current.branch).values(tip_id=tip))
@@ -140,7 +132,6 @@ async def _insert(
     connection: AsyncConnection,
     conversation_id: int,
     parent: int | None,
-    variant_of: int | None,
     new: NewMessage,
     now: datetime,
 ) -> Remembered:
@@ -149,7 +140,6 @@ async def _insert(
     values = {
         "conversation_id": conversation_id,
         "parent_id": parent,
-        "variant_of": variant_of,
         "role": new.role,
         "author_id": storable_or_none(new.author_id),
         "author": storable_or_none(new.author),
@@ -157,7 +147,7 @@ async def _insert(
         "text": text,
         "parts": parts,
         "tokens": new.tokens,
-        "size": _size(text, parts),
+        "size": size_of(text, parts),
         "status": new.status,
         "model": storable_or_none(new.model),
         "created_at": now,
@@ -165,20 +155,7 @@ async def _insert(
     inserted = await connection.execute(insert(message).returning(message.c.id), values)
     id = inserted.scalar_one()
     if new.sent:
-        await connection.execute(
-            insert(sent),
-            [
-                {
-                    "conversation_id": conversation_id,
-                    "message_id": id,
-                    "part": part,
-                    "platform_id": storable(one.id),
-                    "kind": storable(one.kind),
-                    "speaker": values["speaker"],
-                }
-                for part, one in enumerate(new.sent)
-            ],
-        )
+        await connection.execute(insert(sent), sent_values(conversation_id, id, new.sent, new.speaker))
     return Remembered(
         id=id,
         conversation=conversation_id,
@@ -193,16 +170,33 @@ async def _insert(
         status=new.status,
         model=storable_or_none(new.model),
         created_at=now,
-        variant_of=variant_of,
     )
 
 
-async def path(connection: AsyncConnection, current: Conversation, max_tokens: int) -> Path:
-    if current.tip is None:
+def sent_values(
+    conversation_id: int, id: int, messages: Sequence[SentId], speaker: str | None
+) -> list[dict[str, int | str | None]]:
+    return [
+        {
+            "conversation_id": conversation_id,
+            "message_id": id,
+            "part": part,
+            "platform_id": storable(one.id),
+            "kind": storable(one.kind),
+            "speaker": storable_or_none(speaker),
+        }
+        for part, one in enumerate(messages)
+    ]
+
+
+async def path(connection: AsyncConnection, current: Conversation, max_tokens: int, until: int | None = None) -> Path:
+    """`until` is the message it ends with, None = the tip."""
+    tip = current.tip if until is None else until
+    if tip is None:
         return Path(current, (), complete=True)
-    values = {"tip": current.tip, "start": current.window_start or 0, "max_tokens": max_tokens}
-    rows = (await connection.execute(_newest, values)).all()
-    found = sorted((_remembered(row) for row in rows), key=lambda one: one.id)
+    values = {"tip": tip, "start": current.window_start or 0, "max_tokens": max_tokens}
+    walked = (await connection.execute(_newest, values)).all()
+    found = sorted((remembered(row) for row in walked), key=lambda one: one.id)
     complete = bool(found) and (found[0].parent is None or found[0].id == current.window_start)
     shown = tuple(one for one in found if one.status not in ("forgotten", "failed"))
     return Path(current, shown, complete)
@@ -220,7 +214,7 @@ def _walk_within_limit() -> CTE:
     return walk.union_all(step)
 
 
-_newest = _rows.where(message.c.id.in_(select(_walk_within_limit().c.id)))
+_newest = rows.where(message.c.id.in_(select(_walk_within_limit().c.id)))
 
 
 def _whole_branch(tip: int) -> CTE:
@@ -229,9 +223,10 @@ def _whole_branch(tip: int) -> CTE:
     return walk.union_all(select(message.c.id, message.c.parent_id).where(message.c.id == walk.c.parent_id))
 
 
-async def ids_on_branch(connection: AsyncConnection, current: Conversation) -> tuple[int, ...]:
-    """Oldest first: a parent is always older than its child, and so is its number."""
-    if current.tip is None:
+async def ids_of(connection: AsyncConnection, place: Place) -> tuple[int, ...]:
+    """Of the active branch, oldest first: a parent is always older than its child, and so is its number."""
+    current = await find(connection, place)
+    if current is None or current.tip is None:
         return ()
     walk = _whole_branch(current.tip)
     return tuple(sorted((await connection.execute(select(walk.c.id))).scalars()))
@@ -239,16 +234,16 @@ async def ids_on_branch(connection: AsyncConnection, current: Conversation) -> t
 
 async def messages_by_id(connection: AsyncConnection, ids: Sequence[int]) -> tuple[Remembered, ...]:
     """Those of them that may be shown, oldest first."""
-    rows = await connection.execute(_rows.where(message.c.id.in_(ids), _visible).order_by(message.c.id))
-    return tuple(_remembered(row) for row in rows)
+    found = await connection.execute(rows.where(message.c.id.in_(ids), _visible).order_by(message.c.id))
+    return tuple(remembered(row) for row in found)
 
 
 async def page_of_tree(connection: AsyncConnection, place: Place, after: int, limit: int) -> tuple[Remembered, ...]:
     of_place = select(conversation.c.id).where(conversation.c.place == str(place)).scalar_subquery()
-    rows = await connection.execute(
-        _rows.where(message.c.conversation_id == of_place, message.c.id > after).order_by(message.c.id).limit(limit)
+    found = await connection.execute(
+        rows.where(message.c.conversation_id == of_place, message.c.id > after).order_by(message.c.id).limit(limit)
     )
-    return tuple(_remembered(row) for row in rows)
+    return tuple(remembered(row) for row in found)
 
 
 async def count(connection: AsyncConnection, current: Conversation) -> int:
@@ -296,7 +291,7 @@ async def rewrite(connection: AsyncConnection, current: Conversation, platform_i
     if known is None or known.role != "user" or known.status == "forgotten":
         return None
     text, parts = known.rewritten(storable(text))
-    values = {"text": text, "parts": parts, "tokens": None, "size": _size(text, parts)}
+    values = {"text": text, "parts": parts, "tokens": None, "size": size_of(text, parts)}
     await connection.execute(update(message).where(message.c.id == known.id).values(values))
     return replace(known, text=text, parts=parts, tokens=None)
 
@@ -309,11 +304,11 @@ async def message_of(connection: AsyncConnection, conversation_id: int, *platfor
         .where(sent.c.conversation_id == conversation_id)
         .scalar_subquery()
     )
-    return await _one(connection, _rows.where(message.c.id == newest))
+    return await _one(connection, rows.where(message.c.id == newest))
 
 
 async def message_by_id(connection: AsyncConnection, id: int) -> Remembered | None:
-    return await _one(connection, _rows.where(message.c.id == id))
+    return await _one(connection, rows.where(message.c.id == id))
 
 
 async def set_window_start(connection: AsyncConnection, branch_id: int, start: int | None) -> None:
@@ -371,10 +366,10 @@ async def _check_belongs(connection: AsyncConnection, current: Conversation, id:
 
 async def _one(connection: AsyncConnection, statement: Select[*tuple[Any, ...]]) -> Remembered | None:
     row = (await connection.execute(statement)).first()
-    return None if row is None else _remembered(row)
+    return None if row is None else remembered(row)
 
 
-def _remembered(row: Row[*tuple[Any, ...]]) -> Remembered:
+def remembered(row: Row[*tuple[Any, ...]]) -> Remembered:
     return Remembered(
         id=row.id,
         conversation=row.conversation_id,
@@ -393,5 +388,5 @@ def _remembered(row: Row[*tuple[Any, ...]]) -> Remembered:
     )
 
 
-def _size(text: str, parts: Mapping[str, JsonValue]) -> int:
+def size_of(text: str, parts: Mapping[str, JsonValue]) -> int:
     return len(text.encode()) + (len(json.dumps(parts, ensure_ascii=False).encode()) if parts else 0)

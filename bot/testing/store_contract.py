@@ -18,7 +18,7 @@ import pytest
 from bot.errors import StoreError
 from bot.events import AnyEvent, ButtonPressed, CommandCall, Message, Place, Route, User
 from bot.replies import SentId, Speaker
-from bot.store import Claim, Store
+from bot.store import Claim, Store, Taking
 from bot.testing.store_samples import ANN, NOON, OTHER, PLACE, answer, call, everything, heard, said, texts
 from bot.turn import Usage
 
@@ -316,12 +316,66 @@ class AnswersContract:
         async with make_store() as store:
             conversation, question = await store.remember(PLACE, said("hi"))
             _, first = await store.remember(PLACE, answer("Hello.", "p1"))
-            draft = await store.open_draft(conversation.id, Route(PLACE), "2", question.id, epoch=0)
-            added = await store.answered(draft, PLACE, [answer("Hey!", "p1", variant_of=first.id)], [])
+            await store.remember(PLACE, said("so so"))
+            taking = Taking(first.id, (SentId("p1"),), as_variant=True)
+            draft = await store.open_draft(conversation.id, Route(PLACE), "2", question.id, epoch=0, taking=taking)
+            assert (draft.replaces, draft.sent, draft.as_variant) == (first.id, (SentId("p1"),), True)
+            added = await store.answered(draft, PLACE, [answer("Hey!", "p1", "p2")], [])
             assert added is not None
-            assert (added[0].parent, added[0].variant_of) == (question.id, first.id)
-            assert await everything(store) == ["hi", "Hey!"]
-            assert await store.message_of(PLACE, "p1") == added[0]
+            assert (added[0].id, added[0].parent) == (first.id, question.id)
+            assert await everything(store) == ["hi", "Hey!", "so so"]
+            assert await store.message_of(PLACE, "p2") == added[0]
+            assert await store.sent_of(first.id) == (SentId("p1"), SentId("p2"))
+            assert await store.question_of(added[0]) == question
+            assert await store.answer_to(question) == added[0]
+
+    async def test_variants_keep_their_order_whichever_is_shown(self, make_store: MakeStore) -> None:
+        async with make_store() as store:
+            conversation, question = await store.remember(PLACE, said("hi"))
+            _, first = await store.remember(PLACE, answer("one", "p1"))
+            for text in ("two", "three"):
+                taking = Taking(first.id, as_variant=True)
+                draft = await store.open_draft(conversation.id, Route(PLACE), text, question.id, epoch=0, taking=taking)
+                await store.answered(draft, PLACE, [answer(text, "p1")], [])
+            group = await store.variants(first.id)
+            assert [one.text for one in group] == ["one", "two", "three"]
+            assert group[2].id == first.id
+            assert await store.choose_variant(first.id, group[0].id) is not None
+            assert await everything(store) == ["hi", "one"]
+            again = await store.variants(first.id)
+            assert [one.text for one in again] == ["one", "two", "three"]
+            assert again[0].id == first.id
+            await store.forget_exchange(PLACE, question, again[0])
+            assert await everything(store) == []
+            assert [one.text for one in await store.tree(PLACE)] == [""] * 4
+
+    async def test_an_answer_is_gone_on_with_in_its_place(self, make_store: MakeStore) -> None:
+        async with make_store() as store:
+            conversation, question = await store.remember(PLACE, said("hi"))
+            _, first = await store.remember(PLACE, answer("one", "p1", status="partial"))
+            taking = Taking(first.id, (SentId("p1"),), "one")
+            draft = await store.open_draft(conversation.id, Route(PLACE), "2", question.id, epoch=0, taking=taking)
+            assert draft.text == "one"
+            added = await store.answered(draft, PLACE, [answer("one two", "p1")], [])
+            assert added is not None
+            assert (added[0].id, added[0].status) == (first.id, "complete")
+            assert await store.variants(first.id) == added
+
+    async def test_a_thread_goes_on_from_what_was_said_before_it(self, make_store: MakeStore) -> None:
+        thread = replace(PLACE, thread="m1")
+        async with make_store() as store:
+            await store.change_settings(PLACE, {"system": "Be brief."})
+            await store.remember(PLACE, said("Shall we talk?", "m0"))
+            await store.remember(PLACE, said("About bees.", "m1"))
+            await store.remember(PLACE, said("Or wasps?", "m2"))
+            conversation, _ = await store.remember(thread, said("In here, please."))
+            assert conversation.settings == {"system": "Be brief."}
+            heard_there = [one.text for one in (await store.path(thread, max_tokens=1000)).messages]
+            assert heard_there == ["Shall we talk?", "About bees.", "In here, please."]
+            assert await everything(store) == ["Shall we talk?", "About bees.", "Or wasps?"]
+            await store.remember(replace(PLACE, thread="elsewhere"), said("Hm."))
+            path = await store.path(replace(PLACE, thread="elsewhere"), max_tokens=1000)
+            assert [one.text for one in path.messages] == ["Shall we talk?", "About bees.", "Or wasps?", "Hm."]
 
     async def test_money_is_exact(self, make_store: MakeStore) -> None:
         tenth = "0.1000000000000000000001"

@@ -103,17 +103,16 @@ def remembers(draw: st.DrawFn) -> Step:
 
 @st.composite
 def answers(draw: st.DrawFn) -> Step:
-    """One answer of several messages; the first may stand beside an older one."""
-    texts, pick = draw(st.lists(words, min_size=1, max_size=3)), draw(st.none() | st.integers(0, 10**6))
+    """One answer of several messages."""
+    texts = draw(st.lists(words, min_size=1, max_size=3))
 
     async def step(store: Store, model: Model) -> None:
-        original = picked(model, pick)
         conversation = await store.conversation(PLACE)
         draft = await store.open_draft(conversation.id, Route(PLACE), "e", None, epoch=0)
-        messages = [answer(texts[0], variant_of=original), *(answer(text, role="tool") for text in texts[1:])]
+        messages = [answer(texts[0]), *(answer(text, role="tool") for text in texts[1:])]
         added = await store.answered(draft, PLACE, messages, [])
         assert added is not None
-        assert added[0].parent == (model.nodes[original].parent if original is not None else model.tip)
+        assert added[0].parent == model.tip
         for message in added:
             model.add(message, None)
 

@@ -1,0 +1,127 @@
+"""Answers said anew: the place in the tree stays, what stands there changes, and what stood there is kept beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import delete, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bot.replies import SentId
+from bot.store import tree
+from bot.store.cleaning import storable, storable_json, storable_or_none
+from bot.store.records import NewMessage, Remembered
+from bot.store.tables import message, sent
+
+# What an answer is made of, apart from its place in the tree.
+_CONTENT = ("speaker", "text", "parts", "tokens", "size", "status", "model", "created_at")
+# Between a question and its answer stand only calls of tools and their results.
+_MOST_BETWEEN = 200
+
+
+async def group(connection: AsyncConnection, answer: int) -> tuple[Remembered, ...]:
+    """All that was ever said in this place, oldest first; one of them has the id of the place itself."""
+    rows = await connection.execute(
+        tree.rows.where((message.c.id == answer) | (message.c.variant_of == answer)).order_by(
+            message.c.created_at, message.c.id
+        )
+    )
+    return tuple(tree.remembered(row) for row in rows)
+
+
+async def replace_answer(
+    connection: AsyncConnection, answer: int, new: NewMessage, now: datetime, *, as_variant: bool
+) -> Remembered | None:
+    """None if there is no such answer any more. `as_variant` keeps what stood there."""
+    old = await tree.message_by_id(connection, answer)
+    if old is None:
+        return None
+    if as_variant and old.status != "forgotten":
+        await _set_aside(connection, answer)
+    text, parts = storable(new.text), {storable(key): storable_json(value) for key, value in new.parts.items()}
+    values = {
+        "speaker": storable_or_none(new.speaker),
+        "text": text,
+        "parts": parts,
+        "tokens": new.tokens,
+        "size": tree.size_of(text, parts),
+        "status": new.status,
+        "model": storable_or_none(new.model),
+        **({"created_at": now} if as_variant else {}),
+    }
+    await connection.execute(update(message).where(message.c.id == answer).values(values))
+    await set_sent(connection, old, new.sent)
+    return await tree.message_by_id(connection, answer)
+
+
+async def choose(connection: AsyncConnection, answer: int, variant: int) -> Remembered | None:
+    """Exchange what stands in the place with one of its variants."""
+    if variant != answer:
+        columns = [message.c[name] for name in _CONTENT]
+        shown = (await connection.execute(select(*columns).where(message.c.id == answer))).mappings().one()
+        wanted = (await connection.execute(select(*columns).where(message.c.id == variant))).mappings().one()
+        await connection.execute(update(message).where(message.c.id == answer).values(dict(wanted)))
+        await connection.execute(update(message).where(message.c.id == variant).values(dict(shown)))
+    return await tree.message_by_id(connection, answer)
+
+
+async def set_sent(connection: AsyncConnection, of: Remembered, now_sent: Sequence[SentId]) -> None:
+    """The platform's messages that show it now."""
+    await connection.execute(delete(sent).where(sent.c.message_id == of.id))
+    if now_sent:
+        await connection.execute(insert(sent), tree.sent_values(of.conversation, of.id, now_sent, of.speaker))
+
+
+async def sent_of(connection: AsyncConnection, id: int) -> tuple[SentId, ...]:
+    rows = await connection.execute(
+        select(sent.c.platform_id, sent.c.kind).where(sent.c.message_id == id).order_by(sent.c.part)
+    )
+    return tuple(SentId(row.platform_id, row.kind) for row in rows)
+
+
+async def question_of(connection: AsyncConnection, answer: Remembered) -> Remembered | None:
+    """The person's message that an answer was given to."""
+    at: Remembered | None = answer
+    for _ in range(_MOST_BETWEEN):
+        if at is None or at.parent is None:
+            return None
+        at = await tree.message_by_id(connection, at.parent)
+        if at is not None and at.role == "user":
+            return at
+    return None
+
+
+async def answer_to(connection: AsyncConnection, question: Remembered) -> Remembered | None:
+    """The answer that a person's message got, if it got one."""
+    at = question.id
+    for _ in range(_MOST_BETWEEN):
+        statement = tree.rows.where(
+            message.c.parent_id == at, message.c.role.in_(("assistant", "tool")), message.c.variant_of.is_(None)
+        )
+        row = (await connection.execute(statement.order_by(message.c.id.desc()).limit(1))).first()
+        if row is None:
+            return None
+        found = tree.remembered(row)
+        if found.role == "assistant" and not found.parts.get("tool_calls"):
+            return found
+        at = found.id
+    return None
+
+
+async def forget_between(connection: AsyncConnection, question: Remembered, answer: Remembered) -> Sequence[int]:
+    """Ids of everything from a question to its answer, and of the answer's variants."""
+    ids = [question.id, *(one.id for one in await group(connection, answer.id))]
+    at = await tree.message_by_id(connection, answer.parent) if answer.parent is not None else None
+    for _ in range(_MOST_BETWEEN):
+        if at is None or at.id == question.id or at.role == "user":
+            break
+        ids.append(at.id)
+        at = await tree.message_by_id(connection, at.parent) if at.parent is not None else None
+    return ids
+
+
+async def _set_aside(connection: AsyncConnection, answer: int) -> None:
+    columns = ["conversation_id", "parent_id", "role", "author_id", "author", *_CONTENT]
+    kept = select(*(message.c[name] for name in columns), message.c.id).where(message.c.id == answer)
+    await connection.execute(insert(message).from_select([*columns, "variant_of"], kept))
