@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import structlog
 
 from bot.clock import Clock
 from bot.errors import BotError, DeliveryError, DeliveryRefused, TargetGone
-from bot.lanes import Call, Lane, Urgency
+from bot.lanes import Call, Lane, Method, Urgency
 from bot.replies import Button, SentId
 from bot.text import same_text
 
@@ -37,12 +37,13 @@ class Shown:
 
 
 class Surface(Protocol):
-    """The two calls a live answer needs, for one target. Both return as soon as the platform has answered.
+    """The calls a live answer needs, for one target. Each returns as soon as the platform has answered.
 
     Raise TargetGone (the message or its channel no longer exists), DeliveryRefused (no permission), any other
     DeliveryError for what may pass (5xx, connection lost). `text` has at most `max_chars`. Posts never overlap, and
     a post after a failed one is the same post tried again: keep its idempotency key until one succeeds.
     `buttons` stand below the text; None leaves those that are there. A platform without buttons ignores them.
+    An edit with an empty text leaves the text as it is and returns it.
     """
 
     async def post(self, text: str, buttons: Sequence[Button] = ()) -> Shown: ...
@@ -54,13 +55,26 @@ class Surface(Protocol):
         ...
 
 
+Buttons: TypeAlias = tuple[Button, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What a message should show. An empty text leaves its text as it is, `buttons` None its buttons."""
+
+    text: str
+    buttons: Buttons | None = None
+
+
 @dataclass(slots=True)
 class Part:
-    """One message: `asked` is what it was last told to show, None = nobody knows; `shown` what the platform said."""
+    """One message: `asked` is what it was last told to show and `buttons` what to carry, None = nobody knows;
+    `shown` is what the platform said."""
 
     sent: SentId | None = None
     asked: str | None = None
     shown: str = ""
+    buttons: Buttons | None = None
 
 
 class Screen:
@@ -71,8 +85,12 @@ class Screen:
         clock: Clock,
         grown: Callable[[], None],
         before_post: Callable[[], Awaitable[None]] | None = None,
+        *,
+        leftover: str = "…",
     ) -> None:
+        """`leftover` is what a message shows that is not needed any more and cannot be deleted."""
         self._before_post = before_post
+        self._leftover = leftover
         self.parts: list[Part] = []
         self.failed: DeliveryError | None = None
         self._surface = surface
@@ -83,69 +101,86 @@ class Screen:
         self._lost = 0
         self._strikes = 0
 
-    def shows(self, index: int, text: str) -> bool:
-        """Whether this message was told to show exactly this."""
-        return index < len(self.parts) and self.parts[index].sent is not None and self.parts[index].asked == text
+    def shows(self, index: int, look: Look) -> bool:
+        """Whether this message was told to look exactly like this."""
+        if not self.has(index):
+            return False
+        part = self.parts[index]
+        return (not look.text or part.asked == look.text) and look.buttons in (None, part.buttons)
 
-    def method_for(self, index: int) -> str:
-        return "edit" if index < len(self.parts) and self.parts[index].sent is not None else "post"
+    def has(self, index: int) -> bool:
+        return index < len(self.parts) and self.parts[index].sent is not None
 
-    async def make(self, call: Call, index: int, text: str) -> None:
+    def method_for(self, index: int) -> Method:
+        return "edit" if self.has(index) else "post"
+
+    async def make(self, call: Call, index: int, look: Look) -> None:
         """Make an admitted call. Raises DeliveryError; what is final is remembered in `failed`."""
         landed = False
         while len(self.parts) <= index:
             self.parts.append(Part())
         part = self.parts[index]
         try:
-            shown = await self._call(part, text)
+            shown = await self._call(part, look)
             landed = True
         except TargetGone as gone:
             self._lost += 1
             if part.sent is None or self._lost > _MAX_LOST:
                 self.failed = gone
-            part.sent, part.asked, part.shown = None, None, ""
+            part.sent, part.asked, part.shown, part.buttons = None, None, "", None
             raise
         except DeliveryRefused as refused:
             self.failed = refused
             raise
+        except DeliveryError:
+            # It may have landed all the same.
+            part.asked = None
+            part.buttons = None if look.buttons is not None else part.buttons
+            raise
         finally:
             self._lane.told(call, "landed" if landed else "failed")
         is_new = part.sent is None
-        part.sent, part.asked, part.shown = shown.sent, text, shown.text
+        part.sent, part.shown = shown.sent, shown.text
+        part.asked = look.text or part.asked
+        if is_new or look.buttons is not None:
+            part.buttons = look.buttons or ()
         self._strikes = 0
         if is_new:
             self._grown()
 
-    async def _call(self, part: Part, text: str) -> Shown:
+    async def _call(self, part: Part, look: Look) -> Shown:
         try:
             if part.sent is not None:
-                return await self._surface.edit(part.sent, text)
+                buttons = None if look.buttons == part.buttons else look.buttons
+                return await self._surface.edit(part.sent, look.text, buttons)
             async with self._posting:
                 if self._before_post is not None:
                     await self._before_post()
-                return await self._surface.post(text)
+                return await self._surface.post(look.text, look.buttons or ())
         except BotError:
             raise
         except Exception as error:
             raise DeliveryError(f"{type(error).__name__}: {error}") from error
 
-    async def show_now(self, index: int, text: str) -> None:
-        """Bring one message to its final text, whatever it takes; returns early when the screen has failed."""
+    async def show_now(self, index: int, look: Look) -> None:
+        """Bring one message to its final look, whatever it takes; returns early when the screen has failed."""
         repairs = 0
         tries = 0
         while self.failed is None:
-            part = self.parts[index] if index < len(self.parts) else Part()
-            if part.sent is not None and part.asked == text:
-                if same_text(text, part.shown):
+            if not look.text and not self.has(index):
+                return
+            if self.shows(index, look):
+                part = self.parts[index]
+                if not look.text or same_text(look.text, part.shown):
                     return
                 if repairs == _MAX_REPAIRS:
-                    _log.warning("message_differs", sent=part.sent.id, wanted=len(text), shown=len(part.shown))
+                    _log.warning("message_differs", sent=part.sent, wanted=len(look.text), shown=len(part.shown))
                     return
                 repairs += 1
-            call = Call("post" if part.sent is None else "edit", Urgency.FINAL, self._clock.monotonic())
+            call = Call(self.method_for(index), Urgency.FINAL, self._clock.monotonic())
             await self._lane.admit(call)
             try:
-                await self.make(call, index, text)
+                await self.make(call, index, look)
             except (TargetGone, DeliveryRefused):
                 continue
             except DeliveryError as error:
@@ -155,24 +190,61 @@ class Screen:
                 await self._clock.sleep(_WAITS[tries])
                 tries += 1
 
-    async def show_all(self, texts: list[str]) -> None:
-        """The final state: edits at once and side by side, new messages behind each other."""
-        edits = [i for i in range(len(texts)) if i < len(self.parts) and self.parts[i].sent is not None]
-        posts = [i for i, text in enumerate(texts) if i not in edits and text.strip()]
+    async def show_all(self, looks: Sequence[Look | None]) -> None:
+        """The final state: edits at once and side by side, new messages behind each other. A message that nothing is
+        left for is deleted, when all the others show what they should."""
+        wanted = {index: look for index, look in enumerate(looks) if look is not None}
+        edits = [index for index in wanted if self.has(index)]
+        posts = [index for index in wanted if not self.has(index)]
 
         async def post() -> None:
             for index in posts:
-                await self.show_now(index, texts[index])
+                await self.show_now(index, wanted[index])
 
         if len(edits) + bool(posts) == 1:
             # The usual case costs no task.
-            await (post() if posts else self.show_now(edits[0], texts[edits[0]]))
+            await (post() if posts else self.show_now(edits[0], wanted[edits[0]]))
+        else:
+            async with asyncio.TaskGroup() as group:
+                for index in edits:
+                    group.create_task(self.show_now(index, wanted[index]))
+                if posts:
+                    group.create_task(post())
+        for index, part in enumerate(self.parts):
+            if self.failed is None and index not in wanted and part.sent is not None:
+                await self._take_back(part, part.sent)
+
+    async def _take_back(self, part: Part, sent: SentId) -> None:
+        """Delete a message, or make it small where that is not possible. The answer itself is shown: nothing fails."""
+        for wait in (*_WAITS, None):
+            try:
+                await self._surface.delete(sent)
+            except DeliveryRefused:
+                break
+            except TargetGone:
+                pass
+            except Exception as error:
+                _log.info("surplus_not_deleted", error=repr(error))
+                if wait is None:
+                    break
+                await self._clock.sleep(wait)
+                continue
+            part.sent, part.asked, part.shown, part.buttons = None, None, "", None
+            self._grown()
             return
-        async with asyncio.TaskGroup() as group:
-            for index in edits:
-                group.create_task(self.show_now(index, texts[index]))
-            if posts:
-                group.create_task(post())
+        await self._make_small(part, sent)
+
+    async def _make_small(self, part: Part, sent: SentId) -> None:
+        call = Call("edit", Urgency.FINAL, self._clock.monotonic())
+        await self._lane.admit(call)
+        landed = False
+        try:
+            part.shown = (await self._surface.edit(sent, self._leftover, ())).text
+            landed = True
+        except Exception as error:
+            _log.warning("surplus_left", error=repr(error))
+        finally:
+            self._lane.told(call, "landed" if landed else "failed")
 
     async def rest(self, error: DeliveryError) -> None:
         """After an interim call failed: wait a little longer each time."""

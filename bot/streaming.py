@@ -10,8 +10,8 @@ from typing import Protocol, runtime_checkable
 from bot.clock import Clock
 from bot.errors import BotError, DeliveryError, DeliveryRefused, TargetGone
 from bot.lanes import Call, Lane, Method, OpenLane, Outcome, Urgency
-from bot.replies import Done, Notice, Piece, Reason, Resume, SentId, Text, ToolEnd, ToolStart
-from bot.screen import Part, Screen, Shown, Surface
+from bot.replies import Button, Controls, Done, Notice, Piece, Reason, Resume, SentId, Text, ToolEnd, ToolStart
+from bot.screen import Look, Part, Screen, Shown, Surface
 from bot.text import Measure, Pager, clip, same_text, split
 
 __all__ = ["Call", "EditedStream", "Lane", "Method", "OpenLane", "Outcome", "Shown", "Surface", "Urgency", "Watchable"]
@@ -39,7 +39,7 @@ class Watchable(Protocol):
 
 
 class EditedStream:
-    """A ReplyStream over a Surface. `on_change` is called after every post, with `sent` already grown.
+    """A ReplyStream over a Surface. `on_change` is called whenever `sent` has changed.
 
     `before_post` is awaited before every new message. `measure` counts as the platform counts. `small` begins
     a line of small print: marks, notices, the tool that runs.
@@ -64,11 +64,17 @@ class EditedStream:
         self._on_change = on_change
         self._measure = measure
         self._small = small
-        self._screen = Screen(surface, lane, clock, self._grown, before_post)
+        self._screen = Screen(surface, lane, clock, self._grown, before_post, leftover=f"{small}…")
         self._pager = Pager(max_chars, measure)
         self._said: list[str] = []
         self._unpaged: list[str] = []
         self._unseen_since: float | None = None
+        # Under the last message; None: whatever stands there stays.
+        self._controls: tuple[Button, ...] | None = None
+        # Whether anything of this answer can be read yet.
+        self._begun = False
+        # So many messages at the beginning will not change any more.
+        self._settled = 0
         self._notices: list[str] = []
         self._told_why = False
         self._reason: Reason | None = None
@@ -81,6 +87,7 @@ class EditedStream:
         self._pump: asyncio.Task[None] | None = None
         self._admission: asyncio.Future[None] | None = None
         self._finishing = False
+        self._resumed = resume is not None and bool(resume.sent)
         if resume is not None:
             self._take_up(resume)
 
@@ -103,7 +110,7 @@ class EditedStream:
 
     @property
     def changed(self) -> asyncio.Event:
-        """Set whenever `sent` grew."""
+        """Set whenever `sent` has changed."""
         return self._changed
 
     @property
@@ -136,6 +143,10 @@ class EditedStream:
                 self._notices.append(text)
                 self._told_why = True
                 return
+            case Controls(buttons):
+                self._controls = buttons
+                if not self._screen.parts:
+                    return
             case Done():
                 self._reason = piece.reason
                 return
@@ -155,7 +166,7 @@ class EditedStream:
                 self._admission.cancel()
             await self._pump
             if self._screen.failed is None:
-                await self._screen.show_all(self._final_texts(error))
+                await self._screen.show_all(self._final_looks(error))
         finally:
             for task in (self._pump, self._tool_timer):
                 if task is not None:
@@ -171,13 +182,15 @@ class EditedStream:
         for index, sent in enumerate(resume.sent):
             seen = resume.shown[index] if index < len(resume.shown) else ""
             page = pages[index] if index < len(pages) else None
-            if page is not None and (same_text(page, seen) or (not seen and index + 1 < len(resume.sent))):
+            is_last = index + 1 == len(resume.sent)
+            if page is not None and (same_text(page, seen) or (not seen and not is_last)):
                 # Unseen, but the next message is posted only when the one before it is complete.
-                self._screen.parts.append(Part(sent, page, seen or page))
+                self._screen.parts.append(Part(sent, page, seen or page, None if is_last else ()))
             else:
                 self._screen.parts.append(Part(sent, None, seen))
         if resume.sent:
             self._first_shown.set()
+            self._begun = bool(resume.text)
 
     def _grown(self) -> None:
         self._changed.set()
@@ -199,8 +212,8 @@ class EditedStream:
             return False
         index = wanted[0]
         since = self._unseen_since if self._unseen_since is not None else self._clock.monotonic()
-        urgency = Urgency.FIRST if not self._screen.parts else Urgency.INTERIM
-        call = Call("post" if self._screen.method_for(index) == "post" else "edit", urgency, since)
+        urgency = Urgency.INTERIM if self._begun else Urgency.FIRST
+        call = Call(self._screen.method_for(index), urgency, since)
         if not await self._admitted(call):
             return False
         latest = self._wanted()
@@ -212,11 +225,13 @@ class EditedStream:
             await self._screen.make(call, *latest)
         except (TargetGone, DeliveryRefused):
             self._unseen_since = since
+            self._settled = 0
         except DeliveryError as error:
             self._unseen_since = since
             await self._rest(error)
         else:
             self._first_shown.set()
+            self._begun = self._begun or bool(latest[1].text)
         return True
 
     async def _admitted(self, call: Call) -> bool:
@@ -239,22 +254,32 @@ class EditedStream:
             self._admission = None
         return True
 
-    def _wanted(self) -> tuple[int, str] | None:
-        """The first message that does not show what it should, and what that is."""
+    def _wanted(self) -> tuple[int, Look] | None:
+        """The first message that does not look as it should, and how that is."""
         if self._unpaged:
             self._pager.feed("".join(self._unpaged))
             self._unpaged.clear()
-        parts = self._screen.parts
-        first = next((i for i, part in enumerate(parts) if part.sent is None), len(parts))
-        for index in range(max(min(first, len(parts) - 1), 0), self._pager.count):
-            page = self._pager.page(index)
-            if not page.is_blank and not self._screen.shows(index, page.text):
-                return index, page.text
-        index = self._pager.count
+        count = self._pager.count
         text = self._with_status(self._pager.live())
-        if text and not self._screen.shows(index, text):
-            return index, text
-        return None
+        last = count if text else next((i for i in reversed(range(count)) if not self._pager.page(i).is_blank), -1)
+        for index in range(self._settled, last + 1):
+            page = self._pager.page(index) if index < count else None
+            if page is not None and page.is_blank:
+                continue
+            look = Look(page.text if page else text, () if index < last else self._controls)
+            if not self._screen.shows(index, look):
+                return index, look
+            if index < last:
+                self._settled = index + 1
+        return self._wanted_beyond(last)
+
+    def _wanted_beyond(self, last: int) -> tuple[int, Look] | None:
+        """Buttons under what an earlier version of this answer left."""
+        old = next((i for i in reversed(range(last + 1, len(self._screen.parts))) if self._screen.has(i)), None)
+        if old is None or self._controls is None:
+            return None
+        look = Look("", self._controls if last < 0 else ())
+        return None if self._screen.shows(old, look) else (old, look)
 
     def _with_status(self, text: str) -> str:
         if not self._tools_shown:
@@ -271,7 +296,7 @@ class EditedStream:
             self._tools_shown = True
             self._wake.set()
 
-    def _final_texts(self, error: BaseException | None) -> list[str]:
+    def _final_looks(self, error: BaseException | None) -> list[Look | None]:
         self._pager.feed("".join(self._unpaged))
         self._unpaged.clear()
         texts = ["" if page.is_blank else page.text for page in self._pager.finish()]
@@ -284,12 +309,13 @@ class EditedStream:
                 texts[-1] = joined
             else:
                 texts.append(notes)
-        texts += [""] * (len(self._screen.parts) - len(texts))
-        # A message that nothing is left for cannot be taken back, only made small.
-        return [
-            text or (f"{self._small}…" if self._screen.method_for(index) == "edit" else "")
-            for index, text in enumerate(texts)
-        ]
+        if not texts and self._resumed:
+            # Nothing came of it: what stood there before stays.
+            return [*(Look("") for _ in self._screen.parts[1:]), Look("", self._controls)]
+        looks: list[Look | None] = [Look(text, ()) if text.strip() else None for text in texts]
+        if texts:
+            looks[-1] = Look(texts[-1], self._controls)
+        return looks
 
     def _notes(self, error: BaseException | None, spoke: bool) -> str:
         notes = list(self._notices)

@@ -10,7 +10,7 @@ import pytest
 from adapters.discord.testing import FakeDiscord
 from bot.clock import SystemClock
 from bot.events import Message
-from bot.replies import ReplyStream, Resume, SentId
+from bot.replies import Button, ReplyStream, Resume, SentId
 from bot.streaming import EditedStream, OpenLane, Shown
 from bot.testing.stream_contract import MakeStream, StreamUnderTest, stream_contract
 from tests.loopback.discord_bot import connected
@@ -20,13 +20,16 @@ class Memory:
     def __init__(self) -> None:
         self.texts: list[str] = []
 
-    async def post(self, text: str) -> Shown:
+    async def post(self, text: str, buttons: Sequence[Button] = ()) -> Shown:
         self.texts.append(text.strip())
         return Shown(SentId(str(len(self.texts) - 1)), text.strip())
 
-    async def edit(self, sent: SentId, text: str) -> Shown:
+    async def edit(self, sent: SentId, text: str, buttons: Sequence[Button] | None = None) -> Shown:
         self.texts[int(sent.id)] = text.strip()
         return Shown(sent, text.strip())
+
+    async def delete(self, sent: SentId) -> None:
+        self.texts[int(sent.id)] = ""
 
 
 @asynccontextmanager
@@ -61,8 +64,8 @@ async def test_streams_keep_their_promises(make: MakeStream) -> None:
 
 async def test_the_contract_notices_a_stream_that_loses_its_end() -> None:
     class Losing(Memory):
-        async def edit(self, sent: SentId, text: str) -> Shown:
-            return await super().edit(sent, text[:-3])
+        async def edit(self, sent: SentId, text: str, buttons: Sequence[Button] | None = None) -> Shown:
+            return await super().edit(sent, text[:-3], buttons)
 
     @asynccontextmanager
     async def losing() -> AsyncIterator[StreamUnderTest]:

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.errors import DeliveryError, DeliveryRefused, ModelTimeout, TargetGone
-from bot.replies import Done, Notice, Piece, Resume, SentId, Text, ToolEnd, ToolStart
+from bot.replies import Button, Done, Notice, Piece, Resume, SentId, Text, ToolEnd, ToolStart
 from bot.streaming import Call, EditedStream, OpenLane, Outcome, Shown
 from bot.testing.clock import VirtualClock, run_virtual
 from bot.text import Pager, split
@@ -22,6 +22,8 @@ class Board:
 
     def __init__(self, *, latency: float = 0.08, faults: Sequence[str] = (), seed: int = 0) -> None:
         self.messages: dict[str, str] = {}
+        self.buttons: dict[str, list[str]] = {}
+        self.keeps = False
         self.history: list[tuple[str, str]] = []
         self.limit = 10_000
         self.closed = False
@@ -34,12 +36,12 @@ class Board:
     def screen(self) -> list[str]:
         return list(self.messages.values())
 
-    async def post(self, text: str) -> Shown:
+    async def post(self, text: str, buttons: Sequence[Button] = ()) -> Shown:
         await self._meet("post")
         sent = SentId(str(len(self.history)))
-        return self._show(sent, text)
+        return self._show(sent, text, buttons)
 
-    async def edit(self, sent: SentId, text: str) -> Shown:
+    async def edit(self, sent: SentId, text: str, buttons: Sequence[Button] | None = None) -> Shown:
         assert sent.id not in self._busy, "two edits of one message may overtake each other"
         self._busy.add(sent.id)
         try:
@@ -48,12 +50,21 @@ class Board:
             self._busy.discard(sent.id)
         if sent.id not in self.messages:
             raise TargetGone
-        return self._show(sent, text)
+        return self._show(sent, text or self.messages[sent.id], buttons)
 
-    def _show(self, sent: SentId, text: str) -> Shown:
+    async def delete(self, sent: SentId) -> None:
+        await self._meet("delete")
+        if self.keeps:
+            raise DeliveryRefused
+        self.messages.pop(sent.id, None)
+        self.buttons.pop(sent.id, None)
+
+    def _show(self, sent: SentId, text: str, buttons: Sequence[Button] | None = None) -> Shown:
         assert text.strip()
         assert len(text) <= self.limit
         self.messages[sent.id] = text.strip()
+        if buttons is not None:
+            self.buttons[sent.id] = [button.label for button in buttons]
         self.history.append((sent.id, text))
         return Shown(sent, text.strip())
 
@@ -328,8 +339,8 @@ def test_a_refusal_is_raised_at_the_end_and_what_was_said_is_kept() -> None:
 
 def test_what_the_platform_changed_is_put_right() -> None:
     class Forgetful(Board):
-        def _show(self, sent: SentId, text: str) -> Shown:
-            shown = super()._show(sent, text)
+        def _show(self, sent: SentId, text: str, buttons: Sequence[Button] | None = None) -> Shown:
+            shown = super()._show(sent, text, buttons)
             if len(self.history) == 2:
                 self.messages[sent.id] = text[:5]
                 return Shown(sent, text[:5])
@@ -343,8 +354,8 @@ def test_what_the_platform_changed_is_put_right() -> None:
 
 def test_a_platform_that_always_differs_does_not_loop() -> None:
     class Shouting(Board):
-        def _show(self, sent: SentId, text: str) -> Shown:
-            super()._show(sent, text)
+        def _show(self, sent: SentId, text: str, buttons: Sequence[Button] | None = None) -> Shown:
+            super()._show(sent, text, buttons)
             return Shown(sent, text.upper())
 
     board = Shouting()
