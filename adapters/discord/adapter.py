@@ -28,11 +28,13 @@ from adapters.discord.sending import (
 )
 from bot.api import (
     Attachment,
+    Button,
     Call,
     Capabilities,
     Clock,
     Command,
     ConfigError,
+    Controls,
     DeliveryError,
     DeliveryRefused,
     EditedStream,
@@ -156,20 +158,22 @@ class DiscordAdapter:
             edits=True,
             private=direct or "user" in route.data,
             max_file_bytes=max_file_bytes,
+            buttons=True,
+            forms=True,
             threads=not direct,
         )
 
     async def send(self, route: Route, reply: Reply) -> tuple[SentId, ...]:
         pending = self._pending(route)
-        text = _opening(reply.speaker) + reply.text if reply.text else ""
-        if not text and not reply.files:
+        text = _mention(route, reply) + _opening(reply.speaker) + reply.text if reply.text else ""
+        if not text and not reply.files and not reply.buttons:
             if pending is not None and pending.is_alive():
                 await pending.say_nothing()
             return ()
         if reply.private and not is_direct(route.place) and (pending is None or not pending.is_alive()):
             return await self._send_direct(route, reply, text)
         surface, lane = self._surface(route, reply=reply)
-        return await self._deliver(surface, lane, text)
+        return await self._deliver(surface, lane, text, reply.buttons)
 
     def stream(
         self,
@@ -199,14 +203,14 @@ class DiscordAdapter:
             edited,
             self._clock,
             self._timing,
-            type_here=type_here if pending is None or not pending.is_alive() else None,
+            type_here=None if pending is not None and pending.carries(private=False) else type_here,
             opening="" if resume and resume.text else _opening(speaker),
         )
 
     async def edit(self, route: Route, sent: SentId, reply: Reply) -> None:
         surface, lane = self._surface(route, private=sent.kind == PRIVATE)
-        text = clip(_opening(reply.speaker) + reply.text, MAX_CHARS, length)
-        await self._in_turn(lane, "edit", lambda: surface.edit(sent, text))
+        text = clip(_opening(reply.speaker) + reply.text, MAX_CHARS, length) if reply.text else ""
+        await self._in_turn(lane, "edit", lambda: surface.edit(sent, text, reply.buttons))
 
     async def delete(self, route: Route, sent: SentId) -> None:
         pending = self._pending(route)
@@ -288,28 +292,35 @@ class DiscordAdapter:
         self, route: Route, *, reply: Reply | None = None, private: bool = False, resumed: bool = False
     ) -> tuple[Surface, Lane]:
         lanes, channel = self._use_lanes, channel_id(route.place)
-        question = route.data.get("message")
+        question, asker = route.data.get("message"), str(route.data.get("user", ""))
+        private = private or (reply is not None and reply.private)
+        notify = asker if reply is not None and reply.notify else None
         files = reply.files if reply is not None else ()
         surface = ChannelSurface(
             self._client,
             lanes,
             channel,
             question=str(question) if question is not None and not resumed else None,
+            asker=asker,
+            notify=notify,
             files=files,
         )
         pending = self._pending(route)
-        if pending is None or not pending.is_alive():
+        if pending is None or not pending.carries(private=private):
             return surface, lanes.channel(channel)
-        private = private or (reply is not None and reply.private)
         lane = HandoverLane(pending, lanes.interaction(pending.token), lanes.channel(channel))
-        return InteractionSurface(pending, surface, private=private, files=files), lane
+        return InteractionSurface(pending, surface, private=private, asker=asker, notify=notify, files=files), lane
 
-    async def _deliver(self, surface: Surface, lane: Lane, text: str) -> tuple[SentId, ...]:
+    async def _deliver(
+        self, surface: Surface, lane: Lane, text: str, buttons: Sequence[Button] = ()
+    ) -> tuple[SentId, ...]:
         if not text:
-            shown = await self._in_turn(lane, "post", lambda: surface.post(""))
+            shown = await self._in_turn(lane, "post", lambda: surface.post("", buttons))
             return (shown.sent,)
         stream = EditedStream(surface, lane, max_chars=MAX_CHARS, clock=self._clock, measure=length)
         async with stream:
+            if buttons:
+                await stream.write(Controls(tuple(buttons)))
             await stream.write(Text(text))
         return stream.sent
 
@@ -322,8 +333,8 @@ class DiscordAdapter:
                 raise DeliveryRefused("nobody to write to")
             with translated():
                 channel = int((await self._client.http.start_private_message(int(str(user))))["id"])
-            surface = ChannelSurface(self._client, lanes, channel, files=reply.files)
-            await self._deliver(surface, lanes.channel(channel), text)
+            surface = ChannelSurface(self._client, lanes, channel, asker=str(user), files=reply.files)
+            await self._deliver(surface, lanes.channel(channel), text, reply.buttons)
         except DeliveryRefused:
             surface_here, lane = self._surface(route)
             return await self._deliver(surface_here, lane, SENT_PRIVATELY)
@@ -353,6 +364,11 @@ def point_at(settings: DiscordSettings) -> None:
         HttpRoute.BASE = settings.api_url.rstrip("/")
     if settings.gateway_url:
         discord.gateway.DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL(settings.gateway_url)
+
+
+def _mention(route: Route, reply: Reply) -> str:
+    user = str(route.data.get("user", ""))
+    return f"<@{user}> " if reply.notify and user.isdecimal() else ""
 
 
 def _opening(speaker: Speaker | None) -> str:

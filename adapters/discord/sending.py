@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import io
 import secrets
 from collections.abc import Callable, Coroutine, Sequence
@@ -12,11 +13,12 @@ from typing import Any
 import discord
 from discord.http import handle_message_parameters
 
+from adapters.discord.buttons import Rows, components
 from adapters.discord.errors import CALL_ERRORS, NO_REPLY_WITHOUT_HISTORY, translated
 from adapters.discord.lanes import DiscordLanes
 from adapters.discord.markup import from_discord, to_discord
 from adapters.discord.replying import Pending, Timing
-from bot.api import Call, Clock, EditedStream, File, Lane, Outcome, Piece, SentId, Shown, TargetGone, Text
+from bot.api import Button, Call, Clock, EditedStream, File, Lane, Outcome, Piece, SentId, Shown, TargetGone, Text
 
 MAX_CHARS = 2000
 # How an answer's message is reached again.
@@ -33,8 +35,22 @@ def as_files(files: Sequence[File]) -> list[discord.File]:
     return [discord.File(io.BytesIO(file.content), filename=file.name) for file in files]
 
 
+def only(person: str | None) -> discord.AllowedMentions:
+    """Nobody hears a sound but this one."""
+    users = [discord.Object(int(person))] if person is not None and person.isdecimal() else False
+    return discord.AllowedMentions(everyone=False, roles=False, replied_user=False, users=users)
+
+
+def as_view(buttons: Sequence[Button] | None, asker: str) -> Any:
+    """None leaves the buttons that are there."""
+    return discord.utils.MISSING if buttons is None else Rows(components(buttons, asker))
+
+
 class ChannelSurface:
-    """Messages of the bot itself. The first one replies to the question and carries the files."""
+    """Messages of the bot itself. The first one replies to the question, carries the files and tells `notify`.
+
+    `asker` is the id of the person whose buttons they are.
+    """
 
     def __init__(
         self,
@@ -43,35 +59,48 @@ class ChannelSurface:
         channel: int,
         *,
         question: str | None = None,
+        asker: str = "",
+        notify: str | None = None,
         files: Sequence[File] = (),
     ) -> None:
         self._client = client
         self._lanes = lanes
         self._channel = channel
         self._question = question
+        self._asker = asker
+        self._notify = notify
         self._files = files
         self._nonce = _nonce()
 
-    async def post(self, text: str) -> Shown:
+    async def post(self, text: str, buttons: Sequence[Button] = ()) -> Shown:
         with translated():
             try:
-                answer = await self._send(text)
+                answer = await self._send(text, buttons)
             except discord.Forbidden as error:
                 if error.code != NO_REPLY_WITHOUT_HISTORY or self._question is None:
                     raise
                 self._question = None
-                answer = await self._send(text)
+                answer = await self._send(text, buttons)
         # Until here a repeated post is the same message to Discord.
-        self._nonce, self._question, self._files = _nonce(), None, ()
+        self._nonce, self._question, self._notify, self._files = _nonce(), None, None, ()
         return Shown(SentId(str(answer["id"]), BY_BOT), as_shown(text, answer))
 
-    async def edit(self, sent: SentId, text: str) -> Shown:
-        none = discord.AllowedMentions.none()
-        with translated(), handle_message_parameters(content=to_discord(text), allowed_mentions=none) as params:
+    async def edit(self, sent: SentId, text: str, buttons: Sequence[Button] | None = None) -> Shown:
+        """An empty text leaves the one that is there."""
+        content = to_discord(text) if text else discord.utils.MISSING
+        view = as_view(buttons, self._asker)
+        with (
+            translated(),
+            handle_message_parameters(content=content, view=view, allowed_mentions=only(None)) as params,
+        ):
             answer = await self._lanes.edit_message(self._client.http, self._channel, int(sent.id), params)
         return Shown(sent, as_shown(text, answer))
 
-    async def _send(self, text: str) -> dict[str, Any]:
+    async def delete(self, sent: SentId) -> None:
+        with translated(), contextlib.suppress(discord.NotFound):
+            await self._client.http.delete_message(self._channel, int(sent.id))
+
+    async def _send(self, text: str, buttons: Sequence[Button]) -> dict[str, Any]:
         reference: Any = discord.utils.MISSING
         if self._question is not None:
             reference = {
@@ -81,10 +110,11 @@ class ChannelSurface:
             }
         with handle_message_parameters(
             content=to_discord(text),
-            allowed_mentions=discord.AllowedMentions.none(),
+            allowed_mentions=only(self._notify),
             message_reference=reference,
             nonce=self._nonce,
             files=as_files(self._files) or discord.utils.MISSING,
+            view=as_view(buttons or None, self._asker),
         ) as params:
             return await self._lanes.send_message(self._client.http, self._channel, params)
 
@@ -92,39 +122,66 @@ class ChannelSurface:
 class InteractionSurface:
     """Answers to a command through its token; what is public goes on as the bot's own when the token has died."""
 
-    def __init__(self, pending: Pending, channel: ChannelSurface, *, private: bool, files: Sequence[File] = ()) -> None:
+    def __init__(
+        self,
+        pending: Pending,
+        channel: ChannelSurface,
+        *,
+        private: bool,
+        asker: str = "",
+        notify: str | None = None,
+        files: Sequence[File] = (),
+    ) -> None:
         self._pending = pending
         self._channel = channel
         self._private = private
+        self._asker = asker
+        self._notify = notify
         self._files = files
 
-    async def post(self, text: str) -> Shown:
+    async def post(self, text: str, buttons: Sequence[Button] = ()) -> Shown:
         if not self._pending.is_alive():
-            return await self._post_without_token(text)
+            return await self._post_without_token(text, buttons)
         try:
-            answer = await self._pending.post(to_discord(text), private=self._private, files=as_files(self._files))
+            answer = await self._pending.post(
+                to_discord(text),
+                private=self._private,
+                files=as_files(self._files),
+                components=components(buttons, self._asker),
+                mentions=only(self._notify),
+            )
         except TargetGone:
             if self._pending.is_alive():
                 raise
-            return await self._post_without_token(text)
-        self._files = ()
+            return await self._post_without_token(text, buttons)
+        self._notify, self._files = None, ()
         return Shown(SentId(str(answer["id"]), PRIVATE if self._private else BY_TOKEN), as_shown(text, answer))
 
-    async def edit(self, sent: SentId, text: str) -> Shown:
+    async def edit(self, sent: SentId, text: str, buttons: Sequence[Button] | None = None) -> Shown:
         if self._pending.is_alive() and sent.kind != BY_BOT:
+            rows = None if buttons is None else components(buttons, self._asker)
             try:
-                return Shown(sent, as_shown(text, await self._pending.edit(int(sent.id), to_discord(text))))
+                answer = await self._pending.edit(int(sent.id), to_discord(text), rows)
+                return Shown(sent, as_shown(text, answer))
             except TargetGone:
                 if self._pending.is_alive() or sent.kind == PRIVATE:
                     raise
         if sent.kind == PRIVATE:
             raise TargetGone("the interaction's token has died")
-        return await self._channel.edit(sent, text)
+        return await self._channel.edit(sent, text, buttons)
 
-    async def _post_without_token(self, text: str) -> Shown:
+    async def delete(self, sent: SentId) -> None:
+        if self._pending.is_alive() and sent.kind != BY_BOT:
+            await self._pending.delete(int(sent.id))
+            return
+        if sent.kind == PRIVATE:
+            raise TargetGone("the interaction's token has died")
+        await self._channel.delete(sent)
+
+    async def _post_without_token(self, text: str, buttons: Sequence[Button]) -> Shown:
         if self._private:
             raise TargetGone("the interaction's token has died")
-        return await self._channel.post(text)
+        return await self._channel.post(text, buttons)
 
 
 class HandoverLane:
