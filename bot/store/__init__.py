@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from types import TracebackType
+from typing import TypeAlias
 
 from pydantic import JsonValue
 from sqlalchemy import literal, select
@@ -18,7 +19,7 @@ from bot.clock import Clock, SystemClock
 from bot.errors import StoreError
 from bot.events import AnyEvent, Place, Route
 from bot.replies import Reason, SentId, Speaker
-from bot.store import claims, drafts, ledger, opening, recent, shelf, tree, variants
+from bot.store import claims, drafts, ledger, opening, pictures, recent, shelf, tree, variants
 from bot.store.database import Database, database_url
 from bot.store.drafts import Taking
 from bot.store.journal import Journal
@@ -34,7 +35,12 @@ log = logging.getLogger(__name__)
 KEPT_DONE = timedelta(days=30)
 PRUNED_AT_ONCE = 500
 PRUNED_STEPS = 200
+KEPT_UNUSED = timedelta(days=1)
+PICTURES_AT_ONCE = 20
 PRUNED_EVERY = timedelta(hours=6).total_seconds()
+
+# Drops at most so many rows older than a moment; says how many it was.
+Prune: TypeAlias = Callable[[AsyncConnection, datetime, int], Awaitable[int]]
 
 
 class Store:
@@ -350,6 +356,11 @@ class Store:
         now = self._clock.now()
         return await self._db.write(lambda c: shelf.put_blob(c, content, media_type, now))
 
+    async def put_picture(self, content: bytes, media_type: str) -> str:
+        """A blob that stays for as long as a message holds it in its `parts`, a day at least."""
+        now = self._clock.now()
+        return await self._db.write(lambda c: shelf.put_blob(c, content, media_type, now, kept=False))
+
     async def get_blob(self, id: str) -> tuple[bytes, str] | None:
         return await self._db.read(lambda c: shelf.get_blob(c, id))
 
@@ -387,14 +398,18 @@ class Store:
 
     async def _prune(self) -> None:
         """Drop what was handled long ago, in the background and in small steps, so that nobody waits for it."""
-        before = self._clock.now() - KEPT_DONE
+        now = self._clock.now()
+        await self._prune_with(claims.prune, now - KEPT_DONE, PRUNED_AT_ONCE)
+        await self._prune_with(pictures.prune, now - KEPT_UNUSED, PICTURES_AT_ONCE)
+
+    async def _prune_with(self, prune: Prune, before: datetime, at_once: int) -> None:
         for _ in range(PRUNED_STEPS):
             try:
-                pruned = await self._db.write(lambda c: claims.prune(c, before, PRUNED_AT_ONCE))
+                pruned = await self._db.write(lambda c: prune(c, before, at_once))
             except StoreError as error:
-                log.warning("Old events could not be dropped: %s", error)
+                log.warning("What is no longer needed could not be dropped: %s", error)
                 return
-            if pruned < PRUNED_AT_ONCE:
+            if pruned < at_once:
                 return
 
 

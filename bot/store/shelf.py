@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from pydantic import JsonValue
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.errors import StoreError
@@ -68,10 +68,14 @@ async def delete_state(connection: AsyncConnection, plugin: str, scope: str, key
     await connection.execute(delete(state).filter_by(**_key(plugin, scope, key)))
 
 
-async def put_blob(connection: AsyncConnection, content: bytes, media_type: str, now: datetime) -> str:
+async def put_blob(
+    connection: AsyncConnection, content: bytes, media_type: str, now: datetime, *, kept: bool = True
+) -> str:
     id = hashlib.sha256(content).hexdigest()
-    values = {"id": id, "media_type": storable(media_type), "content": content, "created_at": now}
-    await connection.execute(insert_into(connection, blob).on_conflict_do_nothing(index_elements=["id"]), values)
+    values = {"id": id, "media_type": storable(media_type), "content": content, "kept": kept, "created_at": now}
+    insertion = insert_into(connection, blob)
+    changes = {"kept": or_(blob.c.kept, insertion.excluded.kept), "created_at": insertion.excluded.created_at}
+    await connection.execute(insertion.on_conflict_do_update(index_elements=["id"], set_=changes), values)
     return id
 
 

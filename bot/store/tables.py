@@ -22,6 +22,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    true,
 )
 from sqlalchemy.types import TypeDecorator
 
@@ -253,7 +254,17 @@ blob = Table(
     Column("id", String(64), primary_key=True),  # the sha256 of the content
     Column("media_type", Text, nullable=False),
     Column("content", LargeBinary, nullable=False),
+    # Whether it stays for ever; a picture that came with messages stays for as long as they do.
+    Column("kept", Boolean, nullable=False, server_default=true()),
     Column("created_at", Moment, nullable=False),
+)
+
+# No foreign keys: a message that is gone takes its pictures with it when they are next looked through.
+picture = Table(
+    "picture",
+    metadata,
+    Column("message_id", Id, primary_key=True, autoincrement=False),
+    Column("blob_id", String(64), primary_key=True, index=True),
 )
 
 fact = Table(

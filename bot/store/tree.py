@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from bot.errors import StoreError
 from bot.events import Place
 from bot.replies import SentId
+from bot.store import pictures
 from bot.store.cleaning import storable, storable_json, storable_or_none
 from bot.store.database import insert_into
 from bot.store.records import Conversation, MessageStatus, NewMessage, Path, Remembered
@@ -154,6 +155,7 @@ async def _insert(
     }
     inserted = await connection.execute(insert(message).returning(message.c.id), values)
     id = inserted.scalar_one()
+    await pictures.refer(connection, id, parts)
     if new.sent:
         await connection.execute(insert(sent), sent_values(conversation_id, id, new.sent, new.speaker))
     return Remembered(
@@ -284,6 +286,7 @@ async def forget(connection: AsyncConnection, place: Place, ids: Collection[int]
     of_place = select(conversation.c.id).where(conversation.c.place == str(place)).scalar_subquery()
     statement = update(message).where(message.c.conversation_id == of_place, message.c.id.in_(tuple(ids)))
     await connection.execute(statement.values(text="", parts={}, tokens=0, size=0, status="forgotten"))
+    await pictures.forget(connection, of_place, tuple(ids))
 
 
 async def rewrite(connection: AsyncConnection, current: Conversation, platform_id: str, text: str) -> Remembered | None:

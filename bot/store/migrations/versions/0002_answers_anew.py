@@ -1,4 +1,4 @@
-"""Drafts that take the place of an answer: said anew, or gone on with."""
+"""Drafts that take the place of an answer, said anew or gone on with; pictures that came with messages."""
 
 from __future__ import annotations
 
@@ -15,3 +15,11 @@ def upgrade() -> None:
     # Plain columns: a table made anew would begin its numbers anew.
     op.add_column("draft", sa.Column("replaces", Id, nullable=True))
     op.add_column("draft", sa.Column("as_variant", sa.Boolean(), nullable=True))
+    op.add_column("blob", sa.Column("kept", sa.Boolean(), nullable=False, server_default=sa.true()))
+    op.create_table(
+        "picture",
+        sa.Column("message_id", Id, autoincrement=False, nullable=False),
+        sa.Column("blob_id", sa.String(64), nullable=False),
+        sa.PrimaryKeyConstraint("message_id", "blob_id", name="pk_picture"),
+    )
+    op.create_index("ix_picture_blob_id", "picture", ["blob_id"])
