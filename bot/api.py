@@ -57,6 +57,7 @@ from bot.streaming import EditedStream, Shown, Surface
 from bot.text import clip
 from bot.traffic import ChannelLane, Traffic
 from bot.turn import LanguageModel, ModelCall, ModelChoice, Prompt, PromptMessage, Turn, Usage
+from bot.words import counted, languages_known, phrase, say, spoken_now, tr
 
 __all__ = [
     "Adapter",
@@ -142,5 +143,11 @@ __all__ = [
     "WindowReport",
     "button_id",
     "clip",
+    "counted",
+    "languages_known",
     "parse_button_id",
+    "phrase",
+    "say",
+    "spoken_now",
+    "tr",
 ]

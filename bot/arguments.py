@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Literal, TypeAlias
 
@@ -40,7 +40,10 @@ class Arg:
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """One argument as platforms need to know it. `choices` are the texts that a Literal or Enum allows."""
+    """One argument as platforms need to know it. `choices` are the texts that a Literal or Enum allows.
+
+    `descriptions` are by language, for those that a catalog has.
+    """
 
     name: str
     kind: Kind
@@ -50,6 +53,7 @@ class Parameter:
     choices: tuple[str, ...]
     arg: Arg
     enum: type[Enum] | None = None
+    descriptions: Mapping[str, str] = field(default_factory=dict)
 
     def bind(self, value: JsonValue) -> Any:
         """The typed value. Raises UsageError that says what was given and what is allowed."""

@@ -6,7 +6,7 @@ import difflib
 import inspect
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, overload
 
 from pydantic import BaseModel, JsonValue, ValidationError
@@ -30,7 +30,8 @@ SHORT_CHOICES = 40
 class Command:
     """One command. `name` is the full name, at most two words (`system set`).
 
-    With a `form`, the parameters are its fields and `bind` gives `{"form": the model}`.
+    With a `form`, the parameters are its fields and `bind` gives `{"form": the model}`. `names` (in a menu, of
+    the title) and `descriptions` are by language, for those that a catalog has.
     """
 
     name: str
@@ -43,6 +44,13 @@ class Command:
     who: Literal["anyone", "moderators"] = "anyone"
     form: type[BaseModel] | None = None
     target: Literal["message"] | None = None
+    names: Mapping[str, str] = field(default_factory=dict)
+    descriptions: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def title(self) -> str:
+        """`Ask about this` for `ask_about_this`: what stands in a menu."""
+        return self.name.replace("_", " ").replace("-", " ").capitalize()
 
     @property
     def usage(self) -> str:

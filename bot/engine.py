@@ -34,6 +34,7 @@ from bot.replies import Reply, Text
 from bot.runner import LocalRunner
 from bot.store import Claim, Store
 from bot.turns import Turns
+from bot.words import Languages, phrase, say, speaking, spoken_now, switch
 
 log = structlog.get_logger(__name__)
 
@@ -43,7 +44,7 @@ LISTENER_SECONDS = 300.0
 # Turns that may wait at one place; whoever comes later is asked to come back.
 MOST_WAITING = 20
 TOO_MANY = NotAllowed(
-    "too many turns wait", public="So many questions wait here that I must ask you to try again later."
+    "too many turns wait", public=phrase("So many questions wait here that I must ask you to try again later.")
 )
 
 
@@ -59,6 +60,7 @@ class Engine:
         turns: Turns,
         runner: LocalRunner,
         recovery: Recovery,
+        languages: Languages,
     ) -> None:
         self._store = store
         self._adapters = adapters
@@ -67,6 +69,7 @@ class Engine:
         self._turns = turns
         self._runner = runner
         self._recovery = recovery
+        self._languages = languages
         self._turned_away: dict[Place, set[str]] = {}
         self._closed = False
 
@@ -86,7 +89,8 @@ class Engine:
         except BotError as error:
             log.error("event could not be claimed", error=repr(error), event_id=event.id, place=str(event.place))
             if _wants_answer(event):
-                await self._tell(event, error)
+                with speaking(self._languages, event.locale):
+                    await self._tell(event, error)
             return
         if claim.mine:
             self._take(event, claim)
@@ -108,7 +112,8 @@ class Engine:
             await self._close(event)
             return
         told.add(event.user.id)
-        await self._fail(event, TOO_MANY)
+        with speaking(self._languages, event.locale):
+            await self._fail(event, TOO_MANY)
 
     def _waits(self, event: AnyEvent) -> bool:
         if isinstance(event, FormSubmitted):
@@ -119,7 +124,12 @@ class Engine:
         return isinstance(event, Message) and event.addressed
 
     async def perform(self, event: AnyEvent, claim: Claim) -> None:
-        """One event in its turn. Errors end here: people get one sentence, the log gets the cause."""
+        """One event in its turn, spoken of in the language of whoever is there."""
+        with speaking(self._languages, event.locale):
+            await self._perform(event, claim)
+
+    async def _perform(self, event: AnyEvent, claim: Claim) -> None:
+        """Errors end here: people get one sentence, the log gets the cause."""
         reference = secrets.token_hex(3)
         structlog.contextvars.bind_contextvars(turn_id=reference, place=str(event.place))
         try:
@@ -131,7 +141,9 @@ class Engine:
             await self._fail(event, error)
         except Exception as error:
             log.exception("turn failed unexpectedly")
-            public = f"Something went wrong on my side (reference {reference}). Please try again."
+            public = say(
+                "Something went wrong on my side (reference {reference}). Please try again.", reference=reference
+            )
             await self._fail(event, BotError(repr(error), public=public))
 
     async def _dispatch(self, event: AnyEvent, claim: Claim) -> bool:
@@ -163,7 +175,9 @@ class Engine:
                 await self._adapter(event).send(event.route, Reply(""))
             return False
         if _is_blank(event.text) and not event.attachments:
-            await self._adapter(event).send(event.route, Reply("I am listening. What would you like to talk about?"))
+            await self._turns.heed(event)
+            listening = Reply(say("I am listening. What would you like to talk about?"))
+            await self._adapter(event).send(event.route, listening)
             return False
         await self._turns.answer(event)
         return True
@@ -186,18 +200,25 @@ class Engine:
         return taken
 
     async def _command(self, event: CommandCall, claim: Claim) -> None:
+        await self._turns.heed(event)
         command, line = self._called(event)
         self._check_allowed(command, event)
         if claim.started:
             raise BotError(
                 f"/{command.name} was interrupted by a restart",
-                public=f"I was restarted while `/{command.name}` was running. It may have worked in part: "
-                "please check, and run it again if needed.",
+                public=say(
+                    "I was restarted while `/{command}` was running. It may have worked in part: "
+                    "please check, and run it again if needed.",
+                    command=command.name,
+                ),
             )
         raw = command.parse(line, event.mentions) if event.arguments is None else event.arguments
         arguments = command.bind(raw)
         await self._store.begin(event.place, event.id)
         context = await self._turns.context(event, self._plugins[command.plugin])
+        if command.private:
+            # Only this person sees it, so theirs goes before the place's.
+            switch(event.locale, spoken_now().code)
         await self._run(command, context, arguments)
         if not context.answered:
             await self._adapter(event).send(event.route, Reply("", private=command.private))
@@ -229,7 +250,11 @@ class Engine:
             kind = type(reply).__name__
             raise BotError(
                 f"plugin {context.plugin} returned {kind}, where only str, Reply and None can be shown",
-                public=f"The plugin `{context.plugin}` answered with something that I cannot show ({kind}).",
+                public=say(
+                    "The plugin `{plugin}` answered with something that I cannot show ({kind}).",
+                    plugin=context.plugin,
+                    kind=kind,
+                ),
             )
         if isinstance(reply, Reply):
             await context.send(replace(reply, private=reply.private or private))
@@ -238,15 +263,21 @@ class Engine:
         if not self._turns.may(event.user, command):
             raise NotAllowed(
                 f"/{command.name} refused to {event.user.id}",
-                public=f"Only moderators may use `/{command.name}` here. In a direct message with me, you may.",
+                public=say(
+                    "Only moderators may use `/{command}` here. In a direct message with me, you may.",
+                    command=command.name,
+                ),
             )
 
     async def _button(self, event: ButtonPressed) -> None:
         user = event.user
         allowed = {"anyone": True, "moderators": user.is_moderator, "asker": user.id == event.asker}
         if not (allowed[event.who] or user.is_moderator):
-            whose = "moderators" if event.who == "moderators" else "whoever asked, and for moderators"
-            raise NotAllowed(f"{event.action} refused to {user.id}", public=f"This button is for {whose}.")
+            await self._turns.heed(event)
+            public = phrase("This button is for whoever asked, and for moderators.")
+            if event.who == "moderators":
+                public = phrase("This button is for moderators.")
+            raise NotAllowed(f"{event.action} refused to {user.id}", public=public)
         if await self._turns.pressed(event):
             return
         for loaded in self._plugins.values():
@@ -295,8 +326,9 @@ class Engine:
     async def _tell(self, event: AnyEvent, error: BotError) -> None:
         """An error is shown once, privately where it is the asker's own business, and never remembered."""
         private = isinstance(error, UsageError | NotAllowed)
+        reply = Reply(f"⚠️ {say(error.public)}", private=private, failed=True)
         try:
-            await self._adapter(event).send(event.route, Reply(f"⚠️ {error.public}", private=private, failed=True))
+            await self._adapter(event).send(event.route, reply)
         except Exception as second:  # nothing more can be done for this person
             log.error("error could not be shown", error=repr(second), shown=error.public)
 

@@ -28,9 +28,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from bot.words import say
+
 
 class BotError(Exception):
-    """The root. `public` is safe to show to anyone; the exception's own text is for logs."""
+    """The root. `public` is safe to show to anyone; the exception's own text is for logs.
+
+    A fixed `public` is translated where it is shown; one with values in it is made by `say`.
+    """
 
     default_public = "Something went wrong on my side. Please try again."
 
@@ -58,7 +63,7 @@ class UsageError(BotError):
 
     def __init__(self, detail: str, *, usage: str = "") -> None:
         self.usage = usage
-        super().__init__(detail, public=f"{detail}\nUsage: `{usage}`" if usage else detail)
+        super().__init__(detail, public=f"{detail}\n{say('Usage: `{usage}`', usage=usage)}" if usage else detail)
 
 
 class NotAllowed(BotError):

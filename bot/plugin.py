@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Concatenate, Literal, TypedDict, TypeVar, Unpack
 
 from pydantic import BaseModel
@@ -30,6 +31,7 @@ from bot.replies import Reply
 from bot.signatures import check_context, hints_of
 from bot.turn import LanguageModel
 from bot.window import Part, WindowReport
+from bot.words import BadCatalog, checked
 
 __all__ = [
     "Context",
@@ -101,7 +103,9 @@ class Plugin:
         settings: type[BaseModel] | None = None,
         order: int = 0,
         lifespan: Callable[[Any], AbstractAsyncContextManager[Any]] | None = None,
+        locales: Path | None = None,
     ) -> None:
+        """`locales` is a folder of catalogs, one per language: `de.toml`."""
         if not WORD.fullmatch(name):
             raise PluginError(f"A plugin cannot be called `{name}`: use at most 32 lowercase letters, digits, - and _.")
         self.name = name
@@ -109,6 +113,8 @@ class Plugin:
         self.settings = settings
         self.order = order
         self.lifespan = lifespan
+        self.locales = locales
+        self.translations: list[tuple[str, Mapping[str, str]]] = []
         self.commands: list[Command] = []
         self.groups: list[Group] = []
         self.tools: list[Tool] = []
@@ -241,6 +247,13 @@ class Plugin:
             return function
 
         return declare
+
+    def translate(self, language: str, sentences: Mapping[str, str]) -> None:
+        """What this plugin says in another language, where a folder of catalogs would be too much."""
+        try:
+            self.translations.append((language, checked(sentences, language)))
+        except BadCatalog as error:
+            raise PluginError(f"Plugin `{self.name}`: {error}.") from None
 
     def _where(self, function: object) -> str:
         return f"Plugin `{self.name}`, function `{called(function)}`"

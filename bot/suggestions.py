@@ -1,8 +1,9 @@
-"""Suggested values of arguments: plugins write them for a Context, adapters ask for them with an event."""
+"""The commands as adapters get them: suggestions are asked for with an event, and names told in all languages."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+import re
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 
 import structlog
@@ -10,21 +11,49 @@ import structlog
 from bot.commands import Command, Commands, Complete, Parameter
 from bot.events import AnyEvent
 from bot.handler import Context
+from bot.words import Languages
 
 log = structlog.get_logger(__name__)
+
+# What platforms allow as a name in other languages.
+NAME = re.compile(r"[\w-]{1,32}")
 
 MakeContext = Callable[[AnyEvent, str], Awaitable[Context]]
 
 
-def for_adapters(commands: Commands, make_context: MakeContext) -> Commands:
+def for_adapters(commands: Commands, make_context: MakeContext, languages: Languages) -> Commands:
     """The same commands, whose `complete` takes the unfinished CommandCall instead of a Context. It never raises."""
     return Commands(
-        replace(command, parameters=tuple(_bound(command, parameter, make_context) for parameter in command.parameters))
+        replace(
+            command,
+            parameters=tuple(_bound(command, each, make_context, languages) for each in command.parameters),
+            names=_names(command, languages),
+            descriptions=_told(command.description, languages),
+        )
         for command in commands
     )
 
 
-def _bound(command: Command, parameter: Parameter, make_context: MakeContext) -> Parameter:
+def _names(command: Command, languages: Languages) -> Mapping[str, str]:
+    """A menu has a title; a typed command is called otherwise where a catalog says so: `"/help" = "/hilfe"`."""
+    if command.target is not None:
+        return _told(command.title, languages)
+    told = {code: name.removeprefix("/") for code, name in _told(f"/{command.name}", languages).items()}
+    words = command.name.count(" ") + 1
+    return {
+        code: name
+        for code, name in told.items()
+        if name.count(" ") + 1 == words and all(NAME.fullmatch(word) and word == word.lower() for word in name.split())
+    }
+
+
+def _told(text: str, languages: Languages) -> Mapping[str, str]:
+    """By language, where a catalog has it."""
+    return {code: language.sentences[text] for code, language in languages.known.items() if text in language.sentences}
+
+
+def _bound(command: Command, parameter: Parameter, make_context: MakeContext, languages: Languages) -> Parameter:
+    parameter = replace(parameter, descriptions=_told(parameter.description, languages))
     complete = parameter.arg.complete
     if complete is None:
         return parameter

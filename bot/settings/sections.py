@@ -293,11 +293,17 @@ class AnswerSettings(Section):
         DEFAULT_SYSTEM_PROMPT,
         description="Who the bot is, where nobody set another one. The small model gets a shorter default.",
     )
+    language: str = Field(
+        "en",
+        description="The language of the bot's own sentences, such as `de`, for people and places that set none. "
+        "What the model says follows the question.",
+    )
     resume_age: PositiveFloat = Field(
         600.0, description="Seconds for which an answer cut short by a crash is completed; an older one is marked."
     )
     missed_age: PositiveFloat = Field(600.0, description="Seconds for which a question missed while away is answered.")
     shutdown_grace: float = Field(10.0, ge=0, description="Seconds that running answers get when the bot is stopped.")
+    buttons: bool = Field(True, description="Whether answers carry buttons: stop, again, continue, forget.")
 
 
 class CommandSettings(Section):
