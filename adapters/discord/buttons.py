@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+import discord
+
 from adapters.discord.markup import as_text, length
 from bot.api import Button, ButtonId, button_id, clip, parse_button_id
 
@@ -36,6 +38,19 @@ def components(buttons: Iterable[Button], asker: str) -> list[Payload]:
             }
         )
     return [{"type": ROW, "components": made[at : at + IN_A_ROW]} for at in range(0, len(made), IN_A_ROW)]
+
+
+class Rows(discord.ui.View):
+    """What `components` made, for calls of discord.py that take nothing else. It is never called back: a press is told
+    by its id alone, also to a process that knows nothing of the message."""
+
+    def __init__(self, rows: list[Payload]) -> None:
+        super().__init__(timeout=None)
+        self._rows = rows
+        self.stop()
+
+    def to_components(self) -> list[dict[str, Any]]:
+        return self._rows
 
 
 def pressed(custom_id: str) -> ButtonId | None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias, TypeVar
 
 import discord
 from pydantic import JsonValue
 
+from adapters.discord.buttons import Payload, Rows
 from adapters.discord.errors import (
     ALREADY_ACKNOWLEDGED,
     CALL_ERRORS,
@@ -19,6 +20,7 @@ from adapters.discord.errors import (
     UNKNOWN_WEBHOOK,
     translate,
 )
+from adapters.discord.forms import Forms
 from adapters.discord.lanes import DiscordLanes
 from bot.api import Clock
 
@@ -44,7 +46,10 @@ class Timing:
 
 
 class Pending:
-    """One interaction. `data` is what a route carries of it, enough for another process to go on answering."""
+    """One interaction. `data` is what a route carries of it, enough for another process to go on answering.
+
+    `pressed` is the message whose button it was. A `guest` has no other way to this place than the token.
+    """
 
     def __init__(
         self,
@@ -58,6 +63,8 @@ class Pending:
     ) -> None:
         self.data = dict(data)
         self.token = str(data["token"])
+        self.pressed = str(data["pressed"]) if "pressed" in data else None
+        self.is_guest = data.get("guest") is True
         self._until = float(str(data["until"]))
         self._clock = clock
         self._lanes = lanes
@@ -76,23 +83,41 @@ class Pending:
         """Whether the token is still good."""
         return not self._dead and self._clock.now().timestamp() < self._until
 
+    def carries(self, *, private: bool) -> bool:
+        """Whether what is said now goes through the token. A command is answered through it; what is said in public
+        after a press is a message of the bot's own, as if it had spoken up by itself."""
+        return self.is_guest or (self.is_alive() and (private or self.pressed is None))
+
     def defer_after(self, seconds: float) -> None:
-        self._deferring = asyncio.create_task(self._defer(seconds))
+        self._deferring = asyncio.create_task(self._defer(0.0 if self.pressed is not None else seconds))
 
     def close(self) -> None:
         if self._deferring is not None:
             self._deferring.cancel()
 
-    async def post(self, text: str, *, private: bool, files: list[discord.File] | None = None) -> dict[str, Any]:
+    async def post(
+        self,
+        text: str,
+        *,
+        private: bool,
+        files: list[discord.File] | None = None,
+        components: Sequence[Payload] = (),
+        mentions: discord.AllowedMentions | None = None,
+    ) -> dict[str, Any]:
         """The next message of the answer, as Discord keeps it. Raises DeliveryError."""
+        saying = _Saying(text, private, files or [], list(components), mentions or discord.AllowedMentions.none())
         async with self._posting:
-            return await self._guarded(self._post(text, private, files or []))
+            return await self._guarded(self._post(saying))
 
-    async def edit(self, message: int, text: str) -> dict[str, Any]:
-        none = discord.AllowedMentions.none()
-        return await self._guarded(
-            self._lanes.landed(self._webhook.edit_message(message, content=text, allowed_mentions=none))
+    async def edit(self, message: int, text: str, components: Sequence[Payload] | None = None) -> dict[str, Any]:
+        """An empty text leaves the one that is there, None as components the buttons."""
+        edit = self._webhook.edit_message(
+            message,
+            content=text or discord.utils.MISSING,
+            view=discord.utils.MISSING if components is None else Rows(list(components)),
+            allowed_mentions=discord.AllowedMentions.none(),
         )
+        return await self._guarded(self._lanes.landed(edit))
 
     async def delete(self, message: int) -> None:
         await self._guarded(self._webhook.delete_message(message))
@@ -101,18 +126,21 @@ class Pending:
         """The command is done and has nothing to show: nobody is left with "thinking"."""
         async with self._posting:
             if self._stage == "open":
-                await self._guarded(self._post(NOTHING_TO_SAY, True, []))
+                await self._guarded(self._post(_Saying(NOTHING_TO_SAY, private=True)))
             elif self._stage == "deferred" and self._original is not None:
                 await self._guarded(self._ending_wait(self._webhook.delete_message(self._original)))
 
-    async def _post(self, text: str, private: bool, files: list[discord.File]) -> dict[str, Any]:
-        none = discord.AllowedMentions.none()
+    async def _post(self, saying: _Saying) -> dict[str, Any]:
         if self._stage == "open" and self._interaction is not None:
             self.close()
             try:
                 answer = await self._lanes.landed(
                     self._interaction.response.send_message(
-                        text, ephemeral=private, allowed_mentions=none, files=files or discord.utils.MISSING
+                        saying.text,
+                        ephemeral=saying.private,
+                        allowed_mentions=saying.mentions,
+                        files=saying.files or discord.utils.MISSING,
+                        view=saying.view,
                     )
                 )
             except discord.HTTPException as error:
@@ -124,16 +152,25 @@ class Pending:
                 message: dict[str, Any] = answer["resource"]["message"]
                 return message
         if self._stage == "deferred" and self._original is not None:
-            if private == self._private:
+            if saying.private == self._private:
                 edit = self._webhook.edit_message(
-                    self._original, content=text, allowed_mentions=none, attachments=files or discord.utils.MISSING
+                    self._original,
+                    content=saying.text,
+                    allowed_mentions=saying.mentions,
+                    attachments=saying.files or discord.utils.MISSING,
+                    view=saying.view,
                 )
                 return await self._ending_wait(self._lanes.landed(edit))
             # What says "thinking" to everybody cannot become private, nor the other way round.
             await self._ending_wait(self._webhook.delete_message(self._original))
         return await self._lanes.landed(
             self._webhook.send(
-                text, ephemeral=private, allowed_mentions=none, wait=True, files=files or discord.utils.MISSING
+                saying.text,
+                ephemeral=saying.private,
+                allowed_mentions=saying.mentions,
+                wait=True,
+                files=saying.files or discord.utils.MISSING,
+                view=saying.view,
             )
         )
 
@@ -148,12 +185,14 @@ class Pending:
         return result
 
     async def _defer(self, seconds: float) -> None:
-        await self._clock.sleep(seconds)
+        """A command says that the bot thinks; a press is taken at once, and nothing is seen of it."""
+        if seconds:
+            await self._clock.sleep(seconds)
         async with self._posting:
             if self._stage != "open" or self._interaction is None:
                 return
             try:
-                response = await self._interaction.response.defer(ephemeral=self._private, thinking=True)
+                response = await self._interaction.response.defer(ephemeral=self._private, thinking=self.pressed is None)
             except discord.HTTPException as error:
                 if error.code == ALREADY_ACKNOWLEDGED:
                     await self._join(self._interaction)
@@ -165,13 +204,14 @@ class Pending:
                 self._dead = True
                 log.warning("a command could not be acknowledged: %s", error)
                 return
-            self._stage = "deferred"
             self._original = response.message_id if response is not None else None
-            if self._original is None:
-                self._stage = "answered"
+            self._stage = "answered" if self._original is None or self.pressed is not None else "deferred"
 
     async def _join(self, interaction: discord.Interaction) -> None:
         """Another process of this bot was faster: its "thinking" becomes the beginning of this answer."""
+        if self.pressed is not None:
+            self._stage = "answered"
+            return
         try:
             original = await interaction.original_response()
         except CALL_ERRORS:  # it is answered already, or gone: what is said now follows it
@@ -189,6 +229,21 @@ class Pending:
             raise translate(error) from error
 
 
+@dataclass(frozen=True, slots=True)
+class _Saying:
+    """One message that is to be posted."""
+
+    text: str
+    private: bool
+    files: list[discord.File] = field(default_factory=list)
+    components: list[Payload] = field(default_factory=list)
+    mentions: discord.AllowedMentions = field(default_factory=discord.AllowedMentions.none)
+
+    @property
+    def view(self) -> Any:
+        return Rows(self.components) if self.components else discord.utils.MISSING
+
+
 class Replies:
     """All interactions of this process that can still be answered, by token."""
 
@@ -197,9 +252,12 @@ class Replies:
         self._clock = clock
         self._timing = timing
         self._pending: dict[str, Pending] = {}
+        self.forms = Forms(clock)
 
-    def begin(self, interaction: discord.Interaction, *, private: bool) -> Pending:
-        """From here on it will be acknowledged in time, whatever happens."""
+    def begin(
+        self, interaction: discord.Interaction, *, private: bool = False, more: Mapping[str, JsonValue] | None = None
+    ) -> Pending:
+        """From here on it will be acknowledged in time, whatever happens. `more` goes into the route's data."""
         self._forget_old()
         until = self._clock.now().timestamp() + self._timing.token_lives
         data: dict[str, JsonValue] = {
@@ -207,6 +265,7 @@ class Replies:
             "application": str(interaction.application_id),
             "token": interaction.token,
             "until": until,
+            **(more or {}),
         }
         pending = Pending(interaction.client, self._lanes, self._clock, data, interaction=interaction, private=private)
         self._pending[pending.token] = pending
