@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -10,16 +11,17 @@ from types import TracebackType
 
 from bot.clock import Clock, SystemClock
 from bot.commands import Command
-from bot.errors import BotError, DeliveryError, TargetGone
-from bot.events import AnyEvent, Attachment, Message, Route, User
+from bot.errors import BotError, DeliveryError, DeliveryRefused, TargetGone
+from bot.events import AnyEvent, Attachment, Message, Place, Route, User
 from bot.platform import Capabilities, Handle, Posted
-from bot.replies import Done, Notice, Piece, Reply, ReplyStream, Resume, SentId, Speaker, Text
+from bot.replies import Button, Controls, Done, Notice, Piece, Reply, ReplyStream, Resume, SentId, Speaker, Text
 from bot.text import split
 
 
 @dataclass(slots=True)
 class ScreenMessage:
-    """One message on the fake platform. `states` are all the texts it ever showed."""
+    """One message on the fake platform. `states` are all the texts it ever showed, `asker` is the id of the person
+    whose buttons it carries; without a `place` it is seen everywhere."""
 
     id: str
     author: str
@@ -30,10 +32,17 @@ class ScreenMessage:
     states: list[str] = field(default_factory=list)
     reply: Reply | None = None
     event: Message | None = None
+    buttons: tuple[Button, ...] = ()
+    asker: str = ""
+    place: Place | None = None
 
 
 class FakeAdapter:
-    """Takes part in conversations like any adapter. Set `refuse` to an error to make every delivery fail with it."""
+    """Takes part in conversations like any adapter. Set `refuse` to an error to make every delivery fail with it.
+
+    In a route's data, `message` is the id of the message that is answered, `asker` and `name` are the person's.
+    `threads` are those that were opened, with their names.
+    """
 
     def __init__(
         self, name: str = "fake", *, capabilities: Capabilities | None = None, clock: Clock | None = None
@@ -48,6 +57,7 @@ class FakeAdapter:
         self.commands: Sequence[Command] = ()
         self.refuse: DeliveryError | None = None
         self.pieces: list[Piece] = []
+        self.threads: dict[Place, str] = {}
         self.grew = asyncio.Condition()
         self._newest = 0
         self._handle: Handle | None = None
@@ -71,12 +81,13 @@ class FakeAdapter:
         """An event arrives from the platform."""
         await self.online.wait()
         if isinstance(event, Message) and all(message.id != event.id for message in self.messages):
-            self.messages.append(ScreenMessage(event.id, event.user.name, event.text, own=False, event=event))
+            heard = ScreenMessage(event.id, event.user.name, event.text, own=False, event=event, place=event.place)
+            self.messages.append(heard)
         assert self._handle is not None
         await self._handle(event)
 
     def capabilities(self, route: Route) -> Capabilities:
-        return self.offers
+        return replace(self.offers, threads=self.offers.threads and route.place.thread is None)
 
     async def send(self, route: Route, reply: Reply) -> tuple[SentId, ...]:
         if self.refuse:
@@ -84,7 +95,7 @@ class FakeAdapter:
         if not reply.text and not reply.files:
             return ()
         *earlier, last = self.pages(reply.text) or ("",)
-        plain = replace(reply, files=(), buttons=())
+        plain = replace(reply, files=(), buttons=(), notify=False)
         sent = [await self.post(route, page, reply=replace(plain, text=page)) for page in earlier]
         return (*sent, await self.post(route, last, reply=replace(reply, text=last) if earlier else reply))
 
@@ -94,16 +105,20 @@ class FakeAdapter:
 
     async def post(self, route: Route, text: str, *, reply: Reply | None = None) -> SentId:
         reply = reply or Reply(text)
-        answers = route.data.get("message")
+        answers, name = route.data.get("message"), route.data.get("name")
+        shown = f"@{name} {text}" if reply.notify and name else text
         message = ScreenMessage(
             self.next_id(),
             reply.speaker.name if reply.speaker else "bot",
-            text,
+            shown,
             own=True,
             private=reply.private,
             in_reply_to=str(answers) if answers else None,
-            states=[text],
+            states=[shown],
             reply=reply,
+            buttons=reply.buttons if self.offers.buttons else (),
+            asker=str(route.data.get("asker", "")),
+            place=route.place,
         )
         self.messages.append(message)
         await self._notify()
@@ -125,16 +140,34 @@ class FakeAdapter:
         raise TargetGone(f"no message {id}")
 
     async def edit(self, route: Route, sent: SentId, reply: Reply) -> None:
-        await self.change(sent, reply.text)
+        await self.change(sent, reply.text, reply.buttons)
 
-    async def change(self, sent: SentId, text: str) -> None:
+    async def change(self, sent: SentId, text: str, buttons: Sequence[Button] | None = None) -> None:
+        """An empty text leaves the one that is there, None the buttons."""
+        if self.refuse:
+            raise self.refuse
         message = self.find(sent.id)
-        message.text = text
-        message.states.append(text)
+        if text:
+            message.text = text
+            message.states.append(text)
+        if buttons is not None and self.offers.buttons:
+            message.buttons = tuple(buttons)
         await self._notify()
 
     async def delete(self, route: Route, sent: SentId) -> None:
+        if self.refuse:
+            raise self.refuse
         self.messages.remove(self.find(sent.id))
+        await self._notify()
+
+    async def open_thread(self, route: Route, name: str) -> Route:
+        """The thread has the id of the message that it hangs on."""
+        message = route.data.get("message")
+        if self.refuse or not self.capabilities(route).threads or not message:
+            raise DeliveryRefused("no thread can be opened here")
+        place = replace(route.place, thread=str(message))
+        self.threads.setdefault(place, name)
+        return Route(place, route.data)
 
     async def fetch(self, attachment: Attachment, max_bytes: int) -> bytes:
         content = self.files.get(attachment.url)
@@ -143,7 +176,8 @@ class FakeAdapter:
         return content
 
     async def history(self, route: Route, after: str | None, limit: int) -> tuple[Posted, ...]:
-        found = [message for message in self.messages if after is None or message.id > after]
+        here = [message for message in self.messages if message.place in (None, route.place)]
+        found = [message for message in here if after is None or message.id > after]
         return tuple(
             Posted(
                 message.id,
@@ -179,8 +213,12 @@ class FakeStream:
         self._speaker = speaker
         self._sent: list[SentId] = list(resume.sent) if resume else []
         self._text = resume.text if resume else ""
+        self._resumed = bool(self._sent)
         self._notices: list[str] = []
-        self._shown: list[str] = []
+        self._mark = ""
+        self._controls: tuple[Button, ...] | None = None
+        # What the messages were told to show, with their buttons.
+        self._shown: list[tuple[str, tuple[Button, ...] | None]] = []
 
     @property
     def sent(self) -> tuple[SentId, ...]:
@@ -193,8 +231,10 @@ class FakeStream:
                 self._text += text
             case Notice(text):
                 self._notices.append(text)
+            case Controls(buttons):
+                self._controls = buttons
             case Done(reason) if reason not in ("stop", "tools") and not self._notices:
-                self._notices.append(reason)
+                self._mark = reason
             case _:
                 return
         await self._show()
@@ -202,17 +242,22 @@ class FakeStream:
     async def _show(self) -> None:
         if self._adapter.refuse:
             return
-        for index, page in enumerate(self._pages()):
+        pages = self._pages()
+        for index, page in enumerate(pages):
+            buttons = self._controls if index + 1 == len(pages) else ()
             if index == len(self._shown):
-                await self._show_page(index, page)
-                self._shown.append(page)
-            elif page != self._shown[index]:
-                await self._show_page(index, page)
-                self._shown[index] = page
+                await self._show_page(index, page, buttons)
+                self._shown.append((page, buttons))
+            elif (page, buttons) != self._shown[index]:
+                await self._show_page(index, page, buttons)
+                self._shown[index] = (page, buttons)
+        if self._sent[len(pages) :]:
+            await self._show_page(len(self._sent) - 1, "", () if pages else self._controls)
 
     def _pages(self) -> list[str]:
         pages = list(self._adapter.pages(self._text))
-        notes = "\n".join(f"[{notice}]" for notice in self._notices)
+        marked = self._mark and (pages or not self._resumed)
+        notes = "\n".join(f"[{notice}]" for notice in [*self._notices, *([self._mark] if marked else [])])
         limit = self._adapter.offers.max_chars
         if notes and pages and (not limit or len(pages[-1]) + 1 + len(notes) <= limit):
             pages[-1] += f"\n{notes}"
@@ -220,16 +265,18 @@ class FakeStream:
             pages += self._adapter.pages(notes)
         return pages
 
-    async def _show_page(self, index: int, page: str) -> None:
+    async def _show_page(self, index: int, page: str, buttons: tuple[Button, ...] | None) -> None:
+        reply = Reply(page, speaker=self._speaker, buttons=buttons or ())
         if index < len(self._sent):
             try:
-                await self._adapter.change(self._sent[index], page)
+                await self._adapter.change(self._sent[index], page, buttons)
             except TargetGone:
-                self._sent[index] = await self._adapter.post(self._route, page)
+                if page:
+                    self._sent[index] = await self._adapter.post(self._route, page, reply=reply)
             return
         if self._before_post is not None:
             await self._before_post()
-        self._sent.append(await self._adapter.post(self._route, page, reply=Reply(page, speaker=self._speaker)))
+        self._sent.append(await self._adapter.post(self._route, page, reply=reply))
 
     async def __aenter__(self) -> FakeStream:
         return self
@@ -238,7 +285,12 @@ class FakeStream:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if error is not None:
-            self._notices.append(error.public if isinstance(error, BotError) else "interrupted")
+            self._mark = error.public if isinstance(error, BotError) else "interrupted"
         await self._show()
         if self._adapter.refuse:
             raise self._adapter.refuse
+        pages = self._pages()
+        while pages and len(self._sent) > len(pages):
+            with contextlib.suppress(TargetGone):
+                await self._adapter.delete(self._route, self._sent[-1])
+            self._sent.pop()

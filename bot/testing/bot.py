@@ -7,16 +7,35 @@ import tempfile
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from pydantic import JsonValue
+
 from bot.app import App
+from bot.buttons import button_id, parse_button_id
 from bot.clock import Clock, SystemClock
-from bot.events import AnyEvent, Attachment, ButtonPressed, CommandCall, Message, Online, Place, Route, User
+from bot.events import (
+    AnyEvent,
+    Attachment,
+    ButtonPressed,
+    CommandCall,
+    FormSubmitted,
+    Message,
+    MessageDeleted,
+    MessageEdited,
+    Online,
+    Place,
+    Route,
+    Target,
+    User,
+)
 from bot.model.scripted import Answer, Scripted
 from bot.platform import Capabilities
 from bot.plugin import Plugin
+from bot.replies import Button
 from bot.settings import Settings
 from bot.testing.adapter import FakeAdapter, ScreenMessage
 from bot.tokens import Tokens
@@ -103,6 +122,8 @@ class TestBot:
         addressed: bool = True,
         place: Place | None = None,
         attachments: tuple[Attachment, ...] = (),
+        in_reply_to: str | None = None,
+        locale: str = "",
         wait: bool = True,
     ) -> Message:
         """Somebody writes; returns when the bot has done everything about it, unless told not to `wait`."""
@@ -110,42 +131,127 @@ class TestBot:
         message = Message(
             id=id,
             user=user,
-            route=Route(place or self.place, {"message": id}),
+            route=self._route(user, place, message=id),
             at=self.clock.now(),
+            locale=locale,
             text=text,
             addressed=addressed,
             attachments=attachments,
+            in_reply_to=in_reply_to,
         )
         await self.hears(message, wait=wait)
         return message
 
-    async def runs(self, line: str, *, user: User = ANN, place: Place | None = None, wait: bool = True) -> None:
-        """Somebody types a command, such as `/roll 6`."""
+    async def edits(self, message: Message, text: str, *, wait: bool = True) -> None:
+        """Somebody changes what they wrote."""
+        shown = self.adapter.find(message.id)
+        shown.text, shown.event = text, replace(message, text=text)
+        event = MessageEdited(
+            id=f"e-{uuid.uuid4().hex}",
+            user=message.user,
+            route=message.route,
+            at=self.clock.now(),
+            message=message.id,
+            text=text,
+        )
+        await self.hears(event, wait=wait)
+
+    async def deletes(self, *messages: Message | ScreenMessage, user: User = ANN, wait: bool = True) -> None:
+        """Messages are taken back, by whoever wrote them or by a moderator."""
+        for message in messages:
+            self.adapter.messages.remove(self.adapter.find(message.id))
+        event = MessageDeleted(
+            id=f"d-{uuid.uuid4().hex}",
+            user=user,
+            route=self._route(user, messages[0].place),
+            at=self.clock.now(),
+            messages=tuple(message.id for message in messages),
+        )
+        await self.hears(event, wait=wait)
+
+    async def runs(
+        self,
+        line: str,
+        *,
+        user: User = ANN,
+        place: Place | None = None,
+        target: Target | None = None,
+        locale: str = "",
+        wait: bool = True,
+    ) -> None:
+        """Somebody types a command, such as `/roll 6`, or picks it in the menu of a message, the `target`."""
         name, _, text = line.removeprefix("/").partition(" ")
         await self.hears(
             CommandCall(
                 id=f"c-{uuid.uuid4().hex}",
                 user=user,
-                route=Route(place or self.place),
+                route=self._route(user, place),
                 at=self.clock.now(),
+                locale=locale,
                 command=name,
                 text=text,
+                target=target,
             ),
             wait=wait,
         )
 
-    async def presses(self, action: str, *args: str, message: str = "", user: User = ANN) -> None:
-        await self.hears(
-            ButtonPressed(
-                id=f"b-{uuid.uuid4().hex}",
-                user=user,
-                route=Route(self.place),
-                at=self.clock.now(),
-                action=action,
-                args=args,
-                message=message,
-            )
+    async def fills(
+        self,
+        command: str,
+        *,
+        user: User = ANN,
+        place: Place | None = None,
+        target: Target | None = None,
+        wait: bool = True,
+        **values: JsonValue,
+    ) -> None:
+        """Somebody sends off the form of a command."""
+        event = FormSubmitted(
+            id=f"f-{uuid.uuid4().hex}",
+            user=user,
+            route=self._route(user, place),
+            at=self.clock.now(),
+            command=command,
+            values=values,
+            target=target,
         )
+        await self.hears(event, wait=wait)
+
+    async def presses(
+        self, button: str | Button, *args: str, message: str = "", user: User = ANN, wait: bool = True
+    ) -> None:
+        """Somebody presses the newest button with this label or action that is on the screen.
+
+        With arguments or a `message` it is an action that need not stand there, as after its message was deleted.
+        """
+        if args or message:
+            action, args = (button, args) if isinstance(button, str) else (button.action, button.args)
+            await self._press(Button(action, "", args, who="anyone"), message, "", user, None, wait)
+            return
+        for shown in reversed(self.adapter.messages):
+            for each in shown.buttons:
+                if each.enabled and (button in (each, each.label) or button == each.action):
+                    await self._press(each, shown.id, shown.asker, user, shown.place, wait)
+                    return
+        raise AssertionError(f"{button!r} cannot be pressed; there is {self.buttons}")
+
+    async def _press(
+        self, button: Button, message: str, asker: str, user: User, place: Place | None, wait: bool
+    ) -> None:
+        carried = parse_button_id(button_id(button, asker))
+        assert carried is not None, f"{button!r} does not survive the way through its id"
+        event = ButtonPressed(
+            id=f"b-{uuid.uuid4().hex}",
+            user=user,
+            route=self._route(user, place),
+            at=self.clock.now(),
+            action=carried.action,
+            args=carried.args,
+            message=message,
+            who=carried.who,
+            asker=carried.asker,
+        )
+        await self.hears(event, wait=wait)
 
     async def comes_online(self, latest: Mapping[str, str] | None = None) -> None:
         """The platform connects anew: what was left or missed is made good."""
@@ -164,6 +270,10 @@ class TestBot:
         """Wait until the bot has nothing left to do."""
         await self.app.runner.idle()
 
+    def _route(self, user: User, place: Place | None, *, message: str | None = None) -> Route:
+        data: dict[str, JsonValue] = {"asker": user.id, "name": user.name}
+        return Route(place or self.place, data if message is None else {**data, "message": message})
+
     # What people see.
 
     @property
@@ -179,6 +289,12 @@ class TestBot:
     def last(self) -> ScreenMessage:
         """The newest message of the bot."""
         return next(message for message in reversed(self.adapter.messages) if message.own)
+
+    @property
+    def buttons(self) -> list[str]:
+        """The labels under the newest message of the bot that has any."""
+        labels = ([each.label for each in message.buttons] for message in reversed(self.adapter.messages))
+        return next(filter(None, labels), [])
 
     async def until(self, part: str) -> None:
         """Wait until the bot shows this text."""
