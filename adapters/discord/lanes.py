@@ -7,11 +7,12 @@ import contextlib
 import contextvars
 import json
 import re
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from types import SimpleNamespace
 from typing import Any
 
 import aiohttp
+from discord import DiscordServerError
 from discord.http import HTTPClient, MultipartParameters, Route
 
 from bot.api import Call, ChannelLane, Clock, Lane, Method, Traffic, Urgency
@@ -25,6 +26,8 @@ _ROUTES: tuple[tuple[str, re.Pattern[str], Method, str], ...] = (
 
 # Where the answer to the call that is being made is to be told; set in the task of that call alone.
 _answer: contextvars.ContextVar[asyncio.Future[dict[str, Any]] | None] = contextvars.ContextVar("answer", default=None)
+# Whether that call must not be made again when nobody knows what became of it.
+_once: contextvars.ContextVar[bool] = contextvars.ContextVar("once", default=False)
 
 
 class DiscordLanes:
@@ -43,6 +46,7 @@ class DiscordLanes:
         self._counters_in_use: set[int] = set()
         self.trace = aiohttp.TraceConfig()
         self.trace.on_request_end.append(self._hear)
+        self.trace.on_request_exception.append(self._hear_failure)
 
     def channel(self, channel: int) -> Lane:
         """Messages that the bot itself posts and edits in a channel or thread."""
@@ -73,14 +77,15 @@ class DiscordLanes:
         finally:
             lane.told(wish, "landed" if landed else "failed")
 
-    async def landed(self, call: Coroutine[Any, Any, Any]) -> dict[str, Any]:
+    async def landed(self, call: Coroutine[Any, Any, Any], *, once: bool = False) -> dict[str, Any]:
         """The message as Discord answered a discord.py call that sends or edits one, as soon as it is there.
 
-        Errors of the call are raised as they are.
+        Errors of the call are raised as they are. With `once` discord.py does not try again what may have been done.
         """
         answer: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
         context = contextvars.copy_context()
         context.run(_answer.set, answer)
+        context.run(_once.set, once)
         task = asyncio.get_running_loop().create_task(call, context=context)
         self._lingering.add(task)
         task.add_done_callback(self._ended)
@@ -90,6 +95,8 @@ class DiscordLanes:
             task.cancel()
             raise
         if answer.done():
+            if answer.exception() is not None:
+                task.cancel()
             return answer.result()
         # It ended without a message in the response: raises, unless discord.py made no request at all.
         task.result()
@@ -106,6 +113,26 @@ class DiscordLanes:
         route = Route("PATCH", path, channel_id=channel, message_id=message)
         return await self.landed(self._request(http, route, params))
 
+    async def send_by_webhook(
+        self, http: HTTPClient, webhook: int, token: str, params: MultipartParameters, query: Mapping[str, str]
+    ) -> dict[str, Any]:
+        """Webhooks take no nonce: what became of a call that fails on the way is for the caller to find out."""
+        route = Route("POST", "/webhooks/{webhook_id}/{webhook_token}", webhook_id=webhook, webhook_token=token)
+        return await self.landed(self._request(http, route, params, query), once=True)
+
+    async def edit_by_webhook(
+        self,
+        http: HTTPClient,
+        webhook: int,
+        token: str,
+        message: int,
+        params: MultipartParameters,
+        query: Mapping[str, str],
+    ) -> dict[str, Any]:
+        path = "/webhooks/{webhook_id}/{webhook_token}/messages/{message_id}"
+        route = Route("PATCH", path, webhook_id=webhook, webhook_token=token, message_id=message)
+        return await self.landed(self._request(http, route, params, query))
+
     async def aclose(self) -> None:
         """Ends what discord.py still sleeps over."""
         self._traffic.close()
@@ -114,15 +141,17 @@ class DiscordLanes:
             task.cancel()
         await asyncio.gather(*lingering, return_exceptions=True)
 
-    async def _request(self, http: HTTPClient, route: Route, params: MultipartParameters) -> Any:
+    async def _request(
+        self, http: HTTPClient, route: Route, params: MultipartParameters, query: Mapping[str, str] | None = None
+    ) -> Any:
         counter = next(n for n in range(len(self._counters_in_use) + 1) if n not in self._counters_in_use)
         self._counters_in_use.add(counter)
-        # discord.py tells its counters apart by channel, guild and webhook; messages have no webhook.
+        # discord.py tells its counters apart by channel, guild and webhook.
         route.webhook_token = f"counter-{counter}"
         try:
             if params.files:
-                return await http.request(route, files=params.files, form=params.multipart)
-            return await http.request(route, json=params.payload)
+                return await http.request(route, files=params.files, form=params.multipart, params=query)
+            return await http.request(route, json=params.payload, params=query)
         finally:
             self._counters_in_use.discard(counter)
 
@@ -155,6 +184,17 @@ class DiscordLanes:
             data = json.loads(body) if body else {}
             if not answer.done():
                 answer.set_result(data if isinstance(data, dict) else {})
+        elif response.status >= 500 and answer is not None and _once.get():
+            text = await response.text(errors="replace")
+            if not answer.done():
+                answer.set_exception(DiscordServerError(response, text))
+
+    async def _hear_failure(
+        self, session: aiohttp.ClientSession, context: SimpleNamespace, params: aiohttp.TraceRequestExceptionParams
+    ) -> None:
+        answer = _answer.get()
+        if answer is not None and _once.get() and not answer.done() and isinstance(params.exception, Exception):
+            answer.set_exception(params.exception)
 
     async def _hear_refusal(self, response: aiohttp.ClientResponse, lane: ChannelLane | None, method: Method) -> None:
         retry_after = float(response.headers.get("Retry-After", 1))
