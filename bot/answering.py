@@ -10,12 +10,13 @@ from typing import Protocol
 import structlog
 
 from bot.clock import Clock
+from bot.controls import Below
 from bot.errors import BotError, DeliveryError, DeliveryRefused, ModelError, StoreError, TargetGone
 from bot.events import Route
 from bot.platform import Adapter
 from bot.prompts import continuation
 from bot.rejoin import Rejoin
-from bot.replies import Done, Notice, Piece, Reason, Reply, ReplyStream, SentId, Text
+from bot.replies import Controls, Done, Notice, Piece, Reason, Reply, ReplyStream, SentId, Text
 from bot.turn import LanguageModel, Turn, Usage, reading
 
 log = structlog.get_logger(__name__)
@@ -101,7 +102,9 @@ class Answer:
         self._reader.cancel()
         return True
 
-    async def speak(self, open_stream: Callable[[BeforePost], ReplyStream], journal: Journal) -> Spoken:
+    async def speak(
+        self, open_stream: Callable[[BeforePost], ReplyStream], journal: Journal, below: Below | None = None
+    ) -> Spoken:
         """Show the answer as it comes. A DeliveryError is part of the result, for the text is kept all the same."""
         if self._reader is None:
             self.ask()
@@ -113,6 +116,8 @@ class Answer:
         writer = asyncio.create_task(self._keep_journal(stream, journal))
         try:
             async with stream:
+                if below is not None:
+                    await stream.write(Controls(below.while_writing))
                 while (piece := await self._pieces.get()) is not None:
                     self._noticed = self._noticed or isinstance(piece, Notice)
                     await stream.write(piece)
@@ -122,6 +127,9 @@ class Answer:
                     await stream.write(Notice(SILENT[done.reason]))
                 # The journal knows that the answer is complete before people can see that it is.
                 await self._save(journal, stream, done.reason)
+                if below is not None:
+                    ended = replace(below, reason=done.reason, said=bool(self._text.strip()))
+                    await stream.write(Controls(ended.afterwards))
                 await stream.write(done)
         except BotError as error:
             self._error = self._error or error

@@ -17,6 +17,7 @@ from bot.context import Loaded
 from bot.engine import Engine
 from bot.errors import PluginError, StoreError
 from bot.events import AnyEvent, Place, Route
+from bot.exchanges import Exchanges
 from bot.health import Health, HealthServer
 from bot.jobs import Jobs
 from bot.loading import load_adapter, load_plugins, not_listed
@@ -32,6 +33,7 @@ from bot.store import Claim, Store
 from bot.suggestions import for_adapters
 from bot.tokens import Tokens, default_cache_dir
 from bot.turns import Turns
+from bot.words import BadCatalog, Languages, read_languages, speaking
 
 log = structlog.get_logger(__name__)
 
@@ -70,6 +72,7 @@ class App:
             await stack.enter_async_context(self.store)
             plugins = self._plugins if self._plugins is not None else self._listed()
             self.registry = await stack.enter_async_context(self._registry(plugins))
+            self.languages = await asyncio.to_thread(self._spoken, plugins)
             loaded = [await self._started(plugin, stack) for plugin in plugins]
             self._build(loaded)
             await self.jobs.pause_left_behind()
@@ -159,6 +162,7 @@ class App:
             self._clock,
             tool_rounds=settings.model.tool_rounds,
             who=settings.commands.who,
+            buttons=settings.answers.buttons,
         )
         self.recovery = Recovery(
             self.store,
@@ -169,19 +173,33 @@ class App:
             resume_age=settings.answers.resume_age,
             missed_age=settings.answers.missed_age,
         )
-        self.engine = Engine(self.store, self._adapters, loaded, self.commands, self.turns, self.runner, self.recovery)
+        self.engine = Engine(
+            self.store,
+            self._adapters,
+            loaded,
+            self.commands,
+            self.turns,
+            self.runner,
+            self.recovery,
+            Exchanges(self.store, self._adapters, self.turns, self.runner),
+            self.languages,
+        )
 
     async def _perform(self, event: AnyEvent, claim: Claim) -> None:
         await self.engine.perform(event, claim)
 
     async def run(self, names: Sequence[str] = ()) -> None:
         """Connect these adapters (and those given) until one of them ends; cancelling it winds everything up."""
+        with speaking(self.languages):
+            await self._run(names)
+
+    async def _run(self, names: Sequence[str]) -> None:
         for name in names:
             self._adapters[name] = self._create(name)
         for name, adapter in self._adapters.items():
             if adapter.capabilities(Route(Place(name, "", ""))).appends:
                 await self.recovery.remember_only(name)
-        offered = for_adapters(self.commands, self.turns.context_of)
+        offered = for_adapters(self.commands, self.turns.context_of, self.languages)
         running = {
             asyncio.create_task(adapter.run(self.engine.handle, offered), name=f"adapter {name}"): name
             for name, adapter in self._adapters.items()
@@ -210,6 +228,15 @@ class App:
                 to_run_it=f"add {found.name!r} to plugins.enabled",
             )  # fmt: skip
         return load_plugins(references, Path())
+
+    def _spoken(self, plugins: Sequence[Plugin]) -> Languages:
+        """Catalogs are files, so this does not belong on the loop."""
+        folders = [plugin.locales for plugin in plugins if plugin.locales is not None]
+        given = [translation for plugin in plugins for translation in plugin.translations]
+        try:
+            return read_languages(folders, given, default=self.settings.answers.language)
+        except BadCatalog as error:
+            raise PluginError(f"A catalog of sentences is broken: {error}.") from error
 
     def _create(self, name: str) -> Adapter:
         spec = load_adapter(name, Path())

@@ -26,7 +26,7 @@ class ButtonId:
 
 def button_id(button: Button, asker: str = "") -> str:
     """Raises PluginError when action and arguments are too long."""
-    owner = asker if button.who == "asker" else ""
+    owner = (button.asker or asker) if button.who == "asker" else ""
     parts = (PREFIX, _LETTERS[button.who], owner, button.action, *button.args)
     id = "/".join(quote(part, safe=" ,;=@+") for part in parts)
     if len(id) > MAX_ID:

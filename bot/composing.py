@@ -81,10 +81,14 @@ class Composer:
         """No prompt is made of more of a conversation than this."""
         return self._settings.memory.budget_tokens
 
-    async def compose(self, place: Place, settings: Mapping[str, JsonValue], *, shrink: float = 1.0) -> Composed:
-        """Raises UsageError for a mode that no longer exists."""
+    async def compose(
+        self, place: Place, settings: Mapping[str, JsonValue], *, shrink: float = 1.0, until: int | None = None
+    ) -> Composed:
+        """Of everything that was said, or of what was said `until` a message. Raises UsageError for a mode that no
+        longer exists."""
         limits = self._limits(self.choice(settings), shrink)
-        return self.compose_from(await self._store.path(place, max_tokens=limits.budget), settings, shrink=shrink)
+        path = await self._store.path(place, max_tokens=limits.budget, until=until)
+        return self.compose_from(path, settings, shrink=shrink)
 
     def compose_from(self, path: Path, settings: Mapping[str, JsonValue], *, shrink: float = 1.0) -> Composed:
         """The same from what was read of the conversation."""

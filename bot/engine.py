@@ -27,6 +27,7 @@ from bot.events import (
     Online,
     Place,
 )
+from bot.exchanges import Exchanges
 from bot.handler import Taken
 from bot.platform import Adapter
 from bot.recovery import Recovery
@@ -60,6 +61,7 @@ class Engine:
         turns: Turns,
         runner: LocalRunner,
         recovery: Recovery,
+        exchanges: Exchanges,
         languages: Languages,
     ) -> None:
         self._store = store
@@ -69,6 +71,7 @@ class Engine:
         self._turns = turns
         self._runner = runner
         self._recovery = recovery
+        self._exchanges = exchanges
         self._languages = languages
         self._turned_away: dict[Place, set[str]] = {}
         self._closed = False
@@ -278,7 +281,7 @@ class Engine:
             if event.who == "moderators":
                 public = phrase("This button is for moderators.")
             raise NotAllowed(f"{event.action} refused to {user.id}", public=public)
-        if await self._turns.pressed(event):
+        if await self._exchanges.pressed(event):
             return
         for loaded in self._plugins.values():
             handler = loaded.plugin.buttons.get(event.action)
@@ -290,10 +293,12 @@ class Engine:
 
     async def _rewrite(self, event: MessageEdited) -> None:
         known = await self._store.rewrite(event.place, event.message, event.text)
-        if known is None and self._runner.standing(event.place):
-            # It may be a question that waits for its turn and is remembered only then.
+        if self._runner.standing(event.place):
+            # It may be a question that waits for its turn and is remembered only then, or is being answered.
             async with self._runner.turn(event.place):
-                await self._store.rewrite(event.place, event.message, event.text)
+                known = known or await self._store.rewrite(event.place, event.message, event.text)
+        if known is not None:
+            await self._exchanges.question_edited(event, known)
 
     async def _forget_deleted(self, event: MessageDeleted) -> None:
         all_known = await self._forget_known(event)
@@ -304,9 +309,9 @@ class Engine:
     async def _forget_known(self, event: MessageDeleted) -> bool:
         """Whether all the messages that were deleted are known."""
         known = [await self._store.message_of(event.place, message) for message in event.messages]
-        ids = [message.id for message in known if message is not None and message.role == "user"]
-        if ids:
-            await self._store.forget(event.place, ids)
+        found = zip(known, event.messages, strict=True)
+        for message in [one for one, id in found if one is not None and await self._exchanges.is_its_first(one, id)]:
+            await self._exchanges.deleted(event, message)
         return None not in known
 
     def _adapter(self, event: AnyEvent) -> Adapter:

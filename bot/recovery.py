@@ -217,6 +217,8 @@ def with_shown(draft: Draft, own: Sequence[Posted], limit: int) -> Draft:
     The journal is written before each message is posted, so a message of this answer begins with its part's text
     or is a beginning of it.
     """
+    if draft.replaces is not None and not draft.text:
+        return draft  # what its messages show is still the answer that was there before
     parts = _parts(draft.text, limit)
     sent: list[SentId] = []
     last: Posted | None = None
@@ -237,7 +239,9 @@ def with_shown(draft: Draft, own: Sequence[Posted], limit: int) -> Draft:
     whole = len(sent) == max(len(parts), 1)
     part = parts[-1] if parts else ""
     text = draft.text + (_beyond(last.text, part) if whole and draft.text.endswith(part) else "")
-    return replace(draft, sent=tuple(sent), text=text)
+    # Of an answer that takes another's place, messages may be left that it has not come to yet.
+    left = draft.sent[len(sent) :] if draft.replaces is not None else ()
+    return replace(draft, sent=(*sent, *left), text=text)
 
 
 def _parts(text: str, limit: int) -> list[str]:

@@ -25,8 +25,8 @@ class File:
 class Button:
     """Works after a restart: what `button_id` makes of it (at most 100 characters) is all it carries.
 
-    `who` may press it: `asker` is the person who is answered and every moderator. One that is not `enabled` is shown
-    grey, as a label.
+    `who` may press it: `asker` is the person who is answered, or whoever has that user id, and every moderator. One
+    that is not `enabled` is shown grey, as a label.
     """
 
     action: str
@@ -35,6 +35,7 @@ class Button:
     who: Who = "asker"
     look: Look = "plain"
     enabled: bool = True
+    asker: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 
 import structlog
 from pydantic import BaseModel, JsonValue
@@ -13,60 +13,39 @@ from bot.answering import Answer, Spoken, give_privately
 from bot.attachments import with_attachments
 from bot.clock import Clock
 from bot.commands import Command, Commands, Tool
-from bot.composing import Composed, Composer
+from bot.composing import Composer
 from bot.context import EngineContext, House, Loaded
-from bot.errors import ContextTooLong, StoreError
-from bot.events import AnyEvent, Attachment, ButtonPressed, Message, Place, User
+from bot.controls import Below, LastButtons, Standing
+from bot.errors import DeliveryError, StoreError
+from bot.events import AnyEvent, Attachment, Message, Place, Route, User
 from bot.filters import filtered
+from bot.fitting import fitting
 from bot.handler import Job, Line
 from bot.jobs import Jobs
 from bot.model.registry import Registry
 from bot.platform import Adapter
 from bot.plugin import Plugin
-from bot.replies import Done, Notice, Piece, Reason, ReplyStream, Resume, SentId, Speaker, Text
+from bot.replies import Button, Done, Notice, Reply, ReplyStream, Resume, SentId, Speaker, Text
 from bot.runner import LocalRunner
-from bot.store import Conversation, Draft, NewMessage, Remembered, Store
+from bot.speech import DraftJournal, Speech, ending_with, only, tool_message
+from bot.store import Conversation, Draft, NewMessage, Remembered, Store, Taking
 from bot.tools import added_by_tools, tool_messages, with_tools
-from bot.turn import LanguageModel, ModelCall, ModelChoice, Prompt, PromptMessage, Turn, reading
+from bot.turn import LanguageModel, ModelCall, ModelChoice, Prompt, Turn, reading
 from bot.window import WindowReport
+from bot.words import phrase, say, switch
 
 log = structlog.get_logger(__name__)
 
-# What is left of the budget when the provider says that the context is too long.
-SHRINK = 0.7
 # Waits between attempts to reach the model for an answer that a crash interrupted.
 TAKE_UP_WAITS = (2.0, 5.0, 10.0, 20.0, 40.0, 60.0)
 # Waits before the memory of a finished answer is written again, when the disk was full or the file locked.
 REMEMBER_WAITS = (1.0, 5.0, 25.0, 120.0)
 
-INTERRUPTED = "I was interrupted here. Say “go on” and I will continue."
+INTERRUPTED = phrase("I was interrupted here. Say “go on” and I will continue.")
 
 
 # Turns of the engine itself carry the context of no plugin.
 CORE = Plugin("core", "What the bot does by itself.")
-
-
-@dataclass(frozen=True, slots=True)
-class DraftJournal:
-    """Writes down one answer while it grows."""
-
-    store: Store
-    draft: Draft
-
-    async def save(self, text: str, sent: Sequence[SentId], reason: Reason | None) -> None:
-        await self.store.save_draft(self.draft.id, text=text, sent=sent, finished=reason)
-
-
-@dataclass(slots=True)
-class Speech:
-    """What one answer needs from its beginning to its end. `known` are the tools' messages it was asked with."""
-
-    event: AnyEvent
-    draft: Draft
-    turn: Turn
-    answer: Answer
-    known: tuple[PromptMessage, ...]
-    composed: Composed | None = None
 
 
 class Turns:
@@ -86,6 +65,7 @@ class Turns:
         *,
         tool_rounds: int = 8,
         who: Mapping[str, str] | None = None,
+        buttons: bool = True,
     ) -> None:
         self._store = store
         self._adapters = adapters
@@ -99,6 +79,8 @@ class Turns:
         self._clock = clock
         self._tool_rounds = tool_rounds
         self._who = who or {}
+        self._buttons = buttons
+        self.last_buttons = LastButtons()
         self._house = House(store, registry, self, commands)
 
     # Questions.
@@ -111,16 +93,17 @@ class Turns:
         tokens, sent = await self._composer.count(text), (SentId(event.id),)
         return NewMessage("user", text, event.user.id, event.user.name, parts=parts, tokens=tokens, sent=sent)
 
-    async def answer(self, event: Message) -> None:
+    async def answer(self, event: Message) -> Line:
         """The event is marked done in the same transaction that remembers the answer."""
         heard = await self._heard(event)
         question, path = await self._store.asked(event.place, heard, max_tokens=self._composer.most_tokens)
         conversation = path.conversation
+        self._speak(event, conversation)
         composed = self._composer.compose_from(path, conversation.settings)
         turn = self._turn(event, composed.prompt, composed.choice, tools=self._tools)
         model = self._model(event, conversation)
         if composed.assembled.notice is not None:
-            model = _ending_with(Notice(composed.assembled.notice), model)
+            model = ending_with(Notice(composed.assembled.notice), model)
         answer = Answer(turn, model, self._clock)
         answer.ask()
         try:
@@ -129,9 +112,68 @@ class Turns:
             await answer.abandon()
             raise
         speech = Speech(event, draft, turn, answer, tool_messages(composed.prompt), composed)
-        spoken = await self._show(speech)
-        await self._conclude(speech, spoken)
+        speech.below = self._below(event, question)
+        return await self._finish(speech)
+
+    async def answer_again(self, event: AnyEvent, question: Remembered, taking: Taking, below: Below) -> Line:
+        """Answer what was asked before, in the messages that show the earlier attempt. Raises BotError, and nothing
+        has changed, when the model does not begin to speak."""
+        path = await self._store.path(event.place, max_tokens=self._composer.most_tokens, until=question.id)
+        conversation = path.conversation
+        composed = self._composer.compose_from(path, conversation.settings)
+        turn = self._turn(event, composed.prompt, composed.choice, tools=self._tools)
+        answer = Answer(turn, self._model(event, conversation, question.id), self._clock, said=taking.text)
+        answer.ask()
+        error = await answer.begun()
+        if error is not None:
+            await answer.abandon()
+            raise error
+        draft = await self._store.open_draft(
+            conversation.id, event.route, event.id, question.id, epoch=0, taking=taking
+        )
+        speech = Speech(event, draft, turn, answer, tool_messages(composed.prompt), composed, below)
+        return await self._finish(speech, Resume(taking.sent, taking.text))
+
+    async def _finish(self, speech: Speech, resume: Resume | None = None) -> Line:
+        event = speech.event
+        if speech.below is not None:
+            self._take_buttons(event.place)
+        spoken = await self._show(speech, resume)
+        remembered = await self._conclude(speech, spoken)
+        if speech.below is not None and spoken.sent:
+            self.last_buttons.put(event.place, Standing(spoken.sent[-1], speech.ended(spoken)))
         await give_privately(self._adapters[event.place.platform], event.route, spoken)
+        return Line(spoken.text, spoken.sent, remembered[-1].id if remembered else None)
+
+    def _below(self, event: AnyEvent, question: Remembered) -> Below | None:
+        """What the buttons under the answer to this question depend on; None where there are to be none."""
+        offers = self._adapters[event.place.platform].capabilities(event.route).buttons
+        return Below(question.id, question.author_id or "") if offers and self._buttons else None
+
+    def _take_buttons(self, place: Place) -> None:
+        """The talk goes on: what stands under the answer before makes no sense any more."""
+        if standing := self.last_buttons.take(place):
+            self._runner.spawn(lambda: self.change_buttons(place, standing.sent, ()))
+
+    async def change_buttons(self, place: Place, sent: SentId, buttons: Sequence[Button]) -> None:
+        try:
+            await self._adapters[place.platform].edit(Route(place), sent, Reply("", buttons=tuple(buttons)))
+        except DeliveryError as error:
+            log.info("buttons could not be changed", error=repr(error))
+
+    async def answer_here(self, event: AnyEvent, question: str, attachments: Sequence[Attachment]) -> Line:
+        """As if the person had written the question as a message."""
+        asked = Message(
+            id=event.id,
+            user=event.user,
+            route=event.route,
+            at=event.at,
+            locale=event.locale,
+            text=question,
+            addressed=True,
+            attachments=tuple(attachments),
+        )
+        return await self.answer(asked)
 
     async def say(self, event: AnyEvent, speaker: Speaker | None, prompt: Prompt) -> Line:
         conversation = await self._store.conversation(event.place)
@@ -144,13 +186,6 @@ class Turns:
         if spoken.error and not spoken.text:
             raise spoken.error
         return Line(spoken.text, spoken.sent, remembered[-1].id if remembered else None)
-
-    async def pressed(self, event: ButtonPressed) -> bool:
-        """Whether it was one of the buttons that stand under answers."""
-        return False
-
-    async def answer_here(self, event: AnyEvent, question: str, attachments: Sequence[Attachment]) -> Line:
-        raise NotImplementedError
 
     async def ask(self, event: AnyEvent, prompt: Prompt, model: ModelChoice | None) -> str:
         conversation = await self._store.conversation(event.place)
@@ -174,20 +209,28 @@ class Turns:
         user = User(question.author_id or "", question.author or "") if question else User("", "")
         event = Message(id=draft.event_id, user=user, route=draft.route, at=draft.started_at, text="", addressed=True)
         conversation = await self._store.conversation(draft.route.place)
-        composed = await self._composer.compose(event.place, conversation.settings)
+        self._speak(event, conversation)
+        composed = await self._composer.compose(event.place, conversation.settings, until=draft.question)
         turn = self._turn(event, composed.prompt, composed.choice, tools=self._tools, speaker=draft.speaker)
-        model = self._model(event, conversation)
+        model = self._model(event, conversation, draft.question)
         # What a plugin made its bot say was asked with a prompt of its own: its job decides how to go on.
         complete = complete and draft.question is not None
         if draft.finished is not None or not complete:
-            model = _only(Done(draft.finished or "truncated"), None if draft.finished else Notice(INTERRUPTED))
+            model = only(Done(draft.finished or "truncated"), None if draft.finished else Notice(say(INTERRUPTED)))
             answer = Answer(turn, model, self._clock, said=draft.text, go_on=False)
         else:
             answer = await self._reached(turn, model, draft)
         speech = Speech(event, draft, turn, answer, tool_messages(composed.prompt), composed)
-        spoken = await self._show(speech, Resume(draft.sent, draft.text))
-        await self._conclude(speech, spoken)
-        await give_privately(self._adapters[event.place.platform], event.route, spoken)
+        if question is not None:
+            speech.below = await self._taken_up_below(draft, question, event)
+        await self._finish(speech, Resume(draft.sent, draft.text))
+
+    async def _taken_up_below(self, draft: Draft, question: Remembered, event: AnyEvent) -> Below | None:
+        below = self._below(event, question)
+        if below is None or draft.replaces is None:
+            return below
+        count = len(await self._store.variants(draft.replaces)) + draft.as_variant
+        return replace(below, variants=count, shown=count)
 
     async def _reached(self, turn: Turn, model: LanguageModel, draft: Draft) -> Answer:
         """An answer whose model has begun to speak; one that only marks the end when it cannot be reached."""
@@ -204,7 +247,7 @@ class Turns:
                 break
             log.info("model not reached for an interrupted answer, trying again", wait=wait, error=repr(error))
             await self._clock.sleep(wait)
-        ending = _only(Done("truncated"), Notice(INTERRUPTED))
+        ending = only(Done("truncated"), Notice(say(INTERRUPTED)))
         return Answer(turn, ending, self._clock, said=draft.text, go_on=False)
 
     # Showing and remembering.
@@ -222,39 +265,17 @@ class Turns:
         context = EngineContext(self._house, adapter, event, Loaded(CORE), {})
         return Turn(event.place, prompt, choice, context, tools, speaker)
 
-    def _model(self, event: AnyEvent, conversation: Conversation) -> LanguageModel:
+    def _model(self, event: AnyEvent, conversation: Conversation, until: int | None = None) -> LanguageModel:
         async def run(tool: Tool, arguments: Mapping[str, object]) -> str:
             context = await self.context(event, self._plugins[tool.command.plugin])
             return str(await tool.command.callback(context, **arguments))
 
-        looped = with_tools(self._fitting(self._registry.stream, conversation), run, max_rounds=self._tool_rounds)
+        looped = with_tools(
+            fitting(self._registry.stream, self._composer, conversation.settings, until),
+            run,
+            max_rounds=self._tool_rounds,
+        )
         return filtered(looped, self._filters)
-
-    def _fitting(self, model: LanguageModel, conversation: Conversation) -> LanguageModel:
-        """When the prompt is too long, it is asked once more with less, and all that tools said for this answer."""
-        known: Sequence[PromptMessage] | None = None
-        shrink = 1.0
-
-        async def fitting(turn: Turn) -> AsyncIterator[Piece]:
-            nonlocal known, shrink
-            known = tool_messages(turn.prompt) if known is None else known
-            try:
-                async with reading(model(turn)) as pieces:
-                    async for piece in pieces:
-                        yield piece
-                return
-            except ContextTooLong as error:
-                log.info("prompt was too long, asking with less", error=repr(error))
-            shrink *= SHRINK
-            composed = await self._composer.compose(turn.place, conversation.settings, shrink=shrink)
-            added = added_by_tools(turn.prompt, known)
-            known = tool_messages(composed.prompt)
-            turn.prompt = Prompt((*composed.prompt.messages, *added))
-            async with reading(model(turn)) as pieces:
-                async for piece in pieces:
-                    yield piece
-
-        return fitting
 
     async def _show(self, speech: Speech, resume: Resume | None = None) -> Spoken:
         adapter = self._adapters[speech.event.place.platform]
@@ -264,7 +285,7 @@ class Turns:
 
         with self._runner.stoppable(speech.event.place, speech.answer.stop):
             try:
-                return await speech.answer.speak(open_stream, DraftJournal(self._store, speech.draft))
+                return await speech.answer.speak(open_stream, DraftJournal(self._store, speech.draft), speech.below)
             except asyncio.CancelledError:
                 # The next start takes the answer up, but only this process knows what it cost until here.
                 await self._spend(speech)
@@ -307,7 +328,7 @@ class Turns:
     async def _messages(self, speech: Speech, spoken: Spoken) -> list[NewMessage]:
         """Tool calls and their results as they were sent, then the answer."""
         turn = speech.turn
-        tools = [_tool_message(message) for message in added_by_tools(turn.prompt, speech.known)]
+        tools = [tool_message(message) for message in added_by_tools(turn.prompt, speech.known)]
         answer = NewMessage(
             "assistant",
             spoken.text,
@@ -342,8 +363,16 @@ class Turns:
 
     # What contexts ask for.
 
+    async def heed(self, event: AnyEvent) -> None:
+        """Speak the language of this place from here on."""
+        self._speak(event, await self._store.conversation(event.place))
+
+    def _speak(self, event: AnyEvent, conversation: Conversation) -> None:
+        switch(str(conversation.settings.get("language") or ""), event.locale)
+
     async def context(self, event: AnyEvent, loaded: Loaded) -> EngineContext:
         conversation = await self._store.conversation(event.place)
+        self._speak(event, conversation)
         adapter = self._adapters[event.place.platform]
         return EngineContext(self._house, adapter, event, loaded, conversation.settings)
 
@@ -373,35 +402,3 @@ class Turns:
 
     async def end_job(self, place: Place, plugin: str, job: Job) -> bool:
         return await self._jobs.end(place, plugin, job)
-
-
-def _only(done: Done, notice: Notice | None) -> LanguageModel:
-    async def model(turn: Turn) -> AsyncIterator[Piece]:
-        if notice is not None:
-            yield notice
-        yield done
-
-    return model
-
-
-def _ending_with(notice: Notice, model: LanguageModel) -> LanguageModel:
-    async def noting(turn: Turn) -> AsyncIterator[Piece]:
-        async with reading(model(turn)) as pieces:
-            async for piece in pieces:
-                if isinstance(piece, Done):
-                    yield notice
-                yield piece
-
-    return noting
-
-
-def _tool_message(message: PromptMessage) -> NewMessage:
-    parts: dict[str, JsonValue] = {}
-    if message.tool_calls:
-        parts["tool_calls"] = [
-            {"id": call.id, "name": call.name, "arguments": call.arguments} for call in message.tool_calls
-        ]
-    if message.tool_call_id:
-        parts["tool_call_id"] = message.tool_call_id
-    # What was said before a tool call is part of the answer's own text.
-    return NewMessage(message.role, "" if message.tool_calls else message.text, parts=parts)

@@ -14,12 +14,14 @@ from pydantic import (
     ConfigDict,
     Field,
     JsonValue,
+    NonNegativeFloat,
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
     SecretStr,
 )
 
+from bot.events import Place
 from bot.model import settings as model
 from bot.model.prices import UnitPrices
 from bot.model.settings import ProviderSettings, Retry, Timeouts, default_model
@@ -28,6 +30,10 @@ from bot.turn import ModelChoice
 DEFAULT_SYSTEM_PROMPT = (
     "You are Duologue, a warm, quick-witted companion in a chat. Answer in the language you are spoken to, "
     "come to the point, and use Markdown where it helps. Say so when you do not know something."
+)
+DEFAULT_GREETING = (
+    "👋 Hello! I am here to talk with you. Mention me or reply to one of my messages, and I answer; `/help` shows what "
+    "else I can do. Moderators decide with `/speak` when I answer in a channel, and with `/system` who I am there."
 )
 SMALL_SYSTEM_PROMPT = "You are a friendly, helpful assistant."
 
@@ -47,7 +53,16 @@ def _address(url: str) -> str:
     return url
 
 
+def _place(text: str) -> str:
+    try:
+        return str(Place.parse(text))
+    except ValueError:
+        raise ValueError(f"{text!r} is not a place, as discord:SERVER/CHANNEL is") from None
+
+
 Address = Annotated[str, AfterValidator(_address)]
+Speak = Literal["mention", "always", "thread", "never"]
+Busy = Literal["queue", "merge", "interrupt"]
 
 
 def _env(*names: str) -> dict[str, JsonValue]:
@@ -273,7 +288,12 @@ class MemorySettings(Section):
     high_water: float = Field(0.8, gt=0, le=1, description="Old messages are left out past this share of the budget …")
     low_water: float = Field(0.5, gt=0, le=1, description="… until this share is left.")
     time_zone: Annotated[str, AfterValidator(_zone)] = Field(
-        "UTC", description="In which the model is told date and time, such as `Europe/Berlin`."
+        "UTC",
+        description="In which the model is told date and time, and in which days of `limits` begin, such as "
+        "`Europe/Berlin`.",
+    )
+    keep_after_leaving: NonNegativeInt = Field(
+        30, description="Days after which all of a server that the bot has left is forgotten; 0 is at once."
     )
 
     @property
@@ -286,8 +306,16 @@ class MemorySettings(Section):
         return f"{drivers.get(scheme, scheme)}://{rest}"
 
 
+class PlaceSettings(Section):
+    """What is different in one place, `[answers.places."discord:SERVER/CHANNEL"]`."""
+
+    speak: Speak | None = None
+    busy: Busy | None = None
+    ping_after: NonNegativeFloat | None = None
+
+
 class AnswerSettings(Section):
-    """How the bot speaks, and what it makes good after it was away."""
+    """When and how the bot speaks, and what it makes good after it was away."""
 
     system_prompt: str = Field(
         DEFAULT_SYSTEM_PROMPT,
@@ -304,6 +332,34 @@ class AnswerSettings(Section):
     missed_age: PositiveFloat = Field(600.0, description="Seconds for which a question missed while away is answered.")
     shutdown_grace: float = Field(10.0, ge=0, description="Seconds that running answers get when the bot is stopped.")
     buttons: bool = Field(True, description="Whether answers carry buttons: stop, again, continue, forget.")
+    speak: Speak = Field(
+        "mention",
+        description="When a message in a channel is answered: on `mention`, `always`, in a `thread` that is opened for "
+        "each question, or `never`. `/speak` sets it for one place.",
+    )
+    busy: Busy = Field(
+        "queue",
+        description="What happens to a question while another one is answered: it waits (`queue`), a person's quick "
+        "messages are answered together (`merge`), or a person's new message stops the answer to the one before "
+        "(`interrupt`). `/busy` sets it for one place.",
+    )
+    merge_wait: PositiveFloat = Field(
+        1.5, description="Seconds after a person's last message before `merge` answers, at most four times as many."
+    )
+    ping_after: NonNegativeFloat | None = Field(
+        None, description="An answer that took more seconds is followed by a message that it is ready; empty is never."
+    )
+    bot_turns: NonNegativeInt = Field(
+        6, description="How many messages of other bots are answered in a row before a person must speak."
+    )
+    greeting: str = Field(
+        DEFAULT_GREETING, description="What the bot says when it comes to a server; empty is nothing."
+    )
+    places: dict[Annotated[str, AfterValidator(_place)], PlaceSettings] = Field(
+        default_factory=dict,
+        description="Other `speak`, `busy` or `ping_after` for one place and its threads: "
+        "`[answers.places.'discord:SERVER/CHANNEL']`.",
+    )
 
 
 class CommandSettings(Section):

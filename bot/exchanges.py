@@ -1,0 +1,200 @@
+"""What people do to an exchange afterwards: stop, ask again, turn to a variant, go on, forget, edit the question."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+
+import structlog
+
+from bot.controls import AGAIN, CONTINUE, FORGET, STOP, VARIANT, Below, Standing
+from bot.errors import BotError, UsageError
+from bot.events import AnyEvent, ButtonPressed, MessageDeleted, MessageEdited, Place
+from bot.handler import Line
+from bot.platform import Adapter
+from bot.replies import Controls, Done, Notice, Resume, SentId, Speaker, Text
+from bot.runner import LocalRunner
+from bot.store import Remembered, Store, Taking
+from bot.turns import Turns
+
+log = structlog.get_logger(__name__)
+
+# How far back the newest answer is looked for when its question was edited.
+_NEAR_TOKENS = 4000
+
+
+class Exchanges:
+    """Answers to presses of the buttons under answers. Whether somebody may press was checked before."""
+
+    def __init__(self, store: Store, adapters: Mapping[str, Adapter], turns: Turns, runner: LocalRunner) -> None:
+        self._store = store
+        self._adapters = adapters
+        self._turns = turns
+        self._runner = runner
+        self._at_work: set[tuple[Place, str]] = set()
+        self._actions: Mapping[str, Callable[[ButtonPressed], Awaitable[object]]] = {
+            AGAIN: self._again,
+            CONTINUE: self._continue,
+            VARIANT: self._turn_over,
+            FORGET: self._forget,
+        }
+
+    async def pressed(self, event: ButtonPressed) -> bool:
+        """Whether it was one of the buttons under answers. Raises BotError with what to tell whoever pressed it."""
+        if event.action == STOP:
+            await self._stop(event)
+            return True
+        act = self._actions.get(event.action)
+        if act is None:
+            return False
+        key = (event.place, event.message)
+        if key in self._at_work:
+            raise UsageError("I am at it already.")
+        self._at_work.add(key)
+        try:
+            async with self._runner.turn(event.place):
+                await act(event)
+        finally:
+            self._at_work.discard(key)
+        return True
+
+    async def _stop(self, event: ButtonPressed) -> None:
+        if not await self._runner.stop(event.place):
+            await self._turns.change_buttons(event.place, SentId(event.message), ())
+            raise UsageError("There is nothing to stop any more.")
+
+    async def _again(self, event: ButtonPressed) -> Line:
+        question = await self._question(event)
+        answer = await self._answer(event)
+        if answer is None:
+            # The first attempt failed before its first word: what stands there is only the reason.
+            await self._store.set_status(question.id, "complete")
+            below = Below(question.id, question.author_id or "")
+            try:
+                return await self._turns.answer_again(event, question, Taking(sent=(SentId(event.message),)), below)
+            except BotError:
+                await self._store.set_status(question.id, "failed")
+                raise
+        count = len(await self._store.variants(answer.id)) + 1
+        below = Below(question.id, question.author_id or "", shown=count, variants=count)
+        taking = Taking(answer.id, await self._sent(event, answer), as_variant=True)
+        return await self._turns.answer_again(event, question, taking, below)
+
+    async def _continue(self, event: ButtonPressed) -> Line:
+        question = await self._question(event)
+        answer = await self._known_answer(event)
+        if answer.status == "complete":
+            raise UsageError("This answer is complete already.")
+        below = await self._below(question, answer)
+        taking = Taking(answer.id, await self._sent(event, answer), answer.text)
+        return await self._turns.answer_again(event, question, taking, below)
+
+    async def _turn_over(self, event: ButtonPressed) -> None:
+        """Show another variant of the answer."""
+        answer = await self._known_answer(event)
+        question = await self._store.question_of(answer)
+        group = await self._store.variants(answer.id)
+        wanted = int(event.args[0]) - 1 if event.args and event.args[0].isdecimal() else -1
+        if question is None or not 0 <= wanted < len(group):
+            raise UsageError("There is no such variant of this answer.")
+        sent = await self._sent(event, answer)
+        chosen = await self._store.choose_variant(answer.id, group[wanted].id)
+        if chosen is None:
+            raise UsageError("There is no such variant of this answer.")
+        below = await self._below(question, chosen)
+        shown = await self._show(event, chosen, Resume(sent, ""), below=below)
+        await self._store.set_sent(chosen, shown)
+
+    async def _forget(self, event: ButtonPressed) -> None:
+        question = await self._question(event)
+        answer = await self._known_answer(event)
+        sent = await self._sent(event, answer)
+        await self._store.forget_exchange(event.place, question, answer)
+        self._turns.last_buttons.take(event.place)
+        note = "🗑 I have forgotten this question and my answer. Delete the messages themselves if they should go too."
+        await self._show(event, answer, Resume(sent, answer.text), note=note)
+
+    async def question_edited(self, event: MessageEdited, question: Remembered) -> None:
+        """Offer a new answer below the old one, if that is the newest one here."""
+        standing = self._turns.last_buttons.find(event.place) or await self._newest(event.place)
+        if standing is None or standing.below.question != question.id:
+            return
+        below = replace(standing.below, edited=True)
+        self._turns.last_buttons.put(event.place, replace(standing, below=below))
+        await self._turns.change_buttons(event.place, standing.sent, below.afterwards)
+
+    async def is_its_first(self, message: Remembered, platform_id: str) -> bool:
+        """Whether the message went as a whole, not only a further part of a long answer."""
+        sent = await self._store.sent_of(message.id)
+        return not sent or sent[0].id == platform_id
+
+    async def deleted(self, event: MessageDeleted, message: Remembered) -> None:
+        """What people deleted is forgotten, an answer with its variants."""
+        ids = {message.id}
+        if message.role == "assistant":
+            ids |= {one.id for one in await self._store.variants(message.id)}
+        await self._store.forget(event.place, ids)
+
+    async def _newest(self, place: Place) -> Standing | None:
+        """The buttons of the newest answer, where an earlier process put them."""
+        path = await self._store.path(place, max_tokens=_NEAR_TOKENS)
+        answer = next((one for one in reversed(path.messages) if one.role == "assistant"), None)
+        question = await self._store.question_of(answer) if answer is not None else None
+        if answer is None or question is None:
+            return None
+        sent = await self._store.sent_of(answer.id)
+        return Standing(sent[-1], await self._below(question, answer)) if sent else None
+
+    # What a press is about.
+
+    async def _question(self, event: ButtonPressed) -> Remembered:
+        id = event.args[0] if event.args else ""
+        question = await self._store.message(int(id)) if id.isdecimal() else None
+        conversation = await self._store.conversation(event.place)
+        if question is None or question.status == "forgotten" or question.conversation != conversation.id:
+            await self._turns.change_buttons(event.place, SentId(event.message), ())
+            raise UsageError("I no longer remember this question. Please ask it again.")
+        return question
+
+    async def _answer(self, event: ButtonPressed) -> Remembered | None:
+        found = await self._store.message_of(event.place, event.message)
+        return found if found is not None and found.role == "assistant" and found.status != "forgotten" else None
+
+    async def _known_answer(self, event: ButtonPressed) -> Remembered:
+        answer = await self._answer(event)
+        if answer is None:
+            await self._turns.change_buttons(event.place, SentId(event.message), ())
+            raise UsageError("I no longer remember this answer.")
+        return answer
+
+    async def _sent(self, event: ButtonPressed, answer: Remembered) -> tuple[SentId, ...]:
+        return await self._store.sent_of(answer.id) or (SentId(event.message),)
+
+    async def _below(self, question: Remembered, answer: Remembered) -> Below:
+        group = await self._store.variants(answer.id)
+        shown = next((at for at, one in enumerate(group, 1) if one.id == answer.id), 1)
+        return Below(
+            question.id,
+            question.author_id or "",
+            reason="stop" if answer.status == "complete" else "truncated",
+            said=bool(answer.text.strip()),
+            shown=shown,
+            variants=len(group),
+        )
+
+    async def _show(
+        self, event: AnyEvent, answer: Remembered, resume: Resume, *, below: Below | None = None, note: str = ""
+    ) -> tuple[SentId, ...]:
+        """Let the answer's messages show its text."""
+        speaker = Speaker(answer.speaker, answer.speaker) if answer.speaker else None
+        stream = self._adapters[event.place.platform].stream(event.route, speaker, resume)
+        async with stream:
+            if not resume.text:
+                await stream.write(Text(answer.text))
+            if note:
+                await stream.write(Notice(note))
+            await stream.write(Controls(below.afterwards if below is not None else ()))
+            await stream.write(Done("stop"))
+        if below is not None and stream.sent:
+            self._turns.last_buttons.put(event.place, Standing(stream.sent[-1], below))
+        return stream.sent

@@ -1,0 +1,48 @@
+"""When a prompt is too long for its model, it is asked once more with less."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+
+import structlog
+from pydantic import JsonValue
+
+from bot.composing import Composer
+from bot.errors import ContextTooLong
+from bot.replies import Piece
+from bot.tools import added_by_tools, tool_messages
+from bot.turn import LanguageModel, Prompt, PromptMessage, Turn, reading
+
+log = structlog.get_logger(__name__)
+
+# What is left of the budget when the provider says that the context is too long.
+SHRINK = 0.7
+
+
+def fitting(
+    model: LanguageModel, composer: Composer, settings: Mapping[str, JsonValue], until: int | None = None
+) -> LanguageModel:
+    """All that tools said for this answer is kept; `until` is the remembered message that is answered."""
+    known: Sequence[PromptMessage] | None = None
+    shrink = 1.0
+
+    async def asked(turn: Turn) -> AsyncIterator[Piece]:
+        nonlocal known, shrink
+        known = tool_messages(turn.prompt) if known is None else known
+        try:
+            async with reading(model(turn)) as pieces:
+                async for piece in pieces:
+                    yield piece
+            return
+        except ContextTooLong as error:
+            log.info("prompt was too long, asking with less", error=repr(error))
+        shrink *= SHRINK
+        composed = await composer.compose(turn.place, settings, shrink=shrink, until=until)
+        added = added_by_tools(turn.prompt, known)
+        known = tool_messages(composed.prompt)
+        turn.prompt = Prompt((*composed.prompt.messages, *added))
+        async with reading(model(turn)) as pieces:
+            async for piece in pieces:
+                yield piece
+
+    return asked
