@@ -11,6 +11,7 @@ The adapter is driven as it is, against a fake of its platform; what people see 
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -35,21 +36,23 @@ from bot.events import (
     route_to_json,
 )
 from bot.handler import Context
-from bot.platform import Adapter
+from bot.platform import Adapter, OpensThreads
 from bot.plugin import Plugin
-from bot.replies import Done, Reply, ReplyStream, Resume, Speaker, Text
+from bot.replies import Button, Controls, Done, Piece, Reply, ReplyStream, Resume, Speaker, Text
 
 Kind = TypeVar("Kind", bound=AnyEvent)
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """One message as people see it: under which name, and every text it ever showed. `public` is seen by all."""
+    """One message as people see it: under which name, every text it ever showed, and the labels of the buttons below
+    it. `public` is seen by all."""
 
     name: str
     states: tuple[str, ...]
     public: bool = True
     own: bool = True
+    buttons: tuple[str, ...] = ()
 
     @property
     def text(self) -> str:
@@ -132,10 +135,14 @@ def own(stage: Stage) -> list[str]:
     return [seen.text for seen in stage.screen() if seen.own]
 
 
-async def tell(stream: ReplyStream, *texts: str, error: BaseException | None = None) -> None:
+def labels(stage: Stage) -> list[tuple[str, ...]]:
+    return [seen.buttons for seen in stage.screen() if seen.own]
+
+
+async def tell(stream: ReplyStream, *pieces: str | Piece, error: BaseException | None = None) -> None:
     async with stream:
-        for text in texts:
-            await stream.write(Text(text))
+        for piece in pieces:
+            await stream.write(Text(piece) if isinstance(piece, str) else piece)
         if error is not None:
             raise error
         await stream.write(Done("stop"))
@@ -221,6 +228,8 @@ class CommandsContract:
 
 
 class AnswersContract:
+    """What is sent and streamed, changed and taken back."""
+
     async def test_a_reply_is_shown_and_an_empty_one_is_not(self, stage: Stage) -> None:
         route = await self._route(stage)
         assert await stage.adapter.send(route, Reply("")) == ()
@@ -322,6 +331,18 @@ class AnswersContract:
         with pytest.raises(DeliveryError):
             await stage.adapter.edit(route, sent, Reply("too late"))
 
+    async def test_an_answer_can_be_written_anew(self, stage: Stage) -> None:
+        route = await self._route(stage)
+        capabilities = stage.adapter.capabilities(route)
+        if not capabilities.edits:
+            pytest.skip("what is said here stays as it is")
+        first = stage.adapter.stream(route)
+        await tell(first, "word " * ((capabilities.max_chars or 2000) // 2))
+        again = stage.adapter.stream(route, resume=Resume(first.sent, ""))
+        await tell(again, "Shorter ", "now.")
+        assert own(stage) == ["Shorter now."]
+        assert again.sent == first.sent[:1]
+
     async def test_history_knows_what_was_said_and_by_whom(self, stage: Stage) -> None:
         await stage.says("question")
         event = await stage.heard(Message)
@@ -345,7 +366,76 @@ class AnswersContract:
                 assert not limit or not seen.own or len(state) <= limit
 
 
-class AdapterContract(HearingContract, CommandsContract, AnswersContract):
+STOP, AGAIN = Button("stop", "Stop"), Button("again", "Again", look="primary")
+
+
+class ButtonsContract(AnswersContract):
+    """Buttons under replies and answers, where the capabilities say `buttons`."""
+
+    async def test_a_press_can_be_made_where_a_reply_has_buttons(self, stage: Stage) -> None:
+        route = await self._with_buttons(stage)
+        await stage.adapter.send(route, Reply("Choose.", buttons=(STOP, AGAIN)))
+        assert labels(stage) == [("Stop", "Again")]
+
+    async def test_only_the_last_message_of_an_answer_has_buttons(self, stage: Stage) -> None:
+        route = await self._with_buttons(stage)
+        words = [f"word{number} " for number in range((stage.adapter.capabilities(route).max_chars or 2000) // 3)]
+        await tell(stage.adapter.stream(route), Controls((STOP,)), *words, Controls((AGAIN,)))
+        *earlier, last = labels(stage)
+        assert last == ("Again",)
+        assert not any(earlier)
+
+    async def test_buttons_come_with_the_first_text_and_can_be_taken_away(self, stage: Stage) -> None:
+        route = await self._with_buttons(stage)
+        async with stage.adapter.stream(route) as stream:
+            await stream.write(Controls((STOP,)))
+            await stream.write(Text("It grows"))
+            async with asyncio.timeout(10):
+                # A screen has no event to wait for.
+                while not own(stage):  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
+            assert labels(stage) == [("Stop",)]
+            await stream.write(Text(" and ends."))
+            await stream.write(Controls())
+            await stream.write(Done("stop"))
+        assert own(stage) == ["It grows and ends."]
+        assert labels(stage) == [()]
+
+    async def test_an_edit_without_a_text_changes_the_buttons_alone(self, stage: Stage) -> None:
+        route = await self._with_buttons(stage)
+        (sent,) = await stage.adapter.send(route, Reply("Choose.", buttons=(STOP,)))
+        await stage.adapter.edit(route, sent, Reply(buttons=(AGAIN,)))
+        assert (own(stage), labels(stage)) == (["Choose."], [("Again",)])
+        await stage.adapter.edit(route, sent, Reply("Chosen."))
+        assert (own(stage), labels(stage)) == (["Chosen."], [()])
+
+    async def _with_buttons(self, stage: Stage) -> Route:
+        route = await self._route(stage)
+        capabilities = stage.adapter.capabilities(route)
+        if not (capabilities.buttons and capabilities.edits):
+            pytest.skip("there are no buttons here")
+        return route
+
+
+class ThreadsContract(AnswersContract):
+    """Threads, where the capabilities say `threads`."""
+
+    async def test_a_thread_is_a_place_of_its_own(self, stage: Stage) -> None:
+        route = await self._route(stage)
+        if not (stage.adapter.capabilities(route).threads and isinstance(stage.adapter, OpensThreads)):
+            pytest.skip("there are no threads here")
+        thread = await stage.adapter.open_thread(route, "About tea: " + "x" * 200)
+        assert thread.place.parent == route.place
+        assert (await stage.adapter.open_thread(route, "Again")).place == thread.place
+        await stage.adapter.send(route_from_json(route_to_json(thread)), Reply("in the thread"))
+        await tell(stage.adapter.stream(thread), "streamed there")
+        assert own(stage) == ["in the thread", "streamed there"]
+        posted = await stage.adapter.history(Route(thread.place), None, 10)
+        assert [each.text for each in posted if each.own] == ["in the thread", "streamed there"]
+        assert not [each for each in await stage.adapter.history(Route(route.place), None, 10) if each.own]
+
+
+class AdapterContract(HearingContract, CommandsContract, ButtonsContract, ThreadsContract):
     """All of it."""
 
 

@@ -8,7 +8,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from bot.replies import Done, Notice, ReplyStream, Resume, SentId, Text, ToolEnd, ToolStart
+from bot.replies import Button, Controls, Done, Notice, ReplyStream, Resume, SentId, Text, ToolEnd, ToolStart
 from bot.text import same_text
 
 
@@ -17,13 +17,14 @@ class StreamUnderTest:
     """One place to write to. `open` makes a stream there; `screen` returns the texts that people see, in order.
 
     `max_chars` is what one message holds, 0 = no limit; without `edits` a stream only appends, and marks and notices
-    may be shown elsewhere.
+    may be shown elsewhere. `buttons` returns the labels below each of these messages, None where there are none.
     """
 
     open: Callable[[Resume | None], ReplyStream]
     screen: Callable[[], Awaitable[Sequence[str]]]
     max_chars: int = 0
     edits: bool = True
+    buttons: Callable[[], Awaitable[Sequence[Sequence[str]]]] | None = None
 
 
 MakeStream: TypeAlias = Callable[[], AbstractAsyncContextManager[StreamUnderTest]]
@@ -126,6 +127,48 @@ async def goes_on_in_its_own_message(place: StreamUnderTest) -> None:
     assert [message.strip() for message in await place.screen()] == ["It began so and ended thus."]
 
 
+async def writes_anew_in_its_own_messages(place: StreamUnderTest) -> None:
+    if not place.edits:
+        return
+    first = await _say(place, _LONG[: place.max_chars * 2] or "It began so")
+    async with place.open(Resume(first, "")) as stream:
+        await stream.write(Text("Another answer."))
+        await stream.write(Done("stop"))
+    assert [message.strip() for message in await place.screen()] == ["Another answer."], "old messages are left"
+    assert stream.sent == first[:1]
+
+
+async def keeps_what_stood_there_when_nothing_new_is_said(place: StreamUnderTest) -> None:
+    if not place.edits:
+        return
+    first = await _say(place, "It stays so.")
+    async with place.open(Resume(first, "")) as stream:
+        await stream.write(Done("stopped"))
+    assert [message.strip() for message in await place.screen()] == ["It stays so."]
+    assert stream.sent == first
+
+
+async def shows_controls_under_the_last_message(place: StreamUnderTest) -> None:
+    if place.buttons is None:
+        return
+    stop, again = Button("stop", "Stop"), Button("again", "Again")
+    said = _LONG[: place.max_chars * 2 or 500].rstrip()
+    async with place.open(None) as stream:
+        await stream.write(Controls((stop,)))
+        for at in range(0, len(said), 50):
+            await stream.write(Text(said[at : at + 50]))
+            await asyncio.sleep(0)
+            assert sum(map(len, await place.buttons())) <= 1, "two messages have buttons"
+        await stream.write(Controls((again, stop)))
+        await stream.write(Done("stop"))
+    *sealed, last = await place.buttons()
+    assert list(last) == ["Again", "Stop"]
+    assert not any(sealed), "a message that is full keeps its buttons"
+    async with place.open(Resume(stream.sent, said)) as stream:
+        await stream.write(Controls())
+    assert not any(await place.buttons()), "no controls leave some behind"
+
+
 async def _say(place: StreamUnderTest, *words: str) -> tuple[SentId, ...]:
     async with place.open(None) as stream:
         for word in words:
@@ -144,4 +187,7 @@ CHECKS: tuple[Callable[[StreamUnderTest], Awaitable[None]], ...] = (
     an_error_keeps_what_was_said,
     nothing_follows_the_end,
     goes_on_in_its_own_message,
+    writes_anew_in_its_own_messages,
+    keeps_what_stood_there_when_nothing_new_is_said,
+    shows_controls_under_the_last_message,
 )

@@ -50,6 +50,7 @@ class DiscordStage:
                 tuple(state.text for state in message.states),
                 public=message.seen_by is None and channel.guild is not None,
                 own=message.author is self._discord.bot,
+                buttons=tuple(each["label"] for row in message.components for each in row["components"]),
             )
             for channel in channels
             for message in self._discord.screen(channel, viewer=self._discord.ada)

@@ -21,7 +21,7 @@ ANN = User("u-ann", "Ann")
 class FakeStage:
     def __init__(self, adapter: FakeAdapter) -> None:
         self.adapter = adapter
-        self._route = Route(Place(adapter.name, "workspace", "channel"))
+        self._place = Place(adapter.name, "workspace", "channel")
         self._events: list[AnyEvent] = []
 
     async def handle(self, event: AnyEvent) -> None:
@@ -57,12 +57,20 @@ class FakeStage:
 
     def screen(self) -> Sequence[Seen]:
         return [
-            Seen(message.author, tuple(message.states or [message.text]), public=not message.private, own=message.own)
+            Seen(
+                message.author,
+                tuple(message.states or [message.text]),
+                public=not message.private,
+                own=message.own,
+                buttons=tuple(button.label for button in message.buttons),
+            )
             for message in self.adapter.messages
         ]
 
     def _known(self) -> dict[str, Any]:
-        return {"id": self.adapter.next_id(), "user": ANN, "route": self._route, "at": datetime.now(UTC)}
+        id = self.adapter.next_id()
+        route = Route(self._place, {"message": id, "asker": ANN.id, "name": ANN.name})
+        return {"id": id, "user": ANN, "route": route, "at": datetime.now(UTC)}
 
 
 class TestFake(AdapterContract):
@@ -78,7 +86,7 @@ class TestFake(AdapterContract):
 
 
 class TestFakeWithShortMessages(TestFake):
-    capabilities = Capabilities(max_chars=150, edits=True, private=True, speakers=True)
+    capabilities = Capabilities(max_chars=150, edits=True, private=True, speakers=True, buttons=True, threads=True)
 
 
 class TestFakeWithoutLimits(TestFake):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
@@ -9,27 +10,41 @@ import pytest
 
 from adapters.discord.testing import FakeDiscord
 from bot.clock import SystemClock
-from bot.events import Message
+from bot.events import Message, Place, Route
 from bot.replies import Button, ReplyStream, Resume, SentId
 from bot.streaming import EditedStream, OpenLane, Shown
+from bot.testing.adapter import FakeAdapter
 from bot.testing.stream_contract import MakeStream, StreamUnderTest, stream_contract
 from tests.loopback.discord_bot import connected
 
 
 class Memory:
     def __init__(self) -> None:
-        self.texts: list[str] = []
+        self.texts: dict[str, str] = {}
+        self.labels: dict[str, list[str]] = {}
+        self._ids = itertools.count()
 
     async def post(self, text: str, buttons: Sequence[Button] = ()) -> Shown:
-        self.texts.append(text.strip())
-        return Shown(SentId(str(len(self.texts) - 1)), text.strip())
+        sent = SentId(str(next(self._ids)))
+        return self._show(sent, text, buttons)
 
     async def edit(self, sent: SentId, text: str, buttons: Sequence[Button] | None = None) -> Shown:
-        self.texts[int(sent.id)] = text.strip()
-        return Shown(sent, text.strip())
+        return self._show(sent, text or self.texts[sent.id], buttons)
 
     async def delete(self, sent: SentId) -> None:
-        self.texts[int(sent.id)] = ""
+        del self.texts[sent.id], self.labels[sent.id]
+
+    def _show(self, sent: SentId, text: str, buttons: Sequence[Button] | None) -> Shown:
+        self.texts[sent.id] = text.strip()
+        if buttons is not None:
+            self.labels[sent.id] = [button.label for button in buttons]
+        return Shown(sent, text.strip())
+
+    async def screen(self) -> Sequence[str]:
+        return list(self.texts.values())
+
+    async def buttons(self) -> Sequence[Sequence[str]]:
+        return list(self.labels.values())
 
 
 @asynccontextmanager
@@ -39,10 +54,21 @@ async def in_memory() -> AsyncIterator[StreamUnderTest]:
     def open_stream(resume: Resume | None) -> ReplyStream:
         return EditedStream(memory, OpenLane(), max_chars=500, clock=SystemClock(), resume=resume)
 
-    async def screen() -> Sequence[str]:
-        return memory.texts
+    yield StreamUnderTest(open_stream, memory.screen, max_chars=500, buttons=memory.buttons)
 
-    yield StreamUnderTest(open_stream, screen, max_chars=500)
+
+@asynccontextmanager
+async def faked() -> AsyncIterator[StreamUnderTest]:
+    adapter = FakeAdapter()
+    route = Route(Place("fake", "workspace", "channel"))
+
+    async def screen() -> Sequence[str]:
+        return [message.text for message in adapter.messages]
+
+    async def buttons() -> Sequence[Sequence[str]]:
+        return [[button.label for button in message.buttons] for message in adapter.messages]
+
+    yield StreamUnderTest(lambda resume: adapter.stream(route, resume=resume), screen, max_chars=2000, buttons=buttons)
 
 
 @asynccontextmanager
@@ -54,10 +80,17 @@ async def on_discord() -> AsyncIterator[StreamUnderTest]:
         async def screen() -> Sequence[str]:
             return discord.answers()
 
-        yield StreamUnderTest(lambda resume: bot.adapter.stream(route, resume=resume), screen, max_chars=2000)
+        async def buttons() -> Sequence[Sequence[str]]:
+            own = [message for message in discord.screen() if message.author is discord.bot]
+            return [[each["label"] for row in message.components for each in row["components"]] for message in own]
+
+        def open_stream(resume: Resume | None) -> ReplyStream:
+            return bot.adapter.stream(route, resume=resume)
+
+        yield StreamUnderTest(open_stream, screen, max_chars=2000, buttons=buttons)
 
 
-@pytest.mark.parametrize("make", [in_memory, on_discord])
+@pytest.mark.parametrize("make", [in_memory, faked, on_discord])
 async def test_streams_keep_their_promises(make: MakeStream) -> None:
     await stream_contract(make)
 
@@ -71,12 +104,10 @@ async def test_the_contract_notices_a_stream_that_loses_its_end() -> None:
     async def losing() -> AsyncIterator[StreamUnderTest]:
         memory = Losing()
 
-        async def screen() -> Sequence[str]:
-            return memory.texts
+        def open_stream(resume: Resume | None) -> ReplyStream:
+            return EditedStream(memory, OpenLane(), max_chars=500, clock=SystemClock(), resume=resume)
 
-        yield StreamUnderTest(
-            lambda resume: EditedStream(memory, OpenLane(), max_chars=500, clock=SystemClock(), resume=resume), screen
-        )
+        yield StreamUnderTest(open_stream, memory.screen)
 
     with pytest.raises(AssertionError):
         await stream_contract(losing)
