@@ -18,13 +18,13 @@ from adapters.discord.lanes import DiscordLanes
 from adapters.discord.markup import from_discord, length
 from adapters.discord.replying import Pending, Replies, Timing
 from adapters.discord.sending import (
-    BY_BOT,
     MAX_CHARS,
     PRIVATE,
     ChannelSurface,
     HandoverLane,
     InteractionSurface,
     LiveAnswer,
+    NoSurface,
 )
 from bot.api import (
     Attachment,
@@ -53,7 +53,6 @@ from bot.api import (
     Speaker,
     Surface,
     SystemClock,
-    TargetGone,
     Text,
     Urgency,
     clip,
@@ -153,6 +152,8 @@ class DiscordAdapter:
             guild = channel.guild
             allowed = permissions_in(channel, channel.guild.me).attach_files
             max_file_bytes = guild.filesize_limit if allowed else 0
+        if is_guest := route.data.get("guest") is True:
+            max_file_bytes = int(str(route.data.get("bytes", MAX_FILE_BYTES)))
         return Capabilities(
             max_chars=MAX_CHARS,
             edits=True,
@@ -160,17 +161,20 @@ class DiscordAdapter:
             max_file_bytes=max_file_bytes,
             buttons=True,
             forms=True,
-            threads=not direct,
+            threads=not direct and not is_guest,
+            direct=direct and not is_guest,
         )
 
     async def send(self, route: Route, reply: Reply) -> tuple[SentId, ...]:
         pending = self._pending(route)
+        if reply.failed and pending is not None:
+            reply = pending.mended(reply)
         text = _mention(route, reply) + _opening(reply.speaker) + reply.text if reply.text else ""
         if not text and not reply.files and not reply.buttons:
             if pending is not None and pending.is_alive():
                 await pending.say_nothing()
             return ()
-        if reply.private and not is_direct(route.place) and (pending is None or not pending.is_alive()):
+        if reply.private and not is_direct(route.place) and (pending is None or not pending.can_whisper()):
             return await self._send_direct(route, reply, text)
         surface, lane = self._surface(route, reply=reply)
         return await self._deliver(surface, lane, text, reply.buttons)
@@ -183,7 +187,8 @@ class DiscordAdapter:
         before_post: Callable[[], Awaitable[None]] | None = None,
     ) -> ReplyStream:
         pending = self._pending(route)
-        surface, lane = self._surface(route, resumed=bool(resume and resume.sent))
+        private = route.data.get("private") is True or bool(resume and any(s.kind == PRIVATE for s in resume.sent))
+        surface, lane = self._surface(route, private=private, resumed=bool(resume and resume.sent))
         edited = EditedStream(
             surface,
             lane,
@@ -203,7 +208,7 @@ class DiscordAdapter:
             edited,
             self._clock,
             self._timing,
-            type_here=None if pending is not None and pending.carries(private=False) else type_here,
+            type_here=None if pending is not None and pending.carries(private=private) else type_here,
             opening="" if resume and resume.text else _opening(speaker),
         )
 
@@ -213,14 +218,8 @@ class DiscordAdapter:
         await self._in_turn(lane, "edit", lambda: surface.edit(sent, text, reply.buttons))
 
     async def delete(self, route: Route, sent: SentId) -> None:
-        pending = self._pending(route)
-        if sent.kind != BY_BOT and pending is not None and pending.is_alive():
-            await pending.delete(int(sent.id))
-            return
-        if sent.kind == PRIVATE:
-            raise TargetGone("the interaction's token has died")
-        with translated():
-            await self._client.http.delete_message(channel_id(route.place), int(sent.id))
+        surface, _ = self._surface(route, private=sent.kind == PRIVATE)
+        await surface.delete(sent)
 
     async def fetch(self, attachment: Attachment, max_bytes: int) -> bytes:
         url = yarl.URL(attachment.url)
@@ -296,7 +295,8 @@ class DiscordAdapter:
         private = private or (reply is not None and reply.private)
         notify = asker if reply is not None and reply.notify else None
         files = reply.files if reply is not None else ()
-        surface = ChannelSurface(
+        pending, direct = self._pending(route), is_direct(route.place)
+        surface: Surface = ChannelSurface(
             self._client,
             lanes,
             channel,
@@ -305,9 +305,10 @@ class DiscordAdapter:
             notify=notify,
             files=files,
         )
-        pending = self._pending(route)
-        if pending is None or not pending.carries(private=private):
+        if pending is None or not pending.carries(private=private, direct=direct):
             return surface, lanes.channel(channel)
+        if pending.is_guest:
+            surface = NoSurface()
         lane = HandoverLane(pending, lanes.interaction(pending.token), lanes.channel(channel))
         return InteractionSurface(pending, surface, private=private, asker=asker, notify=notify, files=files), lane
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import replace
 from typing import Any
 
 import aiohttp
@@ -15,10 +14,11 @@ from adapters.discord import DiscordSettings
 from adapters.discord import commands as registry
 from adapters.discord.errors import CALL_ERRORS
 from adapters.discord.hearing import Hearing, permissions_in, place_of, user_of
+from adapters.discord.interacting import Interacting, Pressed
 from adapters.discord.replying import Replies, Timing
 from bot.api import (
+    ButtonId,
     Command,
-    CommandCall,
     Handle,
     Joined,
     Left,
@@ -71,9 +71,10 @@ class DiscordClient(discord.Client):
             http_trace=trace,
         )
         self.hearing = Hearing(self, settings, commands)
+        self._interacting = Interacting(self.hearing, commands, replies, handle)
+        self.add_dynamic_items(Pressed)
         self._hand_over = handle
         self._commands = commands
-        self._replies = replies
         self._timing = timing
         self._away, self._here = asyncio.Event(), asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -204,33 +205,10 @@ class DiscordClient(discord.Client):
             await self._hand_over(Left(id=id, user=user_of(payload.user, None), route=_hall(guild), at=now))
 
     async def on_interaction(self, interaction: discord.Interaction) -> None:
-        if interaction.type is discord.InteractionType.autocomplete:
-            command, call = self._call_of(interaction)
-            if self.hearing.allows(call.place, interaction.user.id):
-                await registry.suggest(interaction, command, call)
-        elif interaction.type is discord.InteractionType.application_command:
-            command, call = self._call_of(interaction)
-            pending = self._replies.begin(interaction, private=command is not None and command.private)
-            if not self.hearing.allows(call.place, interaction.user.id):
-                await pending.post("I am not available here.", private=True)
-                return
-            route = Route(call.place, {**call.route.data, **pending.data})
-            await self._hand_over(replace(call, route=route))
+        await self._interacting.heard(interaction)
 
-    def _call_of(self, interaction: discord.Interaction) -> tuple[Command | None, CommandCall]:
-        """What an interaction asks for; while it is being typed, a value may be half of one."""
-        data: Any = interaction.data or {}
-        name, command, options = registry.called(data, self._commands)
-        place = place_of(interaction.channel, interaction.channel_id or 0, interaction.guild_id)
-        return command, CommandCall(
-            id=str(interaction.id),
-            user=user_of(interaction.user, interaction.permissions, direct=interaction.guild_id is None),
-            route=Route(place, {"user": str(interaction.user.id)}),
-            at=interaction.created_at,
-            command=name,
-            arguments=registry.arguments(options, data.get("resolved", {})),
-            target=None,
-        )
+    async def on_press(self, interaction: discord.Interaction, button: ButtonId | None) -> None:
+        await self._interacting.pressed(interaction, button)
 
     async def on_error(self, event_method: str, /, *args: Any, **kwargs: Any) -> None:
         log.exception("%s failed", event_method)

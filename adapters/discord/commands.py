@@ -10,9 +10,11 @@ from typing import Any
 
 import discord
 from discord import app_commands
+from discord.http import Route
 from pydantic import JsonValue
 
-from adapters.discord.markup import as_text, plain_name
+from adapters.discord.forms import fields, file_argument, user_argument
+from adapters.discord.markup import as_text
 from bot.api import Command, CommandCall, Parameter
 
 log = logging.getLogger(__name__)
@@ -20,7 +22,9 @@ log = logging.getLogger(__name__)
 SLASH, MESSAGE_MENU, SUBCOMMAND, GROUP = 1, 3, 1, 2
 TYPES = {"str": 3, "int": 4, "bool": 5, "user": 6, "float": 10, "attachment": 11}
 USER, ATTACHMENT = TYPES["user"], TYPES["attachment"]
-MAX_COMMANDS, MAX_MENUS, MAX_OPTIONS, MAX_CHOICES, MAX_TEXT, MAX_LENGTH = 100, 5, 25, 25, 100, 6000
+# For servers and for people, to be used in servers, in direct messages with the bot and in those of other people.
+EVERYWHERE: Mapping[str, Any] = {"integration_types": [0, 1], "contexts": [0, 1, 2]}
+MAX_COMMANDS, MAX_MENUS, MAX_OPTIONS, MAX_CHOICES, MAX_TEXT, MAX_LENGTH, MAX_NAME = 100, 5, 25, 25, 100, 6000, 32
 BIGGEST = 2**53
 # Discord waits three seconds for suggestions.
 PATIENCE = 2.0
@@ -34,24 +38,35 @@ def payloads(commands: Iterable[Command]) -> list[Payload]:
     menus: list[Payload] = []
     for command in commands:
         if command.target == "message":
-            menus.append({"type": MESSAGE_MENU, "name": menu_name(command)})
+            entry = {"type": MESSAGE_MENU, "name": menu_name(command), **EVERYWHERE}
+            menus.append(entry | _localized("name", {code: name[:MAX_NAME] for code, name in command.names.items()}))
             continue
         first, _, second = command.name.partition(" ")
-        described = {"description": _short(command.description), "options": _options(command)}
+        described = {
+            "description": _short(command.description),
+            "options": _options(command),
+            **_localized("description", {code: _short(text) for code, text in command.descriptions.items()}),
+        }
         if not second:
-            slash[first] = {"type": SLASH, "name": first, **described}
+            slash[first] = {"type": SLASH, "name": first, **EVERYWHERE, **described, **_word(command, 0)}
             continue
-        group = slash.setdefault(first, {"type": SLASH, "name": first, "description": "", "options": []})
-        group["options"].append({"type": SUBCOMMAND, "name": second, **described})
+        group = slash.setdefault(
+            first, {"type": SLASH, "name": first, "description": "", "options": [], **EVERYWHERE, **_word(command, 0)}
+        )
+        group["options"].append({"type": SUBCOMMAND, "name": second, **described, **_word(command, 1)})
         group["description"] = _short(", ".join(option["name"] for option in group["options"]))
     for kind, entries, most in (("slash commands", slash, MAX_COMMANDS), ("message menus", menus, MAX_MENUS)):
         if len(entries) > most:
             log.warning("Discord takes %d %s; %d are left out", most, kind, len(entries) - most)
-    return [*list(slash.values())[:MAX_COMMANDS], *menus[:MAX_MENUS]]
+    told = [*list(slash.values())[:MAX_COMMANDS], *menus[:MAX_MENUS]]
+    _part(told)
+    for entry in told:
+        _part(entry.get("options", ()))
+    return told
 
 
 def menu_name(command: Command) -> str:
-    return command.name.replace("_", " ").replace("-", " ").capitalize()[:32]
+    return command.title[:MAX_NAME]
 
 
 async def sync(client: discord.Client, commands: Iterable[Command]) -> bool:
@@ -59,11 +74,21 @@ async def sync(client: discord.Client, commands: Iterable[Command]) -> bool:
     application = client.application_id
     assert application is not None, "known after login"
     wanted = payloads(commands)
-    known: Any = await client.http.get_global_commands(application)
+    # Without asking for them, Discord does not tell the names in other languages.
+    route = Route("GET", "/applications/{application_id}/commands", application_id=application)
+    known: Any = await client.http.request(route, params={"with_localizations": "true"})
     if _normal(known) == _normal(wanted):
         return False
     untyped: Any = wanted
-    await client.http.bulk_upsert_global_commands(application, untyped)
+    try:
+        await client.http.bulk_upsert_global_commands(application, untyped)
+    except discord.HTTPException as error:
+        if error.status != 400:
+            raise
+        # Better in servers alone than nowhere, where people may not install this application for themselves.
+        log.warning("Discord does not take the commands for everywhere, so they are told for servers: %s", error)
+        untyped = [entry | {"integration_types": [0]} for entry in wanted]
+        await client.http.bulk_upsert_global_commands(application, untyped)
     log.info("told Discord of %d commands", len(wanted))
     return True
 
@@ -117,34 +142,27 @@ async def _suggestions(parameter: Parameter, call: CommandCall, typed: str) -> S
 def _argument(option: Payload, resolved: Mapping[str, Any]) -> JsonValue:
     value = option["value"]
     if option["type"] == USER:
-        user = resolved.get("users", {}).get(str(value), {})
-        member = resolved.get("members", {}).get(str(value), {})
-        name = member.get("nick") or user.get("global_name") or user.get("username") or str(value)
-        return {"id": str(value), "name": plain_name(str(name))}
+        return user_argument(str(value), resolved)
     if option["type"] == ATTACHMENT:
-        file = resolved.get("attachments", {}).get(str(value), {})
-        return {
-            "name": as_text(str(file.get("filename", "file"))),
-            "media_type": str(file.get("content_type") or "application/octet-stream"),
-            "size": int(file.get("size", 0)),
-            "url": str(file.get("url", "")),
-        }
+        return file_argument(str(value), resolved)
     return as_text(value) if isinstance(value, str) else value
 
 
 def _options(command: Command) -> list[Payload]:
+    asked_in_form = {parameter.name for parameter in fields(command)}
+    options = [_option(each, each.required and each.name not in asked_in_form) for each in command.parameters]
     # Discord wants what is required first; values travel by name, so the order is only for the eye.
-    ordered = sorted(command.parameters, key=lambda parameter: not parameter.required)
-    return [_option(parameter) for parameter in ordered[:MAX_OPTIONS]]
+    return sorted(options, key=lambda option: not option["required"])[:MAX_OPTIONS]
 
 
-def _option(parameter: Parameter) -> Payload:
+def _option(parameter: Parameter, required: bool) -> Payload:
     arg = parameter.arg
     option: Payload = {
         "type": TYPES["str"] if parameter.choices else TYPES[parameter.kind],
         "name": parameter.name.lower(),
         "description": _short(parameter.description or arg.description or parameter.name),
-        "required": parameter.required,
+        "required": required,
+        **_localized("description", {code: _short(text) for code, text in parameter.descriptions.items()}),
     }
     if parameter.choices and len(parameter.choices) <= MAX_CHOICES:
         option["choices"] = [{"name": text[:MAX_TEXT], "value": text[:MAX_TEXT]} for text in parameter.choices]
@@ -164,6 +182,33 @@ def _option(parameter: Parameter) -> Payload:
     return option
 
 
+def _word(command: Command, at: int) -> Payload:
+    """One word of a command's name in other languages."""
+    return _localized("name", {code: name.split()[at] for code, name in command.names.items()})
+
+
+def _localized(what: str, texts: Mapping[str, str]) -> Payload:
+    """For the languages that Discord has, a bare one for all its countries."""
+    found: dict[str, str] = {}
+    for locale in (each.value for each in discord.Locale):
+        text = texts.get(locale) or texts.get(locale.partition("-")[0])
+        if text:
+            found[locale] = text
+    return {f"{what}_localizations": found} if found else {}
+
+
+def _part(entries: Sequence[Payload]) -> None:
+    """Names may not be the same in any language: what is taken already is called by its own name there."""
+    taken = {(entry["type"], "", entry["name"]) for entry in entries}
+    for entry in entries:
+        names = entry.get("name_localizations", {})
+        for locale, name in list(names.items()):
+            keys = {(entry["type"], "", name), (entry["type"], locale, name)}
+            if name != entry["name"] and keys & taken:
+                del names[locale]
+            taken.add((entry["type"], locale, name))
+
+
 def _short(text: str) -> str:
     text = " ".join(text.split()) or "…"
     return text if len(text) <= MAX_TEXT else text[: MAX_TEXT - 1].rstrip() + "…"
@@ -179,6 +224,9 @@ def _normal_entry(entry: Mapping[str, Any]) -> Payload:
         "type": entry.get("type", SLASH),
         "name": entry["name"],
         "description": entry.get("description", ""),
+        "names": dict(entry.get("name_localizations") or {}),
+        "descriptions": dict(entry.get("description_localizations") or {}),
+        "where": [sorted(entry.get(key) or ()) for key in EVERYWHERE],
         "required": bool(entry.get("required")),
         "autocomplete": bool(entry.get("autocomplete")),
         "choices": [(choice["name"], choice["value"]) for choice in entry.get("choices") or ()],

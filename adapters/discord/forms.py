@@ -13,7 +13,7 @@ from discord import ui
 from pydantic import JsonValue
 
 from adapters.discord.markup import as_text, length, plain_name
-from bot.api import Button, Clock, Command, File, Parameter, PluginError, Reply, Target, button_id, clip
+from bot.api import Button, Clock, Command, File, Parameter, PluginError, Reply, Target, button_id, clip, tr
 
 PREFIX = "f1"
 # The button under a form that was not taken; no plugin can have an action of this name.
@@ -97,27 +97,32 @@ class Forms:
     def target(self, id: str) -> Target | None:
         return self._targets.get(id)
 
-    def given_back(self, reply: Reply, data: Mapping[str, JsonValue]) -> Reply:
-        """An error about a form, as its asker alone sees it: with what they wrote, and the way back to it."""
+    def given_back(self, reply: Reply, data: Mapping[str, JsonValue], locale: str = "") -> Reply:
+        """What went wrong with a form, for its asker alone: with what they wrote, and the way back to it. Anything
+        that is no form's is as it was."""
         draft = draft_of(data)
         if draft is None:
             return reply
         typed = "\n".join(f"{name}: {_readable(value)}" for name, value in draft.values.items())
         text, files = reply.text, reply.files
-        if len(typed) > MAX_SHOWN:
-            text += "\n\nWhat you wrote is attached."
+        quoted = "\n".join(f"> {line}" for line in typed.splitlines())
+        if len(quoted) > MAX_SHOWN:
+            text += "\n\n" + tr(locale, "What you wrote is attached.")
             files = (*files, File("what-you-wrote.txt", typed.encode(), "text/plain; charset=utf-8"))
         elif typed:
-            text += "\n\nYou wrote:\n" + "\n".join(f"> {line}" for line in typed.splitlines())
-        return replace(reply, text=text, files=files, buttons=(*reply.buttons, *self._way_back(draft)), private=True)
+            text += "\n\n" + tr(locale, "You wrote:") + "\n" + quoted
+        return replace(
+            reply, text=text, files=files, buttons=(*reply.buttons, self._way_back(draft, locale)), private=True
+        )
 
-    def _way_back(self, draft: Draft) -> Iterator[Button]:
-        button = Button(REOPEN, "Open the form again", (self.keep(draft), draft.command, draft.target), look="primary")
+    def _way_back(self, draft: Draft, locale: str) -> Button:
+        label = tr(locale, "Open the form again")
+        button = Button(REOPEN, label, (self.keep(draft), draft.command, draft.target), look="primary")
         try:
             button_id(button, "9" * 20)
         except PluginError:  # the names are too long: what was kept must do
             button = replace(button, args=button.args[:1])
-        yield button
+        return button
 
 
 def draft_data(draft: Draft) -> dict[str, JsonValue]:
@@ -155,19 +160,17 @@ def opens_form(command: Command, given: Mapping[str, JsonValue]) -> bool:
     return command.form is not None and bool(command.parameters) and (missing or not given)
 
 
-def read(data: Mapping[str, Any], command: Command, before: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
+def read(data: Mapping[str, Any], command: Command | None, before: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
     """The values of a submitted form, and of what the call gave `before` it."""
-    asked = {parameter.name: parameter for parameter in fields(command)}
+    asked = {parameter.name: parameter for parameter in fields(command)} if command is not None else {}
     # A file cannot be put into a form again, so the one that was given before stays until there is another.
     values = {name: value for name, value in before.items() if name not in asked or asked[name].kind == "attachment"}
     resolved = data.get("resolved") or {}
     for component in _filled(data.get("components") or ()):
-        parameter = asked.get(str(component.get("custom_id")))
-        if parameter is None:
-            continue
-        value = _value(component, parameter, resolved)
+        name = str(component.get("custom_id"))
+        value = _value(component, asked.get(name), resolved)
         if value is not None:
-            values[parameter.name] = value
+            values[name] = value
     return values
 
 
@@ -246,21 +249,19 @@ def _filled(components: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, An
             yield from component.get("components") or ()
 
 
-def _value(component: Mapping[str, Any], parameter: Parameter, resolved: Mapping[str, Any]) -> JsonValue:
+def _value(component: Mapping[str, Any], parameter: Parameter | None, resolved: Mapping[str, Any]) -> JsonValue:
     """None for a field that was left empty."""
     if component.get("type") == TEXT_INPUT:
         typed = as_text(str(component.get("value") or ""))
         # Emptying a text that was filled in says that it shall be empty.
-        return typed if typed or (parameter.kind == "str" and not parameter.required and parameter.default) else None
+        was_filled_in = parameter is not None and parameter.kind == "str" and bool(parameter.default)
+        return typed if typed or was_filled_in else None
     picked: Sequence[Any] = component.get("values") or ()
     if not picked:
         return None
-    match parameter.kind:
-        case "user":
-            return user_argument(str(picked[0]), resolved)
-        case "attachment":
-            return file_argument(str(picked[0]), resolved)
-    return str(picked[0])
+    if component.get("type") == USER_SELECT:
+        return user_argument(str(picked[0]), resolved)
+    return file_argument(str(picked[0]), resolved) if component.get("type") == UPLOAD else str(picked[0])
 
 
 def _default(parameter: Parameter) -> JsonValue:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias, TypeVar
 
 import discord
@@ -22,7 +22,7 @@ from adapters.discord.errors import (
 )
 from adapters.discord.forms import Forms
 from adapters.discord.lanes import DiscordLanes
-from bot.api import Clock
+from bot.api import Clock, Reply
 
 log = logging.getLogger(__name__)
 
@@ -57,6 +57,7 @@ class Pending:
         lanes: DiscordLanes,
         clock: Clock,
         data: Mapping[str, JsonValue],
+        forms: Forms,
         *,
         interaction: discord.Interaction | None = None,
         private: bool = False,
@@ -68,6 +69,7 @@ class Pending:
         self._until = float(str(data["until"]))
         self._clock = clock
         self._lanes = lanes
+        self._forms = forms
         self._interaction = interaction
         self._private = private
         self._stage: Stage = "answered" if interaction is None else "open"
@@ -83,10 +85,25 @@ class Pending:
         """Whether the token is still good."""
         return not self._dead and self._clock.now().timestamp() < self._until
 
-    def carries(self, *, private: bool) -> bool:
-        """Whether what is said now goes through the token. A command is answered through it; what is said in public
-        after a press is a message of the bot's own, as if it had spoken up by itself."""
-        return self.is_guest or (self.is_alive() and (private or self.pressed is None))
+    def carries(self, *, private: bool, direct: bool = False) -> bool:
+        """Whether what is said now goes through the token, or nowhere once that has died.
+
+        A command is answered through it while it lives. What is said in public after a press is a message of the bot's
+        own, as if it had spoken up by itself. What is private must not become public; in a `direct` place it cannot.
+        """
+        if self.is_guest or (private and not direct):
+            return True
+        return self.is_alive() and (private or self.pressed is None)
+
+    def can_whisper(self) -> bool:
+        """Whether this person can be told something here that nobody else sees; a guest has no other way."""
+        return self.is_guest or self.is_alive()
+
+    def mended(self, reply: Reply) -> Reply:
+        """An error: after a press it is the presser's own business, and nobody loses what they wrote into a form."""
+        if self.pressed is not None:
+            reply = replace(reply, private=True)
+        return self._forms.given_back(reply, self.data)
 
     def defer_after(self, seconds: float) -> None:
         self._deferring = asyncio.create_task(self._defer(0.0 if self.pressed is not None else seconds))
@@ -192,7 +209,9 @@ class Pending:
             if self._stage != "open" or self._interaction is None:
                 return
             try:
-                response = await self._interaction.response.defer(ephemeral=self._private, thinking=self.pressed is None)
+                response = await self._interaction.response.defer(
+                    ephemeral=self._private, thinking=self.pressed is None
+                )
             except discord.HTTPException as error:
                 if error.code == ALREADY_ACKNOWLEDGED:
                     await self._join(self._interaction)
@@ -265,9 +284,12 @@ class Replies:
             "application": str(interaction.application_id),
             "token": interaction.token,
             "until": until,
+            **({"private": True} if private else {}),
             **(more or {}),
         }
-        pending = Pending(interaction.client, self._lanes, self._clock, data, interaction=interaction, private=private)
+        pending = Pending(
+            interaction.client, self._lanes, self._clock, data, self.forms, interaction=interaction, private=private
+        )
         self._pending[pending.token] = pending
         pending.defer_after(self._timing.defer_after)
         return pending
@@ -278,7 +300,7 @@ class Replies:
         if not isinstance(token, str):
             return None
         if token not in self._pending:
-            self._pending[token] = Pending(client, self._lanes, self._clock, data)
+            self._pending[token] = Pending(client, self._lanes, self._clock, data, self.forms)
         return self._pending[token]
 
     def close(self) -> None:
