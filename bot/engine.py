@@ -177,7 +177,7 @@ class Engine:
             if taken and event.addressed:
                 await self._adapter(event).send(event.route, Reply(""))
             return False
-        if _is_blank(event.text) and not event.attachments:
+        if _is_blank(event.text) and not event.attachments and not event.quoted:
             await self._turns.heed(event)
             listening = Reply(say("I am listening. What would you like to talk about?"))
             await self._adapter(event).send(event.route, listening)
@@ -297,8 +297,18 @@ class Engine:
             # It may be a question that waits for its turn and is remembered only then, or is being answered.
             async with self._runner.turn(event.place):
                 known = known or await self._store.rewrite(event.place, event.message, event.text)
-        if known is not None:
+        if event.question is not None:
+            await self._ask_late(event.question)
+        elif known is not None:
             await self._exchanges.question_edited(event, known)
+
+    async def _ask_late(self, event: Message) -> None:
+        """What was only overheard until an edit addressed it to the bot is forgotten and asked."""
+        async with self._runner.turn(event.place):
+            overheard = await self._store.message_of(event.place, event.id)
+            if overheard is not None:
+                await self._store.forget(event.place, [overheard.id])
+            await self._message(event)
 
     async def _forget_deleted(self, event: MessageDeleted) -> None:
         all_known = await self._forget_known(event)
@@ -330,12 +340,21 @@ class Engine:
 
     async def _tell(self, event: AnyEvent, error: BotError) -> None:
         """An error is shown once, privately where it is the asker's own business, and never remembered."""
-        private = isinstance(error, UsageError | NotAllowed)
+        private = isinstance(error, UsageError | NotAllowed) or self._is_private(event)
         reply = Reply(f"⚠️ {say(error.public)}", private=private, failed=True)
         try:
             await self._adapter(event).send(event.route, reply)
         except Exception as second:  # nothing more can be done for this person
             log.error("error could not be shown", error=repr(second), shown=error.public)
+
+    def _is_private(self, event: AnyEvent) -> bool:
+        """Whether what went wrong concerns only whoever pressed a button or called a command for themselves."""
+        if isinstance(event, ButtonPressed):
+            return True
+        if not isinstance(event, CommandCall | FormSubmitted):
+            return False
+        command = self._commands.find(event.command)
+        return command is not None and command.private
 
 
 def called_by(event: FormSubmitted) -> CommandCall:
@@ -358,6 +377,8 @@ def _is_blank(text: str) -> bool:
 
 
 def _wants_answer(event: AnyEvent) -> bool:
+    if isinstance(event, MessageEdited):
+        return event.question is not None
     return isinstance(event, CommandCall | ButtonPressed | FormSubmitted) or (
         isinstance(event, Message) and event.addressed
     )

@@ -10,7 +10,7 @@ import structlog
 from pydantic import BaseModel, JsonValue
 
 from bot.answering import Answer, Spoken, give_privately
-from bot.attachments import with_attachments
+from bot.attachments import Attached, Attachments
 from bot.clock import Clock
 from bot.commands import Command, Commands, Tool
 from bot.composing import Composer
@@ -81,29 +81,44 @@ class Turns:
         self._who = who or {}
         self._buttons = buttons
         self.last_buttons = LastButtons()
+        self._attachments = Attachments(store.put_picture)
         self._house = House(store, registry, self, commands)
 
     # Questions.
 
     async def remember(self, event: Message) -> None:
-        await self._store.remember(event.place, await self._heard(event))
+        heard, _ = await self._heard(event)
+        await self._store.remember(event.place, heard)
 
-    async def _heard(self, event: Message) -> NewMessage:
-        text, parts = await with_attachments(event, self._adapters[event.place.platform])
-        tokens, sent = await self._composer.count(text), (SentId(event.id),)
-        return NewMessage("user", text, event.user.id, event.user.name, parts=parts, tokens=tokens, sent=sent)
+    async def _with_quotes(self, event: Message) -> Message:
+        """What it replies to goes in front, unless memory has that anyway."""
+        if not event.quoted:
+            return event
+        if event.text.strip() and event.in_reply_to is not None:
+            if await self._store.message_of(event.place, event.in_reply_to) is not None:
+                return event
+        return replace(event, text=f"{event.quoted}\n\n{event.text}".strip())
+
+    async def _heard(self, event: Message) -> tuple[NewMessage, Attached]:
+        event = await self._with_quotes(event)
+        attached = await self._attachments.read(event, self._adapters[event.place.platform])
+        text, sent = attached.text, (SentId(event.id),)
+        tokens, user = await self._composer.count(text), event.user
+        return NewMessage("user", text, user.id, user.name, parts=attached.parts, tokens=tokens, sent=sent), attached
 
     async def answer(self, event: Message) -> Line:
         """The event is marked done in the same transaction that remembers the answer."""
-        heard = await self._heard(event)
+        heard, attached = await self._heard(event)
+        if not attached.answerable:
+            return await self._decline(event, heard, attached)
         question, path = await self._store.asked(event.place, heard, max_tokens=self._composer.most_tokens)
         conversation = path.conversation
         self._speak(event, conversation)
         composed = self._composer.compose_from(path, conversation.settings)
         turn = self._turn(event, composed.prompt, composed.choice, tools=self._tools)
         model = self._model(event, conversation)
-        if composed.assembled.notice is not None:
-            model = ending_with(Notice(composed.assembled.notice), model)
+        if unread := " ".join(filter(None, (composed.assembled.notice, attached.notice))):
+            model = ending_with(Notice(unread), model)
         answer = Answer(turn, model, self._clock)
         answer.ask()
         try:
@@ -114,6 +129,14 @@ class Turns:
         speech = Speech(event, draft, turn, answer, tool_messages(composed.prompt), composed)
         speech.below = self._below(event, question)
         return await self._finish(speech)
+
+    async def _decline(self, event: Message, heard: NewMessage, attached: Attached) -> Line:
+        """Nothing in it that a model could answer: whoever sent it is told why."""
+        conversation, _ = await self._store.remember(event.place, heard)
+        self._speak(event, conversation)
+        sent = await self._adapters[event.place.platform].send(event.route, Reply(attached.notice))
+        await self._store.done(event.place, event.id)
+        return Line(attached.notice, sent, None)
 
     async def answer_again(self, event: AnyEvent, question: Remembered, taking: Taking, below: Below) -> Line:
         """Answer what was asked before, in the messages that show the earlier attempt. Raises BotError, and nothing
@@ -137,7 +160,7 @@ class Turns:
     async def _finish(self, speech: Speech, resume: Resume | None = None) -> Line:
         event = speech.event
         if speech.below is not None:
-            self._take_buttons(event.place)
+            self._take_buttons(event.place, resume)
         spoken = await self._show(speech, resume)
         remembered = await self._conclude(speech, spoken)
         if speech.below is not None and spoken.sent:
@@ -150,9 +173,10 @@ class Turns:
         offers = self._adapters[event.place.platform].capabilities(event.route).buttons
         return Below(question.id, question.author_id or "") if offers and self._buttons else None
 
-    def _take_buttons(self, place: Place) -> None:
+    def _take_buttons(self, place: Place, resume: Resume | None) -> None:
         """The talk goes on: what stands under the answer before makes no sense any more."""
-        if standing := self.last_buttons.take(place):
+        standing = self.last_buttons.take(place)
+        if standing is not None and not (resume and standing.sent in resume.sent):
             self._runner.spawn(lambda: self.change_buttons(place, standing.sent, ()))
 
     async def change_buttons(self, place: Place, sent: SentId, buttons: Sequence[Button]) -> None:
