@@ -8,9 +8,10 @@
         await discord.wait_until(lambda: discord.answers())
         assert discord.answers() == ["hello"]
 
-People act through methods named as what they do: `says`, `edits`, `deletes`, `runs` a command, `types` for suggestions,
-`uses` a message's menu, `presses` a button. What they see is `screen(channel)`: messages that keep every text they ever
-showed, with the moment it appeared. `wait_until` waits for a change instead of sleeping.
+People act through methods named as what they do: `says`, `edits`, `deletes`, `runs` a command, `types` for
+suggestions, `uses` a message's menu, `presses` a button, `fills` a form. What they see is `screen(channel)`: messages
+that keep every text they ever showed, with the moment it appeared. `wait_until` waits for a change instead of
+sleeping.
 
 What Discord refuses is refused here: see messages.py and rest.py. Limits are enforced as limits.py says (sliding or
 fixed windows, the same bucket hash for creates and edits with separate counters, 50 requests in any second in all);
@@ -29,7 +30,8 @@ from aiohttp import web
 from pydantic import SecretStr
 
 from adapters.discord import DiscordSettings
-from adapters.discord.testing import payloads, people
+from adapters.discord.testing import payloads
+from adapters.discord.testing.components import NotOffered
 from adapters.discord.testing.faults import Fault, Faults
 from adapters.discord.testing.gateway import (
     GUILD_MEMBERS,
@@ -38,9 +40,9 @@ from adapters.discord.testing.gateway import (
     Gateway,
     thread_event,
 )
+from adapters.discord.testing.hands import Hands
 from adapters.discord.testing.limits import Limits, Refused, WindowKind
 from adapters.discord.testing.messages import Messages, Posting
-from adapters.discord.testing.people import NotOffered
 from adapters.discord.testing.rest import MEMBERS_FLAG, MESSAGE_CONTENT_FLAG, Rest
 from adapters.discord.testing.server import PREFIX, Call, Server, Upload
 from adapters.discord.testing.webhooks import ByToken, Interaction
@@ -73,7 +75,7 @@ __all__ = [
 T = TypeVar("T")
 
 
-class FakeDiscord:
+class FakeDiscord(Hands):
     """One guild with the channel `general`, its owner, and `ada`, who speaks when nobody else is named.
 
     `message_content` and `members` are the switches of the developer portal. `latency` is the time before a call
@@ -153,9 +155,9 @@ class FakeDiscord:
 
     # What there is
 
-    def account(self, name: str, *, is_bot: bool = False, may: Sequence[str] = ()) -> Account:
+    def account(self, name: str, *, is_bot: bool = False, may: Sequence[str] = (), locale: str = "en-US") -> Account:
         """Somebody new in the guild; `may` are permissions by name (`manage_messages`)."""
-        account = self.world.add_account(name, is_bot=is_bot)
+        account = self.world.add_account(name, is_bot=is_bot, locale=locale)
         self.guild.members[account.id] = set()
         if may:
             role = Role(self.world.new_id(), f"{name}'s role", sum(PERMISSIONS[each] for each in may))
@@ -221,56 +223,6 @@ class FakeDiscord:
         self.guild.members.pop(account.id)
         left = {"guild_id": str(self.guild.id), "user": payloads.user_json(account)}
         await self.gateway.dispatch("GUILD_MEMBER_REMOVE", left, intent=GUILD_MEMBERS)
-
-    async def runs(
-        self, command: str, /, *, channel: Channel | None = None, author: Account | None = None, **options: Any
-    ) -> Interaction:
-        """`/roll` with options, as picked in the client. Raises NotOffered for what the client would refuse."""
-        where = channel or self.general
-        found, words = people.find_command(self.world, where, command)
-        picked = people.fill(self.world, found, words, options)
-        data = {"id": found["id"], "name": found["name"], "type": 1, "options": picked.options}
-        interaction = people.new_interaction(self.world, 2, found["name"], author or self.ada, where)
-        return await self._interact(interaction, data | {"resolved": picked.resolved})
-
-    async def types(
-        self,
-        command: str,
-        option: str,
-        typed: str,
-        /,
-        *,
-        author: Account | None = None,
-        channel: Channel | None = None,
-        **options: Any,
-    ) -> Interaction:
-        """Half a value of an option; the suggestions come as `choices`."""
-        where = channel or self.general
-        found, words = people.find_command(self.world, where, command)
-        picked = people.fill(self.world, found, words, {**options, option: typed}, focused=option)
-        data = {"id": found["id"], "name": found["name"], "type": 1, "options": picked.options}
-        return await self._interact(
-            people.new_interaction(self.world, 4, found["name"], author or self.ada, where), data
-        )
-
-    async def uses(self, menu: str, message: Message, *, author: Account | None = None) -> Interaction:
-        """An entry of a message's context menu."""
-        found, _ = people.find_command(self.world, message.channel, menu, kind=3)
-        data = {
-            "id": found["id"],
-            "name": found["name"],
-            "type": 3,
-            "target_id": str(message.id),
-            "resolved": {"messages": {str(message.id): payloads.message_json(self.world, message)}},
-        }
-        interaction = people.new_interaction(self.world, 2, found["name"], author or self.ada, message.channel)
-        return await self._interact(interaction, data)
-
-    async def presses(self, message: Message, label: str, *, author: Account | None = None) -> Interaction:
-        data = people.button_data(message, label)
-        interaction = people.new_interaction(self.world, 3, label, author or self.ada, message.channel)
-        interaction.source = message
-        return await self._interact(interaction, data)
 
     # What people see
 
@@ -351,14 +303,6 @@ class FakeDiscord:
         self._by_token.lives = after
 
     # Inside
-
-    async def _interact(self, interaction: Interaction, data: dict[str, Any]) -> Interaction:
-        self._by_token.interactions[interaction.token] = interaction
-        body = people.interaction_json(self.world, interaction, data)
-        if interaction.source is not None:
-            body["message"] = payloads.message_json(self.world, interaction.source)
-        await self.gateway.dispatch("INTERACTION_CREATE", body)
-        return interaction
 
     async def _overwrite(self, channel: Channel, account: Account, *, allow: int = 0, deny: int = 0) -> None:
         allowed, denied = channel.overwrites.get(account.id, (0, 0))

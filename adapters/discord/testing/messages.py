@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 from adapters.discord.testing import payloads
+from adapters.discord.testing.components import check_components
 from adapters.discord.testing.server import ApiError, Upload
 from adapters.discord.testing.world import (
     EPHEMERAL,
@@ -22,7 +23,7 @@ from adapters.discord.testing.world import (
 )
 
 MAX_CHARS, MAX_FILES, MAX_FILE_BYTES = 2000, 10, 10 * 1024 * 1024
-MAX_NONCE, MAX_ROWS, MAX_BUTTONS, MAX_CUSTOM_ID = 25, 5, 5, 100
+MAX_NONCE = 25
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,26 +161,6 @@ class Messages:
                 }
             )
         return attachments
-
-
-def check_components(components: Sequence[Json]) -> None:
-    """Classic rows of buttons and selects; newer layouts pass unchecked."""
-    if len(components) > MAX_ROWS and all(row.get("type") == 1 for row in components):
-        raise ApiError(400, 50035, "Invalid Form Body", {"components": "Must be 5 or fewer in length."})
-    seen: set[str] = set()
-    for row in components:
-        inner = row.get("components") or []
-        if row.get("type") == 1 and len(inner) > MAX_BUTTONS:
-            raise ApiError(400, 50035, "Invalid Form Body", {"components": "Must be between 1 and 5 in length."})
-        for component in inner:
-            custom_id = component.get("custom_id")
-            if custom_id is None:
-                continue
-            if not 1 <= len(custom_id) <= MAX_CUSTOM_ID:
-                raise ApiError(400, 50035, "Invalid Form Body", {"custom_id": "Must be between 1 and 100 in length."})
-            if custom_id in seen:
-                raise ApiError(400, 50035, "Invalid Form Body", {"custom_id": "Component custom ids must be unique"})
-            seen.add(custom_id)
 
 
 def _text(body: Json) -> str:

@@ -9,6 +9,7 @@ from adapters.discord.testing.world import (
     ALL_PERMISSIONS,
     DIRECT,
     DISCORD_EPOCH_MS,
+    GROUP,
     TEXT,
     THREAD,
     Account,
@@ -65,8 +66,11 @@ def member_json(guild: Guild, account: Account, *, with_user: bool = True) -> Js
 def channel_json(channel: Channel) -> Json:
     last = None if channel.last_message_id is None else str(channel.last_message_id)
     data: Json = {"id": str(channel.id), "type": channel.kind, "last_message_id": last}
-    if channel.kind == DIRECT:
+    if channel.kind in (DIRECT, GROUP):
         data["recipients"] = [user_json(account) for account in channel.people]
+        if channel.kind == GROUP:
+            assert channel.owner is not None
+            data |= {"name": channel.name, "owner_id": str(channel.owner.id), "icon": None}
         return data
     assert channel.guild is not None
     data |= {"guild_id": str(channel.guild.id), "name": channel.name, "rate_limit_per_user": 0, "flags": 0}

@@ -1,4 +1,4 @@
-"""What people do in the Discord client with commands: pick options, get suggestions, press buttons."""
+"""What people do in the Discord client with commands: find them, pick options, get suggestions."""
 
 from __future__ import annotations
 
@@ -8,14 +8,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from adapters.discord.testing import payloads
+from adapters.discord.testing.components import NotOffered
 from adapters.discord.testing.webhooks import Interaction, Kind
-from adapters.discord.testing.world import DIRECT, Account, Channel, Json, Message, World
+from adapters.discord.testing.world import Account, Channel, Json, World
 
+IN_GUILD, WITH_BOT, AMONG_PEOPLE = 0, 1, 2
 SUBCOMMAND, GROUP, STRING, INTEGER, BOOLEAN, USER, NUMBER, ATTACHMENT = 1, 2, 3, 4, 5, 6, 10, 11
-
-
-class NotOffered(LookupError):
-    """Discord's own client would not have let anybody send this."""
 
 
 @dataclass(slots=True)
@@ -38,11 +36,11 @@ def interaction_json(world: World, interaction: Interaction, data: Json) -> Json
         "channel_id": str(channel.id),
         "channel": payloads.channel_json(channel) | {"permissions": str(world.permissions(interaction.user, channel))},
         "app_permissions": str(world.permissions(world.bot, channel)),
-        "locale": "en-US",
+        "locale": interaction.user.locale,
         "entitlements": [],
         "attachment_size_limit": 10 * 1024 * 1024,
-        "authorizing_integration_owners": {"0": str(guild.id) if guild else "0"},
-        "context": 1 if channel.kind == DIRECT else 0,
+        "authorizing_integration_owners": owners_json(world, interaction),
+        "context": context_of(channel),
     }
     if guild is None:
         return body | {"user": payloads.user_json(interaction.user)}
@@ -54,20 +52,53 @@ def interaction_json(world: World, interaction: Interaction, data: Json) -> Json
     }
 
 
+def context_of(channel: Channel) -> int:
+    """In a server, in a direct message with the bot, or among other people."""
+    if channel.guild is not None:
+        return IN_GUILD
+    return AMONG_PEOPLE if channel.without_bot else WITH_BOT
+
+
+def owners_json(world: World, interaction: Interaction) -> Json:
+    """Whoever installed the application so that it can be used here: the server, or the person for themselves."""
+    if world.is_guest_in(interaction.channel):
+        return {"1": str(interaction.user.id)}
+    guild = interaction.channel.guild
+    return {"0": str(guild.id) if guild else "0"}
+
+
 def new_interaction(world: World, kind: Kind, name: str, user: Account, channel: Channel) -> Interaction:
     return Interaction(world.new_id(), secrets.token_urlsafe(60), kind, name, user, channel)
 
 
-def find_command(world: World, channel: Channel, name: str, kind: int = 1) -> tuple[Json, list[str]]:
-    """The registered command and the words after its first."""
+def find_command(
+    world: World, channel: Channel, name: str, kind: int = 1, locale: str = "en-US"
+) -> tuple[Json, list[str]]:
+    """The registered command and the words after its first, by its own name or the one that `locale` has for it."""
     first, *rest = [name] if kind != 1 else name.removeprefix("/").split()
     scopes = [None] + ([channel.guild.id] if channel.guild else [])
-    offered = [command for scope in scopes for command in world.commands.get(scope, [])]
+    offered = [
+        command
+        for scope in scopes
+        for command in world.commands.get(scope, [])
+        if _is_offered(command, channel, guest=world.is_guest_in(channel))
+    ]
     for command in offered:
-        if command["name"] == first and command["type"] == kind:
+        if first in (command["name"], localized(command, locale)) and command["type"] == kind:
             return command, rest
     names = ", ".join(sorted(command["name"] for command in offered)) or "none"
     raise NotOffered(f"no command {name!r} here; registered: {names}")
+
+
+def localized(entry: Json, locale: str, what: str = "name") -> str:
+    return str((entry.get(f"{what}_localizations") or {}).get(locale, entry[what]))
+
+
+def _is_offered(command: Json, channel: Channel, *, guest: bool) -> bool:
+    contexts = command.get("contexts")
+    return (1 if guest else 0) in command.get("integration_types", [0]) and (
+        contexts is None or context_of(channel) in contexts
+    )
 
 
 def fill(
@@ -123,14 +154,3 @@ def _value(world: World, option: Json, value: Any, resolved: Json, *, strict: bo
     if (least in option and size < option[least]) or (most in option and size > option[most]):
         raise NotOffered(f"{name} is out of range: {value!r}")
     return value
-
-
-def button_data(message: Message, label: str) -> Json:
-    """The press of the button with this label or custom id."""
-    for row in message.components:
-        for component in row.get("components", []):
-            if label in (component.get("label"), component.get("custom_id")) and component.get("custom_id"):
-                if component.get("disabled"):
-                    raise NotOffered(f"the button {label!r} is disabled")
-                return {"custom_id": component["custom_id"], "component_type": component["type"]}
-    raise NotOffered(f"no button {label!r} under {message.text!r}")

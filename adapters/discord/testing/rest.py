@@ -17,6 +17,10 @@ POST_MESSAGE = EDIT_MESSAGE = Limit("channel-messages", 5, 5.0)
 READ_MESSAGES, DELETE_MESSAGE = Limit("read-messages", 5, 5.0), Limit("delete-message", 5, 1.0)
 TYPING, COMMANDS, OPEN_DIRECT = Limit("typing", 5, 5.0), Limit("commands", 5, 20.0), Limit("open-direct", 10, 10.0)
 MESSAGE_CONTENT_FLAG, MEMBERS_FLAG = 1 << 19, 1 << 15
+LOCALE = re.compile(
+    r"bg|cs|da|de|el|en-GB|en-US|es-419|es-ES|fi|fr|hi|hr|hu|id|it|ja|ko|lt|nl|no|pl|pt-BR|ro|ru|sv-SE|th|tr|uk|vi|"
+    r"zh-CN|zh-TW"
+)
 COMMAND_NAME = re.compile(r"[\w-]{1,32}")
 
 
@@ -64,8 +68,9 @@ class Rest:
         return payloads.application_json(self._world, self._flags)
 
     async def gateway_url(self, request: Request) -> Answer:
-        limit = {"total": 1000, "remaining": 1000, "reset_after": 0, "max_concurrency": 1}
-        return {"url": self._gateway.url, "shards": 1, "session_start_limit": limit}
+        side_by_side = self._gateway.max_concurrency
+        limit = {"total": 1000, "remaining": 1000, "reset_after": 0, "max_concurrency": side_by_side}
+        return {"url": self._gateway.url, "shards": self._gateway.shards, "session_start_limit": limit}
 
     async def nothing(self, request: Request) -> None:
         pass
@@ -175,7 +180,9 @@ class Rest:
         return payloads.channel_json(thread)
 
     async def commands(self, request: Request) -> Answer:
-        return self._world.commands.get(self._scope(request), [])
+        told = self._world.commands.get(self._scope(request), [])
+        in_all_languages = request.query.get("with_localizations") == "true"
+        return told if in_all_languages else [_without_languages(each) for each in told]
 
     async def overwrite_commands(self, request: Request) -> Answer:
         scope, listed = self._scope(request), request.body.get("", [])
@@ -235,6 +242,11 @@ class Rest:
         await self._gateway.dispatch("THREAD_UPDATE", thread_event(thread, new=False), intent=GUILDS)
 
 
+def _without_languages(command: Json) -> Json:
+    kept = {key: value for key, value in command.items() if not key.endswith("_localizations")}
+    return kept | {"options": [_without_languages(option) for option in command.get("options") or []]}
+
+
 def check_command(command: Json, depth: int = 0) -> None:
     """Names, descriptions, options and choices as Discord takes them."""
     name, description = str(command.get("name", "")), str(command.get("description", ""))
@@ -246,6 +258,11 @@ def check_command(command: Json, depth: int = 0) -> None:
         wrong["name"] = "Must be between 1 and 32 in length."
     if slash and not 1 <= len(description) <= 100:
         wrong["description"] = "Must be between 1 and 100 in length."
+    for what, most in (("name", 32), ("description", 100)):
+        for locale, text in (command.get(f"{what}_localizations") or {}).items():
+            plain = what == "description" or not slash or (COMMAND_NAME.fullmatch(text) and text == text.lower())
+            if not LOCALE.fullmatch(locale) or not plain or not 1 <= len(text) <= most:
+                wrong[f"{what}_localizations"] = f"Localization {locale} is invalid"
     options = command.get("options") or []
     if len(options) > 25:
         wrong["options"] = "Must be 25 or fewer in length."

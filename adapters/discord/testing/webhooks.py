@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from adapters.discord.testing import payloads
+from adapters.discord.testing.components import check_form
 from adapters.discord.testing.limits import Limit
 from adapters.discord.testing.messages import Messages, Posting
 from adapters.discord.testing.server import Answer, ApiError, Endpoint, Request
@@ -20,6 +21,8 @@ PING, COMMAND, COMPONENT, AUTOCOMPLETE, FORM = 1, 2, 3, 4, 5
 SEND, DEFER, DEFER_UPDATE, UPDATE, CHOICES, OPEN_FORM = 4, 5, 6, 7, 8, 9
 ACKNOWLEDGE_WITHIN, TOKEN_LIVES = 3.0, 15 * 60.0
 MAX_WEBHOOKS, MAX_NAME, MAX_CHOICES = 15, 80, 25
+# Messages after the first response where the bot is a guest.
+GUEST_FOLLOW_UPS = 5
 
 Kind: TypeAlias = Literal[2, 3, 4, 5]
 
@@ -46,6 +49,7 @@ class Interaction:
     source: Message | None = None
     messages: list[Message] = field(default_factory=list)
     expired: bool = False
+    follow_ups: int = 0
 
     @property
     def original(self) -> Message | None:
@@ -55,7 +59,8 @@ class Interaction:
     @property
     def texts(self) -> list[str]:
         """What its user sees of the answer."""
-        return [message.text for message in self.messages if not message.deleted and not message.loading]
+        answers = [message for message in self.messages if message is not self.source]
+        return [message.text for message in answers if not message.deleted and not message.loading]
 
 
 class ByToken:
@@ -115,6 +120,7 @@ class ByToken:
             interaction.choices = [str(each["value"]) for each in choices]
             return None
         if kind == OPEN_FORM and interaction.kind in (COMMAND, COMPONENT):
+            check_form(data)
             interaction.form = data
             return None
         if kind == DEFER_UPDATE and interaction.source is not None:
@@ -153,6 +159,9 @@ class ByToken:
             # The first follow-up to a deferred answer takes its place.
             message = await self._messages.edit(original, request.body, request.uploads)
         else:
+            if self._world.is_guest_in(interaction.channel) and interaction.follow_ups >= GUEST_FOLLOW_UPS:
+                raise ApiError(400, 40094, "This interaction has reached the maximum number of follow up messages")
+            interaction.follow_ups += 1
             message = await self._create(interaction, request.body, request)
         return payloads.message_json(self._world, message)
 

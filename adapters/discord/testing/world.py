@@ -42,7 +42,7 @@ EVERYONE = sum(
     )
 )
 
-TEXT, DIRECT, THREAD = 0, 1, 11
+TEXT, DIRECT, GROUP, THREAD = 0, 1, 3, 11
 EPHEMERAL, LOADING = 1 << 6, 1 << 7
 ONLY_EPHEMERAL_AND_LOADING = EPHEMERAL | LOADING
 DISCORD_EPOCH_MS = 1_420_070_400_000
@@ -53,6 +53,7 @@ class Account:
     id: int
     name: str
     is_bot: bool = False
+    locale: str = "en-US"
 
 
 @dataclass(slots=True, eq=False)
@@ -82,6 +83,7 @@ class Channel:
     parent: Channel | None = None
     owner: Account | None = None
     people: tuple[Account, ...] = ()
+    without_bot: bool = False  # a direct message or group of other people
     overwrites: dict[int, tuple[int, int]] = field(default_factory=dict)  # role or account id → (allow, deny)
     messages: dict[int, Message] = field(default_factory=dict)
     archived: bool = False
@@ -168,8 +170,8 @@ class World:
         self._last_ms = max(self._last_ms, int(time.time() * 1000))
         return ((self._last_ms - DISCORD_EPOCH_MS) << 22) + (next(self._sequence) % (1 << 22))
 
-    def add_account(self, name: str, *, is_bot: bool = False) -> Account:
-        account = Account(self.new_id(), name, is_bot)
+    def add_account(self, name: str, *, is_bot: bool = False, locale: str = "en-US") -> Account:
+        account = Account(self.new_id(), name, is_bot, locale)
         self.accounts[account.id] = account
         return account
 
@@ -188,14 +190,18 @@ class World:
     def direct(self, account: Account) -> Channel:
         """The direct messages between the bot and somebody."""
         for channel in self.channels.values():
-            if channel.kind == DIRECT and account in channel.people:
+            if channel.kind == DIRECT and channel.people == (account,):
                 return channel
         return self.add_channel(Channel(self.new_id(), account.name, DIRECT, people=(account,)))
+
+    def is_guest_in(self, channel: Channel) -> bool:
+        """Whether the bot is no member there, and can only be brought along by somebody."""
+        return channel.without_bot or (channel.guild is not None and self.bot.id not in channel.guild.members)
 
     def permissions(self, account: Account, channel: Channel) -> int:
         """As Discord computes them: roles, then the channel's overwrites; a thread has its parent's."""
         if channel.guild is None:
-            return ALL_PERMISSIONS
+            return 0 if channel.without_bot and account is self.bot else ALL_PERMISSIONS
         guild = channel.guild
         if account.id not in guild.members:
             return 0
