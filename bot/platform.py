@@ -20,12 +20,16 @@ Handle: TypeAlias = Callable[[AnyEvent], Awaitable[None]]
 class Capabilities:
     """Of a route, not of a platform: direct messages and missing permissions differ.
 
-    `max_chars` is per message, 0 = no limit; `markup` names the markup that is shown (`markdown`, `plain`);
+    `max_chars` is per message, 0 = no limit, and `named_chars` the lower one of a speaker's messages, 0 = the same;
+    `markup` names the markup that is shown (`markdown`, `plain`);
     `appends` says that a stream only grows (terminal, SSE) and is never edited. `slow_mode` is how many seconds the
-    place wants between two messages of one person; `age_restricted` marks a place for adults.
+    place wants between two messages of one person; `age_restricted` marks a place for adults; `direct` is a talk
+    with one person alone, where everything is meant for the bot; `menus` says that commands with a target stand in the
+    menus of messages.
     """
 
     max_chars: int = 0
+    named_chars: int = 0
     markup: str = "markdown"
     edits: bool = False
     speakers: bool = False
@@ -37,6 +41,8 @@ class Capabilities:
     appends: bool = False
     slow_mode: float = 0.0
     age_restricted: bool = False
+    direct: bool = False
+    menus: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +123,11 @@ class HasConnection(Protocol):
 
     @property
     def connected(self) -> bool: ...
+
+
+def is_connected(adapter: Adapter) -> bool:
+    """Whether it can hear and answer right now, as far as it tells."""
+    return adapter.connected if isinstance(adapter, HasConnection) else True
 
 
 @runtime_checkable

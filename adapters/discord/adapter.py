@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 
-import aiohttp
 import discord
 import yarl
 from discord.http import Route as HttpRoute
@@ -13,9 +12,12 @@ from discord.http import Route as HttpRoute
 from adapters.discord import DiscordSettings
 from adapters.discord.client import DiscordClient
 from adapters.discord.errors import CALL_ERRORS, start_error, translated
-from adapters.discord.hearing import channel_id, is_direct, permissions_in, user_of
+from adapters.discord.faces import NAMED_CHARS, Faces, hook_of, opening
+from adapters.discord.hearing import channel_id, is_direct, permissions_in
 from adapters.discord.lanes import DiscordLanes
-from adapters.discord.markup import from_discord, length
+from adapters.discord.markup import length
+from adapters.discord.pictures import Pictures
+from adapters.discord.reading import fetch, history
 from adapters.discord.replying import Pending, Replies, Timing
 from adapters.discord.sending import (
     MAX_CHARS,
@@ -25,11 +27,12 @@ from adapters.discord.sending import (
     InteractionSurface,
     LiveAnswer,
     NoSurface,
+    in_turn,
 )
+from adapters.discord.speaking import BotSurface, FaceSurface
+from adapters.discord.threads import open_thread
 from bot.api import (
     Attachment,
-    Button,
-    Call,
     Capabilities,
     Clock,
     Command,
@@ -40,29 +43,25 @@ from bot.api import (
     EditedStream,
     Handle,
     Lane,
-    Message,
-    Method,
-    Place,
     Posted,
     Reply,
     ReplyStream,
     Resume,
     Route,
     SentId,
-    Shown,
+    Shelf,
     Speaker,
     Surface,
     SystemClock,
     Text,
-    Urgency,
     clip,
 )
 
 log = logging.getLogger(__name__)
 
 MAX_FILE_BYTES = 10 * 1024 * 1024
-# Files are read from Discord's own servers only.
-FILE_HOSTS = {"cdn.discordapp.com", "media.discordapp.net"}
+# Discord takes no more from who is only a guest: the answer and what follows it.
+MOST_FOR_GUESTS = 5
 # Seconds between attempts to connect, longer each time.
 FIRST_WAIT, LONGEST_WAIT = 1.0, 60.0
 SENT_PRIVATELY = "🔒 My answer is for you alone, but I cannot send you direct messages."
@@ -77,7 +76,12 @@ class DiscordAdapter:
         self._timing = timing or Timing()
         self._lanes: DiscordLanes | None = None
         self._replies: Replies | None = None
+        self._faces: Faces | None = None
+        self._shelf: Shelf | None = None
         self._connected: DiscordClient | None = None
+
+    def use(self, shelf: Shelf) -> None:
+        self._shelf = shelf
 
     @property
     def connected(self) -> bool:
@@ -116,13 +120,16 @@ class DiscordAdapter:
             trace=lanes.trace,
             timing=self._timing,
         )
+        pictures = Pictures(client, lanes, self._clock, self._shelf, self._settings.picture_channel)
         self._lanes, self._replies, self._connected = lanes, replies, client
+        self._faces = Faces(client, lanes, self._clock, pictures)
         try:
             await self._login(client, token)
             await client.stay_connected()
         finally:
             self._connected = None
             replies.close()
+            await pictures.aclose()
             await lanes.aclose()
             await client.close()
 
@@ -157,6 +164,8 @@ class DiscordAdapter:
         return Capabilities(
             max_chars=MAX_CHARS,
             edits=True,
+            named_chars=NAMED_CHARS,
+            speakers=self._faces is not None and self._faces.can(route),
             private=direct or "user" in route.data,
             max_file_bytes=max_file_bytes,
             buttons=True,
@@ -169,15 +178,15 @@ class DiscordAdapter:
         pending = self._pending(route)
         if reply.failed and pending is not None:
             reply = pending.mended(reply)
-        text = _mention(route, reply) + _opening(reply.speaker) + reply.text if reply.text else ""
+        text = _mention(route, reply) + reply.text if reply.text else ""
         if not text and not reply.files and not reply.buttons:
             if pending is not None and pending.is_alive():
                 await pending.say_nothing()
             return ()
         if reply.private and not is_direct(route.place) and (pending is None or not pending.can_whisper()):
             return await self._send_direct(route, reply, text)
-        surface, lane = self._surface(route, reply=reply)
-        return await self._deliver(surface, lane, text, reply.buttons)
+        surface, lane = self._surface(route, reply.speaker, reply=reply)
+        return await self._deliver(surface, lane, text, reply, self._most(route))
 
     def stream(
         self,
@@ -188,11 +197,12 @@ class DiscordAdapter:
     ) -> ReplyStream:
         pending = self._pending(route)
         private = route.data.get("private") is True or bool(resume and any(s.kind == PRIVATE for s in resume.sent))
-        surface, lane = self._surface(route, private=private, resumed=bool(resume and resume.sent))
+        surface, lane = self._surface(route, speaker, private=private, resumed=resume.sent if resume else ())
         edited = EditedStream(
             surface,
             lane,
-            max_chars=MAX_CHARS,
+            max_chars=MAX_CHARS if speaker is None else NAMED_CHARS,
+            max_messages=self._most(route),
             clock=self._clock,
             before_post=before_post,
             resume=resume,
@@ -209,66 +219,25 @@ class DiscordAdapter:
             self._clock,
             self._timing,
             type_here=None if pending is not None and pending.carries(private=private) else type_here,
-            opening="" if resume and resume.text else _opening(speaker),
         )
 
     async def edit(self, route: Route, sent: SentId, reply: Reply) -> None:
-        surface, lane = self._surface(route, private=sent.kind == PRIVATE)
-        text = clip(_opening(reply.speaker) + reply.text, MAX_CHARS, length) if reply.text else ""
-        await self._in_turn(lane, "edit", lambda: surface.edit(sent, text, reply.buttons))
+        surface, lane = self._surface_of(route, sent, reply.speaker)
+        text = clip(reply.text, MAX_CHARS if reply.speaker is None else NAMED_CHARS, length)
+        await in_turn(lane, self._clock, "edit", lambda: surface.edit(sent, text, reply.buttons))
 
     async def delete(self, route: Route, sent: SentId) -> None:
-        surface, _ = self._surface(route, private=sent.kind == PRIVATE)
+        surface, _ = self._surface_of(route, sent)
         await surface.delete(sent)
 
     async def fetch(self, attachment: Attachment, max_bytes: int) -> bytes:
-        url = yarl.URL(attachment.url)
-        if attachment.size > max_bytes:
-            raise DeliveryError(f"{attachment.size} bytes", public=f"`{attachment.name}` is too large for me.")
-        if not self._is_trusted(url):
-            raise DeliveryError(f"not a file of Discord: {url.host}", public=f"I cannot read `{attachment.name}`.")
-        with translated():
-            async with aiohttp.ClientSession() as session, session.get(url, allow_redirects=False) as response:
-                if response.status != 200:
-                    gone = f"`{attachment.name}` is no longer there."
-                    raise DeliveryError(f"HTTP {response.status} for a file", public=gone)
-                content = bytearray()
-                async for chunk in response.content.iter_chunked(64 * 1024):
-                    content += chunk
-                    if len(content) > max_bytes:
-                        raise DeliveryError(
-                            "larger than it claimed", public=f"`{attachment.name}` is too large for me."
-                        )
-        return bytes(content)
+        return await fetch(attachment, max_bytes, self._settings.api_url)
 
     async def history(self, route: Route, after: str | None, limit: int) -> tuple[Posted, ...]:
-        if after is not None and not after.isdecimal():
-            raise DeliveryError(f"not the id of a message: {after}")
-        place = route.place
-        guild = None if is_direct(place) else int(place.workspace)
-        channel = self._client.get_partial_messageable(channel_id(place), guild_id=guild)
-        with translated():
-            if after is None:
-                found = [message async for message in channel.history(limit=limit)][::-1]
-            else:
-                start = discord.Object(int(after))
-                found = [message async for message in channel.history(limit=limit, after=start, oldest_first=True)]
-        return tuple(self._posted(message, place) for message in found)
+        return await history(self._client, route.place, after, limit)
 
-    def _posted(self, message: discord.Message, place: Place) -> Posted:
-        hearing = self._client.hearing
-        own = hearing.is_own(message) and message.webhook_id in (None, message.application_id)
-        event = None if own else hearing.heard(message, place)
-        reference = message.reference
-        return Posted(
-            id=str(message.id),
-            author=user_of(message.author, None),
-            text=from_discord(message.content) if own else hearing.text(message),
-            at=message.created_at,
-            own=own,
-            in_reply_to=str(reference.message_id) if reference is not None and reference.message_id else None,
-            event=event if isinstance(event, Message) else None,
-        )
+    async def open_thread(self, route: Route, name: str) -> Route:
+        return await open_thread(self._client, route, name)
 
     # Inside
 
@@ -287,16 +256,55 @@ class DiscordAdapter:
     def _pending(self, route: Route) -> Pending | None:
         return None if self._replies is None else self._replies.find(self._client, route.data)
 
+    def _most(self, route: Route) -> int:
+        """How many messages an answer may have; 0 = as many as it needs."""
+        most = self._settings.most_messages
+        return min(most or MOST_FOR_GUESTS, MOST_FOR_GUESTS) if route.data.get("guest") is True else most
+
+    def _surface_of(self, route: Route, sent: SentId, speaker: Speaker | None = None) -> tuple[Surface, Lane]:
+        """The one through which a message is reached again."""
+        nobody = Speaker("", "") if hook_of(sent) is not None else None
+        return self._surface(route, speaker or nobody, private=sent.kind == PRIVATE, resumed=(sent,))
+
     def _surface(
-        self, route: Route, *, reply: Reply | None = None, private: bool = False, resumed: bool = False
+        self,
+        route: Route,
+        speaker: Speaker | None = None,
+        *,
+        reply: Reply | None = None,
+        private: bool = False,
+        resumed: Sequence[SentId] = (),
     ) -> tuple[Surface, Lane]:
+        private = private or (reply is not None and reply.private)
+        own, lane = self._own_surface(route, reply, private=private, resumed=bool(resumed))
+        if speaker is None or self._faces is None:
+            return own, lane
+        pending = self._pending(route)
+        face = self._faces.face(route, speaker, private=private)
+
+        def go_on(begun: bool) -> BotSurface:
+            """The question is answered and the files are given once."""
+            return self._own_surface(route, None, private=private, resumed=True)[0] if begun else own
+
+        surface = FaceSurface(
+            face,
+            go_on,
+            notify=face.asker if reply is not None and reply.notify else None,
+            files=reply.files if reply is not None else (),
+            resumed=resumed,
+            after_first=pending.say_nothing if pending is not None and pending.is_alive() else None,
+        )
+        return surface, self._faces.lane(face, lane)
+
+    def _own_surface(
+        self, route: Route, reply: Reply | None, *, private: bool, resumed: bool
+    ) -> tuple[BotSurface, Lane]:
         lanes, channel = self._use_lanes, channel_id(route.place)
         question, asker = route.data.get("message"), str(route.data.get("user", ""))
-        private = private or (reply is not None and reply.private)
         notify = asker if reply is not None and reply.notify else None
         files = reply.files if reply is not None else ()
         pending, direct = self._pending(route), is_direct(route.place)
-        surface: Surface = ChannelSurface(
+        surface = ChannelSurface(
             self._client,
             lanes,
             channel,
@@ -307,21 +315,21 @@ class DiscordAdapter:
         )
         if pending is None or not pending.carries(private=private, direct=direct):
             return surface, lanes.channel(channel)
-        if pending.is_guest:
-            surface = NoSurface()
+        below = NoSurface() if pending.is_guest else surface
         lane = HandoverLane(pending, lanes.interaction(pending.token), lanes.channel(channel))
-        return InteractionSurface(pending, surface, private=private, asker=asker, notify=notify, files=files), lane
+        return InteractionSurface(pending, below, private=private, asker=asker, notify=notify, files=files), lane
 
     async def _deliver(
-        self, surface: Surface, lane: Lane, text: str, buttons: Sequence[Button] = ()
+        self, surface: Surface, lane: Lane, text: str, reply: Reply, most: int = 0
     ) -> tuple[SentId, ...]:
         if not text:
-            shown = await self._in_turn(lane, "post", lambda: surface.post("", buttons))
+            shown = await in_turn(lane, self._clock, "post", lambda: surface.post("", reply.buttons))
             return (shown.sent,)
-        stream = EditedStream(surface, lane, max_chars=MAX_CHARS, clock=self._clock, measure=length)
+        limit = MAX_CHARS if reply.speaker is None else NAMED_CHARS
+        stream = EditedStream(surface, lane, max_chars=limit, max_messages=most, clock=self._clock, measure=length)
         async with stream:
-            if buttons:
-                await stream.write(Controls(tuple(buttons)))
+            if reply.buttons:
+                await stream.write(Controls(reply.buttons))
             await stream.write(Text(text))
         return stream.sent
 
@@ -335,28 +343,11 @@ class DiscordAdapter:
             with translated():
                 channel = int((await self._client.http.start_private_message(int(str(user))))["id"])
             surface = ChannelSurface(self._client, lanes, channel, asker=str(user), files=reply.files)
-            await self._deliver(surface, lanes.channel(channel), text, reply.buttons)
+            await self._deliver(surface, lanes.channel(channel), opening(reply.speaker) + text, reply)
         except DeliveryRefused:
             surface_here, lane = self._surface(route)
-            return await self._deliver(surface_here, lane, SENT_PRIVATELY)
+            return await self._deliver(surface_here, lane, SENT_PRIVATELY, Reply())
         return ()
-
-    async def _in_turn(self, lane: Lane, method: Method, make: Callable[[], Awaitable[Shown]]) -> Shown:
-        """One call that belongs to no stream."""
-        wish = Call(method, Urgency.FINAL, self._clock.monotonic())
-        await lane.admit(wish)
-        landed = False
-        try:
-            shown = await make()
-            landed = True
-        finally:
-            lane.told(wish, "landed" if landed else "failed")
-        return shown
-
-    def _is_trusted(self, url: yarl.URL) -> bool:
-        if url.scheme == "http" and url.authority and url.authority == yarl.URL(self._settings.api_url).authority:
-            return True
-        return url.scheme == "https" and url.host in FILE_HOSTS
 
 
 def point_at(settings: DiscordSettings) -> None:
@@ -370,7 +361,3 @@ def point_at(settings: DiscordSettings) -> None:
 def _mention(route: Route, reply: Reply) -> str:
     user = str(route.data.get("user", ""))
     return f"<@{user}> " if reply.notify and user.isdecimal() else ""
-
-
-def _opening(speaker: Speaker | None) -> str:
-    return f"**{speaker.name}:** " if speaker is not None else ""

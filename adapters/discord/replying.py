@@ -126,12 +126,19 @@ class Pending:
         async with self._posting:
             return await self._guarded(self._post(saying))
 
-    async def edit(self, message: int, text: str, components: Sequence[Payload] | None = None) -> dict[str, Any]:
-        """An empty text leaves the one that is there, None as components the buttons."""
+    async def edit(
+        self,
+        message: int,
+        text: str,
+        components: Sequence[Payload] | None = None,
+        files: list[discord.File] | None = None,
+    ) -> dict[str, Any]:
+        """An empty text leaves the one that is there, None as components or files those."""
         edit = self._webhook.edit_message(
             message,
             content=text or discord.utils.MISSING,
             view=discord.utils.MISSING if components is None else Rows(list(components)),
+            attachments=discord.utils.MISSING if files is None else files,
             allowed_mentions=discord.AllowedMentions.none(),
         )
         return await self._guarded(self._lanes.landed(edit))

@@ -6,19 +6,37 @@ import asyncio
 import contextlib
 import io
 import secrets
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
 import discord
-from discord.http import handle_message_parameters
+from discord.http import MultipartParameters, handle_message_parameters
 
 from adapters.discord.buttons import Rows, components
-from adapters.discord.errors import CALL_ERRORS, NO_REPLY_WITHOUT_HISTORY, translated
+from adapters.discord.errors import CALL_ERRORS, NO_REPLY_WITHOUT_HISTORY, TOO_LARGE, translated
 from adapters.discord.lanes import DiscordLanes
 from adapters.discord.markup import from_discord, to_discord
 from adapters.discord.replying import Pending, Timing
-from bot.api import Button, Call, Clock, EditedStream, File, Lane, Outcome, Piece, SentId, Shown, TargetGone, Text
+from bot.api import (
+    Button,
+    Call,
+    Clock,
+    DeliveryError,
+    DeliveryRefused,
+    EditedStream,
+    File,
+    Lane,
+    Method,
+    Outcome,
+    Piece,
+    SentId,
+    Shown,
+    TargetGone,
+    Urgency,
+)
+
+Result = TypeVar("Result")
 
 MAX_CHARS = 2000
 # How an answer's message is reached again.
@@ -44,6 +62,43 @@ def only(person: str | None) -> discord.AllowedMentions:
 def as_view(buttons: Sequence[Button] | None, asker: str) -> Any:
     """None leaves the buttons that are there."""
     return discord.utils.MISSING if buttons is None else Rows(components(buttons, asker))
+
+
+def edited(
+    text: str, buttons: Sequence[Button] | None, asker: str, files: Sequence[File] | None
+) -> MultipartParameters:
+    """What an edit changes: an empty text leaves the one that is there, None the buttons or files."""
+    return handle_message_parameters(
+        content=to_discord(text) if text else discord.utils.MISSING,
+        view=as_view(buttons, asker),
+        attachments=discord.utils.MISSING if files is None else as_files(files),
+        allowed_mentions=only(None),
+    )
+
+
+@contextlib.contextmanager
+def refusing_files() -> Iterator[None]:
+    """Files that are too large are refused, not tried again."""
+    try:
+        yield
+    except DeliveryError as error:
+        cause = error.__cause__
+        if isinstance(cause, discord.HTTPException) and cause.code == TOO_LARGE:
+            raise DeliveryRefused(str(error), public=error.public) from error
+        raise
+
+
+async def in_turn(lane: Lane, clock: Clock, method: Method, make: Callable[[], Awaitable[Result]]) -> Result:
+    """One call that belongs to no stream."""
+    wish = Call(method, Urgency.FINAL, clock.monotonic())
+    await lane.admit(wish)
+    landed = False
+    try:
+        made = await make()
+        landed = True
+    finally:
+        lane.told(wish, "landed" if landed else "failed")
+    return made
 
 
 class ChannelSurface:
@@ -87,18 +142,22 @@ class ChannelSurface:
 
     async def edit(self, sent: SentId, text: str, buttons: Sequence[Button] | None = None) -> Shown:
         """An empty text leaves the one that is there."""
-        content = to_discord(text) if text else discord.utils.MISSING
-        view = as_view(buttons, self._asker)
-        with (
-            translated(),
-            handle_message_parameters(content=content, view=view, allowed_mentions=only(None)) as params,
-        ):
-            answer = await self._lanes.edit_message(self._client.http, self._channel, int(sent.id), params)
-        return Shown(sent, as_shown(text, answer))
+        return await self._edit(sent, text, buttons, None)
+
+    async def attach(self, sent: SentId, text: str, buttons: Sequence[Button] | None, files: Sequence[File]) -> Shown:
+        with refusing_files():
+            return await self._edit(sent, text, buttons, files)
 
     async def delete(self, sent: SentId) -> None:
         with translated(), contextlib.suppress(discord.NotFound):
             await self._client.http.delete_message(self._channel, int(sent.id))
+
+    async def _edit(
+        self, sent: SentId, text: str, buttons: Sequence[Button] | None, files: Sequence[File] | None
+    ) -> Shown:
+        with translated(), edited(text, buttons, self._asker, files) as params:
+            answer = await self._lanes.edit_message(self._client.http, self._channel, int(sent.id), params)
+        return Shown(sent, as_shown(text, answer))
 
     async def _send(self, text: str, buttons: Sequence[Button]) -> dict[str, Any]:
         reference: Any = discord.utils.MISSING
@@ -119,13 +178,29 @@ class ChannelSurface:
             return await self._lanes.send_message(self._client.http, self._channel, params)
 
 
+class NoSurface:
+    """Where the bot has no way of its own to speak: in places that somebody only brought it along to."""
+
+    async def post(self, text: str, buttons: Sequence[Button] = ()) -> Shown:
+        raise TargetGone("the interaction's token has died")
+
+    async def edit(self, sent: SentId, text: str, buttons: Sequence[Button] | None = None) -> Shown:
+        raise TargetGone("the interaction's token has died")
+
+    async def attach(self, sent: SentId, text: str, buttons: Sequence[Button] | None, files: Sequence[File]) -> Shown:
+        raise TargetGone("the interaction's token has died")
+
+    async def delete(self, sent: SentId) -> None:
+        raise TargetGone("the interaction's token has died")
+
+
 class InteractionSurface:
-    """Answers to a command through its token; what is public goes on as the bot's own when the token has died."""
+    """Answers to a command through its token; what is public goes on in the channel when the token has died."""
 
     def __init__(
         self,
         pending: Pending,
-        channel: ChannelSurface,
+        channel: ChannelSurface | NoSurface,
         *,
         private: bool,
         asker: str = "",
@@ -158,17 +233,11 @@ class InteractionSurface:
         return Shown(SentId(str(answer["id"]), PRIVATE if self._private else BY_TOKEN), as_shown(text, answer))
 
     async def edit(self, sent: SentId, text: str, buttons: Sequence[Button] | None = None) -> Shown:
-        if self._pending.is_alive() and sent.kind != BY_BOT:
-            rows = None if buttons is None else components(buttons, self._asker)
-            try:
-                answer = await self._pending.edit(int(sent.id), to_discord(text), rows)
-                return Shown(sent, as_shown(text, answer))
-            except TargetGone:
-                if self._pending.is_alive() or sent.kind == PRIVATE:
-                    raise
-        if sent.kind == PRIVATE:
-            raise TargetGone("the interaction's token has died")
-        return await self._channel.edit(sent, text, buttons)
+        return await self._edit(sent, text, buttons, None)
+
+    async def attach(self, sent: SentId, text: str, buttons: Sequence[Button] | None, files: Sequence[File]) -> Shown:
+        with refusing_files():
+            return await self._edit(sent, text, buttons, files)
 
     async def delete(self, sent: SentId) -> None:
         if self._pending.is_alive() and sent.kind != BY_BOT:
@@ -177,6 +246,24 @@ class InteractionSurface:
         if sent.kind == PRIVATE:
             raise TargetGone("the interaction's token has died")
         await self._channel.delete(sent)
+
+    async def _edit(
+        self, sent: SentId, text: str, buttons: Sequence[Button] | None, files: Sequence[File] | None
+    ) -> Shown:
+        if self._pending.is_alive() and sent.kind != BY_BOT:
+            rows = None if buttons is None else components(buttons, self._asker)
+            given = None if files is None else as_files(files)
+            try:
+                answer = await self._pending.edit(int(sent.id), to_discord(text), rows, given)
+                return Shown(sent, as_shown(text, answer))
+            except TargetGone:
+                if self._pending.is_alive() or sent.kind == PRIVATE:
+                    raise
+        if sent.kind == PRIVATE:
+            raise TargetGone("the interaction's token has died")
+        if files is None:
+            return await self._channel.edit(sent, text, buttons)
+        return await self._channel.attach(sent, text, buttons, files)
 
     async def _post_without_token(self, text: str, buttons: Sequence[Button]) -> Shown:
         if self._private:
@@ -218,7 +305,7 @@ class HandoverLane:
 
 class LiveAnswer:
     """An EditedStream that shows typing while there is nothing else to see. `type_here` is None where the platform
-    shows "thinking" by itself; `opening` is put before the first text."""
+    shows "thinking" by itself."""
 
     def __init__(
         self,
@@ -227,13 +314,11 @@ class LiveAnswer:
         timing: Timing,
         *,
         type_here: Callable[[], Coroutine[Any, Any, None]] | None = None,
-        opening: str = "",
     ) -> None:
         self._stream = stream
         self._clock = clock
         self._timing = timing
         self._type_here = type_here
-        self._opening = opening
         self._typing: asyncio.Task[None] | None = None
 
     @property
@@ -245,8 +330,6 @@ class LiveAnswer:
         return self._stream.changed
 
     async def write(self, piece: Piece) -> None:
-        if isinstance(piece, Text) and piece.text and self._opening:
-            piece, self._opening = Text(self._opening + piece.text), ""
         await self._stream.write(piece)
 
     async def __aenter__(self) -> LiveAnswer:
