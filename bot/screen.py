@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from dataclasses import dataclass, replace
+from typing import Protocol, TypeAlias, runtime_checkable
 
 import structlog
 
 from bot.clock import Clock
 from bot.errors import BotError, DeliveryError, DeliveryRefused, TargetGone
 from bot.lanes import Call, Lane, Method, Urgency
-from bot.replies import Button, SentId
+from bot.replies import Button, File, SentId
 from bot.text import same_text
 
 _log = structlog.get_logger(__name__)
@@ -55,26 +55,74 @@ class Surface(Protocol):
         ...
 
 
+@runtime_checkable
+class AttachesFiles(Protocol):
+    """A surface whose messages can carry files."""
+
+    async def attach(self, sent: SentId, text: str, buttons: Sequence[Button] | None, files: Sequence[File]) -> Shown:
+        """An edit that also gives the message these files, instead of those that it has. Raises DeliveryRefused where
+        they are not taken."""
+        ...
+
+
 Buttons: TypeAlias = tuple[Button, ...]
+Files: TypeAlias = tuple[File, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What a message should show. An empty text leaves its text as it is, `buttons` None its buttons."""
+    """What a message should show. An empty text leaves its text as it is, None its buttons or files."""
 
     text: str
     buttons: Buttons | None = None
+    files: Files | None = None
 
 
 @dataclass(slots=True)
 class Part:
-    """One message: `asked` is what it was last told to show and `buttons` what to carry, None = nobody knows;
-    `shown` is what the platform said."""
+    """One message: `asked` is what it was last told to show, `buttons` and `files` what to carry, None = nobody knows;
+    `shown` is what the platform said. `tried` is a post that may have landed although it failed."""
 
     sent: SentId | None = None
     asked: str | None = None
     shown: str = ""
     buttons: Buttons | None = None
+    files: Files | None = None
+    tried: Look | None = None
+
+    def forget(self) -> None:
+        """The message is gone."""
+        self.sent, self.asked, self.shown, self.buttons, self.files = None, None, "", None, None
+
+    def doubt(self, look: Look) -> None:
+        """A call failed that may have landed all the same."""
+        self.asked = None
+        if look.buttons is not None:
+            self.buttons = None
+        if self.sent is None and self.tried is None:
+            self.tried = look
+
+    def landed(self, look: Look, shown: Shown) -> None:
+        is_new = self.sent is None
+        self.sent, self.shown = shown.sent, shown.text
+        self.asked = look.text or self.asked
+        if is_new or look.buttons is not None:
+            self.buttons = look.buttons or ()
+        if is_new or look.files is not None:
+            self.files = () if is_new else look.files
+        if is_new and self.tried is not None and self.tried != look:
+            # A platform that knows a post again may return the first one as it was.
+            self.asked, self.buttons = None, None
+        self.tried = None
+
+    def looks(self, look: Look) -> bool:
+        """Whether it was told to look exactly like this."""
+        return (
+            self.sent is not None
+            and (not look.text or self.asked == look.text)
+            and look.buttons in (None, self.buttons)
+            and look.files in (None, self.files)
+        )
 
 
 class Screen:
@@ -93,6 +141,8 @@ class Screen:
         self._leftover = leftover
         self.parts: list[Part] = []
         self.failed: DeliveryError | None = None
+        # Files that the platform did not take.
+        self.refused_files = False
         self._surface = surface
         self._lane = lane
         self._clock = clock
@@ -102,11 +152,7 @@ class Screen:
         self._strikes = 0
 
     def shows(self, index: int, look: Look) -> bool:
-        """Whether this message was told to look exactly like this."""
-        if not self.has(index):
-            return False
-        part = self.parts[index]
-        return (not look.text or part.asked == look.text) and look.buttons in (None, part.buttons)
+        return index < len(self.parts) and self.parts[index].looks(look)
 
     def has(self, index: int) -> bool:
         return index < len(self.parts) and self.parts[index].sent is not None
@@ -124,26 +170,22 @@ class Screen:
             shown = await self._call(part, look)
             landed = True
         except TargetGone as gone:
-            self._lost += 1
+            self._lost += bool(look.text)
             if part.sent is None or self._lost > _MAX_LOST:
                 self.failed = gone
-            part.sent, part.asked, part.shown, part.buttons = None, None, "", None
+            part.forget()
             raise
         except DeliveryRefused as refused:
-            self.failed = refused
+            if look.files is None or part.sent is None:
+                self.failed = refused
             raise
         except DeliveryError:
-            # It may have landed all the same.
-            part.asked = None
-            part.buttons = None if look.buttons is not None else part.buttons
+            part.doubt(look)
             raise
         finally:
             self._lane.told(call, "landed" if landed else "failed")
         is_new = part.sent is None
-        part.sent, part.shown = shown.sent, shown.text
-        part.asked = look.text or part.asked
-        if is_new or look.buttons is not None:
-            part.buttons = look.buttons or ()
+        part.landed(look, shown)
         self._strikes = 0
         if is_new:
             self._grown()
@@ -152,6 +194,8 @@ class Screen:
         try:
             if part.sent is not None:
                 buttons = None if look.buttons == part.buttons else look.buttons
+                if look.files not in (None, part.files) and isinstance(self._surface, AttachesFiles):
+                    return await self._surface.attach(part.sent, look.text, buttons, look.files or ())
                 return await self._surface.edit(part.sent, look.text, buttons)
             async with self._posting:
                 if self._before_post is not None:
@@ -181,10 +225,18 @@ class Screen:
             await self._lane.admit(call)
             try:
                 await self.make(call, index, look)
-            except (TargetGone, DeliveryRefused):
+            except TargetGone:
                 continue
             except DeliveryError as error:
-                if tries == len(_WAITS):
+                is_final = tries == len(_WAITS) or isinstance(error, DeliveryRefused)
+                if is_final and look.files:
+                    _log.warning("files_refused", error=repr(error))
+                    self.refused_files = True
+                    return
+                if is_final and look.files is not None:
+                    look = replace(look, files=None)
+                    continue
+                if is_final:
                     self.failed = error
                     return
                 await self._clock.sleep(_WAITS[tries])
@@ -192,7 +244,10 @@ class Screen:
 
     async def show_all(self, looks: Sequence[Look | None]) -> None:
         """The final state: edits at once and side by side, new messages behind each other. A message that nothing is
-        left for is deleted, when all the others show what they should."""
+        left for is deleted, when all the others show what they should.
+
+        With `refused_files` afterwards, the message that was to carry them is as it was before, and nothing is deleted.
+        """
         wanted = {index: look for index, look in enumerate(looks) if look is not None}
         edits = [index for index in wanted if self.has(index)]
         posts = [index for index in wanted if not self.has(index)]
@@ -211,40 +266,44 @@ class Screen:
                 if posts:
                     group.create_task(post())
         for index, part in enumerate(self.parts):
-            if self.failed is None and index not in wanted and part.sent is not None:
+            if index not in wanted and part.sent is not None and self.failed is None and not self.refused_files:
                 await self._take_back(part, part.sent)
 
     async def _take_back(self, part: Part, sent: SentId) -> None:
         """Delete a message, or make it small where that is not possible. The answer itself is shown: nothing fails."""
+
+        async def make_small() -> None:
+            call = Call("edit", Urgency.FINAL, self._clock.monotonic())
+            await self._lane.admit(call)
+            landed = False
+            try:
+                part.shown = (await self._surface.edit(sent, self._leftover, ())).text
+                landed = True
+            finally:
+                self._lane.told(call, "landed" if landed else "failed")
+
+        if await self._insist(lambda: self._surface.delete(sent)):
+            part.forget()
+            self._grown()
+        elif not await self._insist(make_small):
+            _log.warning("surplus_left", sent=sent)
+
+    async def _insist(self, act: Callable[[], Awaitable[None]]) -> bool:
+        """Whether it could be done, or the message is gone anyway."""
         for wait in (*_WAITS, None):
             try:
-                await self._surface.delete(sent)
-            except DeliveryRefused:
-                break
+                await act()
             except TargetGone:
-                pass
+                return True
+            except DeliveryRefused:
+                return False
             except Exception as error:
-                _log.info("surplus_not_deleted", error=repr(error))
-                if wait is None:
-                    break
-                await self._clock.sleep(wait)
-                continue
-            part.sent, part.asked, part.shown, part.buttons = None, None, "", None
-            self._grown()
-            return
-        await self._make_small(part, sent)
-
-    async def _make_small(self, part: Part, sent: SentId) -> None:
-        call = Call("edit", Urgency.FINAL, self._clock.monotonic())
-        await self._lane.admit(call)
-        landed = False
-        try:
-            part.shown = (await self._surface.edit(sent, self._leftover, ())).text
-            landed = True
-        except Exception as error:
-            _log.warning("surplus_left", error=repr(error))
-        finally:
-            self._lane.told(call, "landed" if landed else "failed")
+                _log.info("surplus_stays", error=repr(error), wait=wait)
+                if wait is not None:
+                    await self._clock.sleep(wait)
+            else:
+                return True
+        return False
 
     async def rest(self, error: DeliveryError) -> None:
         """After an interim call failed: wait a little longer each time."""

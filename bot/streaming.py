@@ -10,15 +10,20 @@ from typing import Protocol, runtime_checkable
 from bot.clock import Clock
 from bot.errors import BotError, DeliveryError, DeliveryRefused, TargetGone
 from bot.lanes import Call, Lane, Method, OpenLane, Outcome, Urgency
-from bot.replies import Button, Controls, Done, Notice, Piece, Reason, Resume, SentId, Text, ToolEnd, ToolStart
-from bot.screen import Look, Part, Screen, Shown, Surface
-from bot.text import Measure, Pager, clip, same_text, split
+from bot.replies import Button, Controls, Done, File, Notice, Piece, Reason, Resume, SentId, Text, ToolEnd, ToolStart
+from bot.screen import AttachesFiles, Look, Part, Screen, Shown, Surface
+from bot.text import Measure, Page, Pager, clip, same_text, split
 
 __all__ = ["Call", "EditedStream", "Lane", "Method", "OpenLane", "Outcome", "Shown", "Surface", "Urgency", "Watchable"]
 
 # A tool that is quicker than this is not worth a line that disappears again.
 _TOOL_PATIENCE = 0.7
 _NOTE_CHARS = 400
+_FILE_NAME = "answer.md"
+_FILE_COMES = "… the rest comes as a file"
+_FILE_IS_HERE = f"📄 the whole answer is in {_FILE_NAME}"
+# Messages that hold less than this have no room for such a line.
+_ROOM_FOR_FILE_LINE = 100
 _MARKS: dict[Reason, str] = {
     "length": "⚠️ cut off — say “go on” to continue",
     "filtered": "⚠️ the provider's filter ended this answer",
@@ -42,7 +47,8 @@ class EditedStream:
     """A ReplyStream over a Surface. `on_change` is called whenever `sent` has changed.
 
     `before_post` is awaited before every new message. `measure` counts as the platform counts. `small` begins
-    a line of small print: marks, notices, the tool that runs.
+    a line of small print: marks, notices, the tool that runs. An answer longer than `max_messages` is given as a file
+    below the last of them, where the surface is one that AttachesFiles; 0 = it never is.
     """
 
     def __init__(
@@ -57,6 +63,7 @@ class EditedStream:
         on_change: Callable[[], None] | None = None,
         measure: Measure = len,
         small: str = "-# ",
+        max_messages: int = 0,
     ) -> None:
         self._lane = lane
         self._limit = max_chars
@@ -64,6 +71,8 @@ class EditedStream:
         self._on_change = on_change
         self._measure = measure
         self._small = small
+        can_attach = isinstance(surface, AttachesFiles) and max_chars >= _ROOM_FOR_FILE_LINE
+        self._most = max_messages if can_attach else 0
         self._screen = Screen(surface, lane, clock, self._grown, before_post, leftover=f"{small}…")
         self._pager = Pager(max_chars, measure)
         self._said: list[str] = []
@@ -88,6 +97,7 @@ class EditedStream:
         self._admission: asyncio.Future[None] | None = None
         self._finishing = False
         self._resumed = resume is not None and bool(resume.sent)
+        self._rewrites = resume is not None and bool(resume.sent) and not resume.text
         if resume is not None:
             self._take_up(resume)
 
@@ -167,6 +177,9 @@ class EditedStream:
             await self._pump
             if self._screen.failed is None:
                 await self._screen.show_all(self._final_looks(error))
+                if self._screen.refused_files and self._screen.failed is None:
+                    self._most, self._screen.refused_files = 0, False
+                    await self._screen.show_all(self._final_looks(error))
         finally:
             for task in (self._pump, self._tool_timer):
                 if task is not None:
@@ -262,12 +275,13 @@ class EditedStream:
         count = self._pager.count
         text = self._with_status(self._pager.live())
         last = count if text else next((i for i in reversed(range(count)) if not self._pager.page(i).is_blank), -1)
+        if self._most and last >= self._most:
+            last = self._most - 1
+            text = self._head(self._pager.page(last), self._small + _FILE_COMES)
         for index in range(self._settled, last + 1):
-            page = self._pager.page(index) if index < count else None
-            if page is not None and page.is_blank:
-                continue
-            look = Look(page.text if page else text, () if index < last else self._controls)
-            if not self._screen.shows(index, look):
+            shown = text if index == last and text else _visible(self._pager.page(index))
+            look = Look(shown, () if index < last else self._controls)
+            if shown and not self._screen.shows(index, look):
                 return index, look
             if index < last:
                 self._settled = index + 1
@@ -282,7 +296,7 @@ class EditedStream:
         return None if self._screen.shows(old, look) else (old, look)
 
     def _with_status(self, text: str) -> str:
-        if not self._tools_shown:
+        if not self._tools_shown or (self._rewrites and not text):
             return text
         names = ", ".join(dict.fromkeys(tool.name for tool in self._tools.values()))
         status = f"{self._small}🔧 {clip(names, 100)} …"
@@ -299,11 +313,18 @@ class EditedStream:
     def _final_looks(self, error: BaseException | None) -> list[Look | None]:
         self._pager.feed("".join(self._unpaged))
         self._unpaged.clear()
-        texts = ["" if page.is_blank else page.text for page in self._pager.finish()]
-        while texts and not texts[-1].strip():
+        pages = self._pager.finish()
+        texts = [_visible(page) for page in pages]
+        while texts and not texts[-1]:
             texts.pop()
         notes = self._notes(error, bool(texts))
-        if notes:
+        files: tuple[File, ...] | None = None
+        if self._most and len(texts) > self._most:
+            files = (File(_FILE_NAME, self.text.encode(errors="replace"), "text/markdown"),)
+            del texts[self._most :]
+            lines = self._small + _FILE_IS_HERE + (f"\n{notes}" if notes else "")
+            texts[-1] = self._head(pages[len(texts) - 1], lines)
+        elif notes:
             joined = f"{texts[-1].rstrip()}\n{notes}" if texts else notes
             if texts and self._measure(joined) <= self._limit:
                 texts[-1] = joined
@@ -312,10 +333,19 @@ class EditedStream:
         if not texts and self._resumed:
             # Nothing came of it: what stood there before stays.
             return [*(Look("") for _ in self._screen.parts[1:]), Look("", self._controls)]
-        looks: list[Look | None] = [Look(text, ()) if text.strip() else None for text in texts]
+        looks: list[Look | None] = [Look(text, ()) if text else None for text in texts]
         if texts:
-            looks[-1] = Look(texts[-1], self._controls)
+            if len(texts) == self._most and self._rewrites:
+                # A longer version of this answer may have left its file there.
+                files = files or ()
+            looks[-1] = Look(texts[-1], self._controls, files)
         return looks
+
+    def _head(self, page: Page, lines: str) -> str:
+        """The beginning of a page with lines of small print below."""
+        lines = clip(lines, self._limit // 2, self._measure)
+        parts = split(page.opening + page.body, self._limit - self._measure(lines) - 1, self._measure)
+        return f"{parts[0].rstrip()}\n{lines}" if parts else lines
 
     def _notes(self, error: BaseException | None, spoke: bool) -> str:
         notes = list(self._notices)
@@ -331,3 +361,7 @@ class EditedStream:
         lines = [line for note in notes for line in clip(note, _NOTE_CHARS).splitlines() if line.strip()]
         text = "\n".join(self._small + line for line in lines)
         return clip(text, self._limit, self._measure)
+
+
+def _visible(page: Page) -> str:
+    return "" if page.is_blank or not page.text.strip() else page.text

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import Sequence
 
 import pytest
@@ -11,153 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.errors import DeliveryError, DeliveryRefused, ModelTimeout, TargetGone
-from bot.replies import Button, Done, Notice, Piece, Resume, SentId, Text, ToolEnd, ToolStart
-from bot.streaming import Call, EditedStream, OpenLane, Outcome, Shown
-from bot.testing.clock import VirtualClock, run_virtual
+from bot.replies import Button, Done, Notice, Resume, SentId, Text, ToolEnd, ToolStart
+from bot.streaming import EditedStream, Shown
+from bot.testing.clock import run_virtual
 from bot.text import Pager, split
-
-
-class Board:
-    """A surface that strips white space as platforms do, is slow, and fails as told."""
-
-    def __init__(self, *, latency: float = 0.08, faults: Sequence[str] = (), seed: int = 0) -> None:
-        self.messages: dict[str, str] = {}
-        self.buttons: dict[str, list[str]] = {}
-        self.keeps = False
-        self.history: list[tuple[str, str]] = []
-        self.limit = 10_000
-        self.closed = False
-        self._latency = latency
-        self._faults = list(faults)
-        self._random = random.Random(seed)
-        self._busy: set[str] = set()
-
-    @property
-    def screen(self) -> list[str]:
-        return list(self.messages.values())
-
-    async def post(self, text: str, buttons: Sequence[Button] = ()) -> Shown:
-        await self._meet("post")
-        sent = SentId(str(len(self.history)))
-        return self._show(sent, text, buttons)
-
-    async def edit(self, sent: SentId, text: str, buttons: Sequence[Button] | None = None) -> Shown:
-        assert sent.id not in self._busy, "two edits of one message may overtake each other"
-        self._busy.add(sent.id)
-        try:
-            await self._meet("edit")
-        finally:
-            self._busy.discard(sent.id)
-        if sent.id not in self.messages:
-            raise TargetGone
-        return self._show(sent, text or self.messages[sent.id], buttons)
-
-    async def delete(self, sent: SentId) -> None:
-        await self._meet("delete")
-        if self.keeps:
-            raise DeliveryRefused
-        self.messages.pop(sent.id, None)
-        self.buttons.pop(sent.id, None)
-
-    def _show(self, sent: SentId, text: str, buttons: Sequence[Button] | None = None) -> Shown:
-        assert text.strip()
-        assert len(text) <= self.limit
-        self.messages[sent.id] = text.strip()
-        if buttons is not None:
-            self.buttons[sent.id] = [button.label for button in buttons]
-        self.history.append((sent.id, text))
-        return Shown(sent, text.strip())
-
-    async def _meet(self, method: str) -> None:
-        assert not self.closed, "a call after the stream was left"
-        await asyncio.sleep(self._latency * self._random.random())
-        if self._faults:
-            match self._faults.pop(0):
-                case "pass":
-                    raise DeliveryError("500")
-                case "odd":
-                    raise KeyError("odd")
-                case "gone" if method == "edit" and self.messages:
-                    self.messages.popitem()
-                    raise TargetGone
-                case "refused":
-                    raise DeliveryRefused
-
-
-class SlowLane(OpenLane):
-    """Lets calls through after random times and checks that it is told of every one."""
-
-    def __init__(self, seed: int) -> None:
-        self._random = random.Random(seed)
-        self.streams = 0
-        self.out: set[Call] = set()
-
-    def opened(self) -> None:
-        self.streams += 1
-
-    def closed(self) -> None:
-        self.streams -= 1
-
-    async def admit(self, call: Call) -> None:
-        await asyncio.sleep(self._random.random() * 2)
-        self.out.add(call)
-
-    def told(self, call: Call, outcome: Outcome) -> None:
-        self.out.remove(call)
-
-
-def live(
-    board: Board, *, limit: int = 2000, lane: OpenLane | None = None, resume: Resume | None = None
-) -> EditedStream:
-    board.limit = limit
-    return EditedStream(board, lane or OpenLane(), max_chars=limit, clock=VirtualClock(), resume=resume)
-
-
-def say(board: Board, *pieces: Piece | float, limit: int = 2000, resume: Resume | None = None) -> EditedStream:
-    """Write pieces, waiting where a number stands between them."""
-
-    async def main() -> EditedStream:
-        async with live(board, limit=limit, resume=resume) as stream:
-            for piece in pieces:
-                if isinstance(piece, float):
-                    await asyncio.sleep(piece)
-                else:
-                    await stream.write(piece)
-        board.closed = True
-        await asyncio.sleep(100)
-        return stream
-
-    return run_virtual(main())
-
-
-def as_seen(text: str, limit: int) -> list[str]:
-    return [part.strip() for part in split(text, limit)]
-
-
-CHUNKS = st.lists(
-    st.tuples(
-        st.sampled_from(
-            [
-                "word ",
-                "a",
-                ". ",
-                "\n\n",
-                "```py\n",
-                "\n```\n",
-                "x = 1\n",
-                "**bold** ",
-                "`c` ",
-                "y" * 90,
-                " ",
-                "``",
-                "- i\n",
-            ]
-        ),
-        st.sampled_from([0.0, 0.01, 0.3, 2.0]),
-    ),
-    max_size=80,
-)
-FAULTS = st.lists(st.sampled_from(["", "", "", "pass", "odd"]), max_size=12)
+from tests.unit.board import CHUNKS, FAULTS, Board, SlowLane, as_seen, live, say
 
 
 @given(CHUNKS, FAULTS, st.integers(0, 5), st.sampled_from([50, 120, 2000]))

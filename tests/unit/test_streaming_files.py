@@ -1,0 +1,136 @@
+"""Answers that are too long for a chat and are given as a file, in virtual time."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bot.errors import DeliveryError
+from bot.replies import Button, Controls, Done, Resume, Text
+from bot.testing.clock import run_virtual
+from bot.text import split
+from tests.unit.board import CHUNKS, FAULTS, Board, FileBoard, SlowLane, as_seen, live, old_answer, say
+
+AGAIN = Button("again", "Again")
+LONG = "".join(f"Sentence {number} says something. " for number in range(60))
+COMES, IS_HERE = "-# … the rest comes as a file", "-# 📄 the whole answer is in answer.md"
+
+
+def test_past_so_many_messages_the_rest_comes_as_a_file() -> None:
+    async def main() -> None:
+        board = FileBoard()
+        async with live(board, limit=200, most=2) as stream:
+            for word in LONG.split(" "):
+                await stream.write(Text(word + " "))
+                await asyncio.sleep(0.05)
+            await asyncio.sleep(1)
+            assert len(board.screen) == 2
+            assert board.screen[1].endswith(f".\n{COMES}")
+            await stream.write(Controls((AGAIN,)))
+            await stream.write(Done("length"))
+        first, last = board.screen
+        assert first == as_seen(LONG, 200)[0]
+        assert last.split("\n")[1:] == [IS_HERE, "-# ⚠️ cut off — say “go on” to continue"]
+        assert board.files == {stream.sent[1].id: {"answer.md": (LONG + " ").encode()}}
+        assert list(board.buttons.values()) == [[], ["Again"]]
+
+    run_virtual(main())
+
+
+def test_code_that_is_cut_for_a_file_keeps_its_fences() -> None:
+    board = FileBoard()
+    text = "```py\n" + "".join(f"line_{number} = {number}\n" for number in range(200)) + "```"
+    say(board, Text(text), 2.0, limit=200, most=3)
+    assert len(board.screen) == 3
+    assert all(message.count("```") == 2 for message in board.screen)
+    assert list(board.files.values()) == [{"answer.md": text.encode()}]
+
+
+def test_an_answer_that_just_fits_is_no_file() -> None:
+    board = FileBoard()
+    text = ("word " * 40).rstrip() + "  \n\n  "
+    say(board, Text(text), 2.0, limit=100, most=2)
+    assert board.screen == as_seen(text, 100)
+    assert len(board.screen) == 2
+    assert board.files == {}
+
+
+def test_a_refused_file_is_written_out_in_messages() -> None:
+    board = FileBoard()
+    board.refuses = True
+    say(board, Text(LONG), 2.0, Controls((AGAIN,)), limit=200, most=2)
+    assert board.screen == as_seen(LONG, 200)
+    assert list(board.buttons.values())[-2:] == [[], ["Again"]]
+
+
+def test_a_surface_that_takes_no_files_gets_messages() -> None:
+    board = Board()
+    say(board, Text(LONG), limit=200, most=2)
+    assert board.screen == as_seen(LONG, 200)
+
+
+def test_an_answer_taken_up_ends_with_the_same_file() -> None:
+    once = FileBoard()
+    say(once, Text(LONG), limit=200, most=2)
+    board = FileBoard()
+    half = LONG[:1000]
+    broken = say(board, Text(half), 2.0, limit=200, most=2)
+    board.closed = False
+    again = say(board, Text(LONG[1000:]), limit=200, most=2, resume=Resume(broken.sent, half, broken.shown))
+    assert board.screen == once.screen
+    assert again.sent == broken.sent
+    assert list(board.files.values()) == [{"answer.md": LONG.encode()}]
+
+
+def test_a_shorter_version_takes_the_file_away() -> None:
+    board = FileBoard()
+    first = say(board, Text(LONG), limit=200, most=1)
+    board.closed = False
+    say(board, Text("Short."), limit=200, most=1, resume=Resume(first.sent, ""))
+    assert board.screen == ["Short."]
+    assert list(board.files.values()) == [{}]
+
+
+@given(CHUNKS, FAULTS, st.integers(0, 5), st.integers(1, 3), st.booleans())
+@settings(max_examples=100, deadline=None)
+def test_every_character_arrives_in_messages_or_in_the_file(
+    chunks: list[tuple[str, float]], faults: list[str], seed: int, most: int, refuses: bool
+) -> None:
+    board = FileBoard(faults=faults, seed=seed)
+    board.refuses = refuses
+    text = "".join(chunk for chunk, _ in chunks) * 3
+
+    async def main() -> None:
+        async with live(board, limit=100, lane=SlowLane(seed), most=most) as stream:
+            for chunk, pause in chunks * 3:
+                await stream.write(Text(chunk))
+                await asyncio.sleep(pause)
+        parts = as_seen(text, 100)
+        files = [content for files in board.files.values() for content in files.values()]
+        if files:
+            assert len(board.screen) == most < len(parts)
+            assert board.screen[:-1] == parts[: most - 1]
+            assert board.screen[-1].endswith(IS_HERE)
+            assert files == [text.encode()]
+        else:
+            assert board.screen == parts
+            assert refuses or len(parts) <= most or len([fault for fault in faults if fault]) > 4
+
+    try:
+        run_virtual(main())
+    except DeliveryError:
+        assert len([fault for fault in faults if fault]) > 4
+
+
+@pytest.mark.parametrize("seen", [True, False])
+def test_messages_beyond_the_file_are_taken_back(seen: bool) -> None:
+    board = FileBoard()
+    old = old_answer(board, LONG, 200)
+    shown = split(LONG, 200) if seen else ()
+    stream = say(board, Done("stop"), limit=200, most=2, resume=Resume(old, LONG, shown))
+    assert len(board.screen) == 2
+    assert stream.sent == old[:2]
+    assert board.files[old[1].id] == {"answer.md": LONG.encode()}
