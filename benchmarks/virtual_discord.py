@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 
 from adapters.discord.testing.limits import Limit, Limits, WindowKind
 from benchmarks.measures import Freshness, Said, freshness
-from bot.lanes import Lane
-from bot.replies import Done, SentId, Text
+from bot.lanes import Lane, Method
+from bot.replies import Button, Done, SentId, Text
 from bot.streaming import EditedStream, Shown
 from bot.testing.clock import VirtualClock
 from bot.traffic import ChannelLane, Traffic
@@ -40,7 +40,7 @@ class VirtualDiscord:
                 await asyncio.sleep(whole.retry_after)
                 continue
             verdict, _ = self.limits.take(method, MESSAGES, channel)
-            known = "post" if method == "POST" else "edit"
+            known: Method = "post" if method == "POST" else "edit"
             if verdict.retry_after is not None:
                 self.refused += 1
                 lane.refused(known, verdict.retry_after)
@@ -63,15 +63,18 @@ class VirtualChannel:
     def text(self) -> str:
         return "".join(self._texts)
 
-    async def post(self, text: str) -> Shown:
+    async def post(self, text: str, buttons: Sequence[Button] = ()) -> Shown:
         at = await self._discord.call("POST", self._name)
         self._texts.append(text)
         return self._showed(at, len(self._texts) - 1)
 
-    async def edit(self, sent: SentId, text: str) -> Shown:
+    async def edit(self, sent: SentId, text: str, buttons: Sequence[Button] | None = None) -> Shown:
         at = await self._discord.call("PATCH", self._name)
         self._texts[int(sent.id)] = text
         return self._showed(at, int(sent.id))
+
+    async def delete(self, sent: SentId) -> None:
+        self._texts[int(sent.id)] = ""
 
     def _showed(self, at: float, index: int) -> Shown:
         self.shown.append((at, sum(map(len, self._texts))))

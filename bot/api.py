@@ -33,7 +33,7 @@ from bot.events import (
     Target,
     User,
 )
-from bot.lanes import Call, Lane, Method, Outcome, Urgency
+from bot.lanes import Call, Caution, Lane, Method, Outcome, Refusals, Urgency
 from bot.platform import Adapter, AdapterSpec, Capabilities, Finding, Handle, Posted, Shelf
 from bot.plugin import Context, Group, Job, Line, Part, Plugin, Taken, WindowReport
 from bot.replies import (
@@ -71,6 +71,7 @@ __all__ = [
     "ButtonPressed",
     "Call",
     "Capabilities",
+    "Caution",
     "ChannelLane",
     "Clock",
     "Command",
@@ -116,6 +117,7 @@ __all__ = [
     "Prompt",
     "PromptMessage",
     "Reacted",
+    "Refusals",
     "Remembered",
     "Reply",
     "ReplyStream",

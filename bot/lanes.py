@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Literal, Protocol, TypeAlias
@@ -62,6 +63,59 @@ class OpenLane:
         pass
 
 
+class Caution(IntEnum):
+    """How far calls are held back because too many were refused: interim edits are stretched, then nothing interim
+    goes, then nothing at all."""
+
+    NONE = 0
+    STRETCHED = 1
+    ESSENTIAL = 2
+    STOPPED = 3
+
+
+# The share of what a platform bears from which each caution holds, and how finely the time is counted.
+_CAUTIONS = ((Caution.STOPPED, 0.9), (Caution.ESSENTIAL, 0.4), (Caution.STRETCHED, 0.1))
+_SLOTS = 60
+
+
+class Refusals:
+    """Refused calls in a sliding window. A platform bans whoever collects `limit` of them `within` seconds."""
+
+    def __init__(self, limit: int, within: float) -> None:
+        self.limit = limit
+        self.within = within
+        self._each = within / _SLOTS
+        # Refusals by the moment at which they stop to count, oldest first: never more entries than slots.
+        self._slots: deque[tuple[float, int]] = deque()
+
+    def add(self, now: float) -> None:
+        # Rounded up, so that a slot counts for a little longer than its calls rather than shorter.
+        ends = (now // self._each + 1) * self._each + self.within
+        if self._slots and self._slots[-1][0] == ends:
+            self._slots[-1] = (ends, self._slots[-1][1] + 1)
+        else:
+            self.count(now)
+            self._slots.append((ends, 1))
+
+    def count(self, now: float) -> int:
+        while self._slots and self._slots[0][0] <= now:
+            self._slots.popleft()
+        return sum(count for _, count in self._slots)
+
+    def caution(self, now: float) -> Caution:
+        count = self.count(now)
+        return next((caution for caution, share in _CAUTIONS if count >= share * self.limit), Caution.NONE)
+
+    def below(self, caution: Caution, now: float) -> float:
+        """When it will be less than this, if nothing more is refused."""
+        left = self.count(now) - dict(_CAUTIONS)[caution] * self.limit
+        for ends, count in self._slots:
+            if left < 0:
+                break
+            now, left = ends, left - count
+        return now
+
+
 @dataclass(slots=True)
 class Window:
     """What was learned about one kind of limit; shared by all channels, since a platform limits them alike.
@@ -86,6 +140,8 @@ class Budget:
         self.full_at = float("-inf")
         self._blocked_until = float("-inf")
         self.reports = 0
+        self._calm = 0.0
+        self._calm_until = float("-inf")
 
     def tokens(self, now: float) -> float:
         """What could be sent at this moment without a 429, calls on their way taken off."""
@@ -156,47 +212,71 @@ class Budget:
             self.full_at += self.window.each
         self._left = max(self._left - 1, 0)
 
-    def refused(self, retry_after: float, now: float) -> None:
-        """A 429."""
+    def calm(self, now: float) -> float:
+        """The least time between interim edits while a limit is met that no response tells of."""
+        return self._calm if now < self._calm_until else 0.0
+
+    def refused(self, retry_after: float, now: float, *, shared: bool = False) -> None:
+        """A 429. With `shared` it came of a limit that others use up too: who meets it again goes slower still."""
+        if shared:
+            self._calm = min(max(2 * self.calm(now), _CALM), _CALMEST)
+            self._calm_until = now + retry_after + _CALM_FOR
         self._blocked_until = max(self._blocked_until, now + retry_after)
         self._left = 0
         self.full_at = max(self.full_at, self._blocked_until)
 
 
 # A sliding window's surplus is shown as extra edits over about this long.
-_SPEND_OVER = 4.0
+_SPEND_OVER = 5.0
 # Faster than this nobody can read.
 _SHORTEST = 0.25
 # The pace while the platform has not told enough to know what kind of window it is.
-_UNTOLD = 0.6
+_UNTOLD = 0.8
+# Nothing comes back to a full budget: the first edit goes no later than this.
+_OPENING = 0.5
+# Of several answers that end together in a fixed window, one may wait so long for the next window.
+_END_WAITS = 1.6
+# Seconds between interim edits after a shared limit was met, at first and at most, and for how long that holds.
+_CALM, _CALMEST, _CALM_FOR = 1.5, 6.0, 30.0
 
 
-def reserve_for(streams: int, window: Window) -> float:
-    """Tokens kept back so that final texts need not wait.
-
-    A sliding window gives one back all the time, so a large reserve costs nothing but the first burst. In a fixed one
-    it would be lost each time; there the tokens that are still to be spread over the rest are the reserve.
-    """
-    if not streams:
-        return 0
-    return max(min(streams, window.limit - 2), 1) if window.kind == "sliding" else 1
+def reserve_for(streams: int, window: Window) -> int:
+    """Tokens kept back so that final texts need not wait."""
+    return max(min(streams, window.limit - 2), 1) if streams else 0
 
 
 def next_interim(budget: Budget, streams: int, now: float) -> float:
     """When the next interim edit should go, so that what can be spared is spread evenly."""
-    reserve = reserve_for(streams, budget.window)
+    window = budget.window
+    if window.kind == "sliding":
+        at = _in_sliding(budget, reserve_for(streams, window), now)
+    elif window.kind == "fixed":
+        at = _in_fixed(budget, streams, now)
+    else:
+        pace = _OPENING if now >= budget.full_at else _UNTOLD
+        at = max(_in_fixed(budget, streams, now), budget.last_interim + pace)
+    return max(at, budget.last_interim + max(budget.calm(now), _SHORTEST), now)
+
+
+def _in_sliding(budget: Budget, reserve: int, now: float) -> float:
+    """It gives one back all the time, so a large reserve costs nothing but the first burst."""
     free_at = budget.free_at(reserve + 1, now)
     if free_at > now:
         return free_at
+    surplus = budget.spare_for(reserve, now) - 1
+    pace = 1.0 / (1.0 / budget.window.each + surplus / _SPEND_OVER)
+    return budget.last_interim + (min(pace, _OPENING) if now >= budget.full_at else pace)
+
+
+def _in_fixed(budget: Budget, streams: int, now: float) -> float:
+    """What is left over at its end is lost, so little is kept; more only while an end would have to wait for long."""
+    if now >= budget.full_at:
+        return now
+    until, reserve = budget.full_at, 1 if streams else 0
+    if streams > 1 and now < until - _END_WAITS:
+        until, reserve = until - _END_WAITS, reserve_for(streams, budget.window)
     spare = budget.spare_for(reserve, now)
-    window = budget.window
-    if window.kind == "sliding":
-        pace = 1.0 / (1.0 / window.each + max(spare - 1, 0.0) / _SPEND_OVER)
-    elif now >= budget.full_at:
-        pace = _UNTOLD if window.kind == "unknown" else 0.0
-    else:
-        since = max(budget.last_interim, now - _SHORTEST)
-        pace = (budget.full_at - since) / (spare + 1)
-        if window.kind == "unknown":
-            pace = max(pace, _UNTOLD)
-    return max(budget.last_interim + max(pace, _SHORTEST), now)
+    if spare < 1:
+        return until
+    pace = (until - max(budget.last_interim, now - _SHORTEST)) / (spare + 1)
+    return budget.last_interim + pace

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from bot.clock import Clock
-from bot.lanes import Budget, Call, Method, Outcome, Urgency, Window, next_interim
+from bot.lanes import Budget, Call, Caution, Method, Outcome, Refusals, Urgency, Window, next_interim
 
 # Channels that are remembered although nothing happens in them.
 _KEPT_CHANNELS = 256
@@ -29,6 +29,8 @@ class _Waiting:
 _PATIENCE = 8.0
 # How much of the quickest call ever seen surely passes before the platform counts it.
 _WAY_THERE = 0.4
+# Seconds between the interim edits of a channel when too many calls were refused.
+_STRETCHED = 4.0
 
 
 class _Whole:
@@ -75,11 +77,16 @@ class _Admitted:
 
 
 class Traffic:
-    """All lanes of one token. `per_second` limits those that count towards the whole, None = nothing does."""
+    """All lanes of one token. `per_second` limits those that count towards the whole, None = nothing does.
 
-    def __init__(self, clock: Clock, per_second: int | None = None) -> None:
+    Tell `refusals` of the calls that a platform holds against the bot; the more there are, the less is called.
+    """
+
+    def __init__(self, clock: Clock, per_second: int | None = None, refusals: Refusals | None = None) -> None:
         self._clock = clock
         self._whole = _Whole(per_second) if per_second else None
+        self._refusals = refusals
+        self._banned_until = float("-inf")
         self._channels: dict[str, ChannelLane] = {}
         self._windows: dict[tuple[str, Method], Window] = {}
         self._ready: list[tuple[int, float, int, _Waiting]] = []
@@ -101,8 +108,9 @@ class Traffic:
 
     def is_idle(self) -> bool:
         """Whether there is room for calls that are not needed."""
-        whole = self._whole
-        return not self._ready and (whole is None or whole.room(self._clock.monotonic()) > whole.limit // 2)
+        whole, now = self._whole, self._clock.monotonic()
+        has_room = whole is None or whole.room(now) > whole.limit // 2
+        return not self._ready and has_room and self.caution(now) is Caution.NONE
 
     def other_call(self) -> None:
         """A call that no lane admitted was answered: it counts towards the whole all the same."""
@@ -113,6 +121,27 @@ class Traffic:
         """A 429 for the whole token."""
         if self._whole is not None:
             self._whole.blocked_until = max(self._whole.blocked_until, self._clock.monotonic() + retry_after)
+
+    def banned(self, retry_after: float) -> None:
+        """The platform takes no call at all."""
+        self._banned_until = max(self._banned_until, self._clock.monotonic() + retry_after)
+
+    def caution(self, now: float) -> Caution:
+        if now < self._banned_until:
+            return Caution.STOPPED
+        return self._refusals.caution(now) if self._refusals is not None else Caution.NONE
+
+    def may_go(self, urgency: Urgency, now: float) -> float:
+        """The moment from which on such calls are made again; not later than `now` when they are made."""
+        stops_at = Caution.ESSENTIAL if urgency is Urgency.INTERIM else Caution.STOPPED
+        if self.caution(now) < stops_at:
+            return now
+        return max(self._banned_until, self._refusals.below(stops_at, now) if self._refusals is not None else now)
+
+    async def reopened(self) -> None:
+        """Wait while nothing may be called: for the calls that no lane admits."""
+        while (until := self.may_go(Urgency.FINAL, self._clock.monotonic())) > (now := self._clock.monotonic()):
+            await self._clock.sleep(until - now)
 
     def close(self) -> None:
         self._alarm.close()
@@ -232,9 +261,9 @@ class ChannelLane:
         """What the headers of a response say."""
         self._budgets[method].report(limit, remaining, reset_after, self._clock.monotonic())
 
-    def refused(self, method: Method, retry_after: float) -> None:
-        """A 429 on this route."""
-        self._budgets[method].refused(retry_after, self._clock.monotonic())
+    def refused(self, method: Method, retry_after: float, *, shared: bool = False) -> None:
+        """A 429 on this route; `shared` when others use the same limit up, too."""
+        self._budgets[method].refused(retry_after, self._clock.monotonic(), shared=shared)
 
     def sent_off(self, call: Call, now: float) -> None:
         self._admitted[call].at = now
@@ -281,11 +310,15 @@ class ChannelLane:
 
     def _time_for(self, call: Call, now: float) -> float:
         budget = self._budgets[call.method]
+        if (reopens := self._traffic.may_go(call.urgency, now)) > now:
+            return reopens
         if call.urgency is not Urgency.INTERIM:
             return budget.free_at(1, now)
-        if call.method == "edit":
-            return next_interim(budget, self._streams, now)
-        return budget.free_at(2, now)
+        if call.method == "post":
+            return budget.free_at(2, now)
+        at = next_interim(budget, self._streams, now)
+        stretched = self._traffic.caution(now) is not Caution.NONE
+        return max(at, budget.last_interim + _STRETCHED) if stretched else at
 
 
 class Alarm:

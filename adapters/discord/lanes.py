@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import contextvars
 import json
+import logging
 import re
 from collections.abc import Callable, Coroutine, Mapping
 from types import SimpleNamespace
@@ -14,8 +15,12 @@ from typing import Any
 import aiohttp
 from discord import DiscordServerError
 from discord.http import HTTPClient, MultipartParameters, Route
+from discord.webhook.async_ import AsyncWebhookAdapter, async_context
 
+from adapters.discord.refusals import HELD_AGAINST, Told
 from bot.api import Call, ChannelLane, Clock, Lane, Method, Traffic, Urgency
+
+log = logging.getLogger(__name__)
 
 _ROUTES: tuple[tuple[str, re.Pattern[str], Method, str], ...] = (
     ("POST", re.compile(r"/channels/(\d+)/messages$"), "post", "channel"),
@@ -36,15 +41,18 @@ class DiscordLanes:
     discord.py keeps one counter for posts and edits of a channel and sleeps inside a successful call once it
     believes that nothing is left, up to five seconds, while Discord would take more at once. So a message goes out
     through `send_message` and `edit_message`, which lend every call a counter of its own, and `landed` returns when
-    the response is there. When a call may be made is for the lanes alone to say; retries stay with discord.py.
+    the response is there. An interaction's calls would wait for each other in the same way: `landed` lends each a lock
+    of its own. When a call may be made is for the lanes alone to say; retries stay with discord.py.
     """
 
     def __init__(self, clock: Clock, *, per_second: int = 50) -> None:
         self._clock = clock
-        self._traffic = Traffic(clock, per_second)
+        self._refused = Told()
+        self._traffic = Traffic(clock, per_second, self._refused.refusals)
         self._lingering: set[asyncio.Task[Any]] = set()
         self._counters_in_use: set[int] = set()
         self.trace = aiohttp.TraceConfig()
+        self.trace.on_request_start.append(self._hold)
         self.trace.on_request_end.append(self._hear)
         self.trace.on_request_exception.append(self._hear_failure)
 
@@ -57,7 +65,10 @@ class DiscordLanes:
         return self._traffic.lane(f"interaction:{token}", family="interaction", counted=False)
 
     def webhook(self, webhook: int) -> Lane:
-        """Messages under another name, one budget for each webhook."""
+        """Messages under another name, one budget for each webhook, in its channel and the threads of it.
+
+        All webhooks of a channel share a limit that no response tells of; where it is met, only this lane is slowed.
+        """
         return self._traffic.lane(f"webhook:{webhook}", family="webhook")
 
     def is_idle(self, channel: int) -> bool:
@@ -86,6 +97,7 @@ class DiscordLanes:
         context = contextvars.copy_context()
         context.run(_answer.set, answer)
         context.run(_once.set, once)
+        context.run(async_context.set, AsyncWebhookAdapter())  # type: ignore[no-untyped-call]  # it has no annotations
         task = asyncio.get_running_loop().create_task(call, context=context)
         self._lingering.add(task)
         task.add_done_callback(self._ended)
@@ -161,14 +173,23 @@ class DiscordLanes:
             # Whoever waited has seen it; after the response is there nobody waits any more.
             task.exception()
 
+    async def _hold(
+        self, session: aiohttp.ClientSession, context: SimpleNamespace, params: aiohttp.TraceRequestStartParams
+    ) -> None:
+        if _is_api(params.url.path):
+            await self._traffic.reopened()
+
     async def _hear(
         self, session: aiohttp.ClientSession, context: SimpleNamespace, params: aiohttp.TraceRequestEndParams
     ) -> None:
         response, path = params.response, params.url.path
         answer = _answer.get()
-        if answer is None and not _is_interaction(path):
+        will_be_tried_again = response.status == 429 or response.status >= 500
+        if (answer is None or will_be_tried_again) and not _is_interaction(path):
             self._traffic.other_call()
         lane, method = self._find(params.method, path)
+        if response.status in HELD_AGAINST and _is_api(path) and not _is_shared(response):
+            self._refused.tell(response.status, params.method, path, self._clock.monotonic())
         if response.status == 429:
             await self._hear_refusal(response, lane, method)
             return
@@ -197,13 +218,18 @@ class DiscordLanes:
             answer.set_exception(params.exception)
 
     async def _hear_refusal(self, response: aiohttp.ClientResponse, lane: ChannelLane | None, method: Method) -> None:
-        retry_after = float(response.headers.get("Retry-After", 1))
+        retry_after = _seconds(response.headers.get("Retry-After"), 1.0)
+        if "Via" not in response.headers:
+            # It comes from the wall before Discord, as discord.py tells them apart, too.
+            log.error("Discord does not let this machine's address in for the next %.0f s", retry_after)
+            self._traffic.banned(retry_after)
+            return
         with contextlib.suppress(ValueError, KeyError, TypeError):
             retry_after = float(json.loads(await response.read())["retry_after"])
         if response.headers.get("X-RateLimit-Global"):
             self._traffic.refused(retry_after)
         elif lane is not None:
-            lane.refused(method, retry_after)
+            lane.refused(method, retry_after, shared=_is_shared(response))
 
     def _find(self, verb: str, path: str) -> tuple[ChannelLane | None, Method]:
         for wanted, pattern, method, kind in _ROUTES:
@@ -219,3 +245,19 @@ class DiscordLanes:
 
 def _is_interaction(path: str) -> bool:
     return "/interactions/" in path
+
+
+def _is_api(path: str) -> bool:
+    """Not the gateway's socket, nor a file."""
+    return path.startswith("/api/")
+
+
+def _is_shared(response: aiohttp.ClientResponse) -> bool:
+    return response.headers.get("X-RateLimit-Scope") == "shared"
+
+
+def _seconds(text: str | None, otherwise: float) -> float:
+    try:
+        return float(text or "")
+    except ValueError:
+        return otherwise

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from adapters.discord.testing.limits import WindowKind
 from benchmarks.measures import Freshness
 from benchmarks.virtual_discord import VirtualChannel, VirtualDiscord, answer, words
-from bot.lanes import Budget, Call, Urgency, Window
+from bot.lanes import Budget, Call, Caution, Method, Refusals, Urgency, Window
 from bot.testing.clock import VirtualClock, run_virtual
 from bot.traffic import Traffic
 
@@ -59,6 +60,23 @@ def test_three_answers_share_a_channel(kind: WindowKind, stale: float, freeze: f
     assert sorted(each.final for each in fresh)[1] <= 0.15
 
 
+@pytest.mark.parametrize("apart", [0.0, 0.37])
+@pytest.mark.parametrize("tokens", range(250, 610, 60))
+def test_answers_that_end_together_in_a_fixed_window_end_soon(tokens: int, apart: float) -> None:
+    fresh, refused = answers("fixed", [tokens] * 3, apart=apart)
+    assert refused == 0
+    assert max(each.final for each in fresh) <= 1.8
+    assert max(each.first for each in fresh) <= 0.3
+    assert max(each.freeze for each in fresh) <= 5.1
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_nobody_starves_among_many(kind: WindowKind) -> None:
+    fresh, refused = answers(kind, [400] * 20, channels=5)
+    assert refused == 0
+    assert max(each.freeze for each in fresh) <= 3 * 4
+
+
 @given(
     st.sampled_from(KINDS),
     st.lists(st.integers(1, 300), min_size=1, max_size=7),
@@ -78,6 +96,39 @@ def test_the_whole_bot_keeps_its_limit_and_ends_come_first() -> None:
     fresh, refused = answers("sliding", [60] * 120, channels=120, rate=30)
     assert refused == 0
     assert sorted(each.final for each in fresh)[60] <= 2.2
+
+
+def test_sixty_channels_that_end_at_once_need_little_more_than_a_second() -> None:
+    fresh, refused = answers("sliding", [200] * 60, channels=60, rate=50)
+    assert refused == 0
+    assert max(each.final for each in fresh) <= 1.5
+
+
+def test_ends_pass_edits_that_waited_for_the_whole_before_them() -> None:
+    async def main() -> list[str]:
+        traffic = Traffic(VirtualClock(), 50)
+        order: list[str] = []
+
+        async def ask(number: int, urgency: Urgency) -> None:
+            lane = traffic.lane(str(number))
+            call = Call("edit", urgency, 0.0)
+            await lane.admit(call)
+            order.append(urgency.name)
+            await asyncio.sleep(0.08)
+            lane.told(call, "landed")
+
+        edits = [asyncio.create_task(ask(number, Urgency.INTERIM)) for number in range(120)]
+        await asyncio.sleep(0.01)
+        ends = [asyncio.create_task(ask(200 + number, Urgency.FINAL)) for number in range(60)]
+        await asyncio.gather(*edits, *ends)
+        traffic.close()
+        return order
+
+    order = run_virtual(main())
+    # What had been let go before anything ended is first, then every end, then the other edits.
+    began = order.index("FINAL")
+    assert began <= 50
+    assert order[began : began + 60] == ["FINAL"] * 60
 
 
 def test_a_budget_learns_what_kind_of_window_it_has() -> None:
@@ -145,3 +196,106 @@ def test_withdrawn_wishes_give_back_what_they_held() -> None:
         traffic.close()
 
     run_virtual(main())
+
+
+def test_refused_calls_are_counted_for_as_long_as_the_platform_counts_them() -> None:
+    refusals = Refusals(100, 600.0)
+    for second in range(600):
+        refusals.add(float(second))
+        refusals.add(float(second))
+    assert refusals.count(599.0) == 1200
+    # Everything counts for at least the whole window, and for little longer.
+    assert 1000 < refusals.count(699.0) <= 1020
+    assert refusals.count(1210.0) == 0
+    assert refusals.caution(1210.0) is Caution.NONE
+
+
+@given(st.lists(st.floats(0, 1500), min_size=1, max_size=200))
+def test_the_count_of_refusals_is_never_too_low(moments: list[float]) -> None:
+    refusals = Refusals(100, 600.0)
+    for added, at in enumerate(sorted(moments), 1):
+        refusals.add(at)
+        assert added >= refusals.count(at) >= sum(each > at - 600 for each in sorted(moments)[:added])
+        caution = refusals.caution(at)
+        if caution is not Caution.NONE:
+            falls = refusals.below(caution, at)
+            assert falls > at
+            assert refusals.caution(falls) < caution
+
+
+def when_admitted(refused: int, method: Method, urgency: Urgency, count: int) -> list[float]:
+    """When so many calls in a row went, after so many of 100 were refused at once."""
+
+    async def main() -> list[float]:
+        clock, refusals = VirtualClock(), Refusals(100, 600.0)
+        traffic = Traffic(clock, 50, refusals)
+        for _ in range(refused):
+            refusals.add(clock.monotonic())
+        lane, moments = traffic.lane("c"), []
+        lane.opened()
+        for _ in range(count):
+            call = Call(method, urgency, clock.monotonic())
+            await lane.admit(call)
+            moments.append(clock.monotonic())
+            await clock.sleep(0.08)
+            lane.told(call, "landed")
+        assert traffic.is_idle() is (traffic.caution(clock.monotonic()) is Caution.NONE)
+        lane.closed()
+        traffic.close()
+        return moments
+
+    return run_virtual(main())
+
+
+def test_the_more_is_refused_the_less_is_called() -> None:
+    edits = [when_admitted(refused, "edit", Urgency.INTERIM, 3) for refused in (9, 10, 40, 90)]
+    assert edits[0][-1] < 2.0
+    assert 8.0 <= edits[1][-1] <= 9.0
+    assert edits[2][0] >= 600.0
+    assert edits[3][0] >= 600.0
+    for urgency, method in ((Urgency.FIRST, "post"), (Urgency.FINAL, "edit")):
+        known: Method = "post" if method == "post" else "edit"
+        assert when_admitted(40, known, urgency, 1) == [0.0]
+        assert when_admitted(90, known, urgency, 1)[0] >= 600.0
+
+
+def test_calls_of_no_lane_wait_when_nothing_may_be_called() -> None:
+    async def main() -> tuple[float, float]:
+        clock, refusals = VirtualClock(), Refusals(100, 600.0)
+        traffic = Traffic(clock, 50, refusals)
+        for _ in range(89):
+            refusals.add(clock.monotonic())
+        await traffic.reopened()
+        before = clock.monotonic()
+        traffic.banned(60.0)
+        await traffic.reopened()
+        return before, clock.monotonic()
+
+    assert run_virtual(main()) == pytest.approx((0.0, 60.0))
+
+
+def test_a_limit_shared_with_others_slows_one_lane_down() -> None:
+    async def main() -> tuple[list[float], list[float]]:
+        clock = VirtualClock()
+        traffic = Traffic(clock, 50)
+
+        async def edits(name: str) -> list[float]:
+            lane, moments = traffic.lane(name, family="webhook"), []
+            if name == "shared":
+                lane.refused("edit", 3.0, shared=True)
+            lane.opened()
+            for _ in range(4):
+                call = Call("edit", Urgency.INTERIM, clock.monotonic())
+                await lane.admit(call)
+                moments.append(clock.monotonic())
+                await clock.sleep(0.08)
+                lane.told(call, "landed")
+            lane.closed()
+            return moments
+
+        return await edits("shared"), await edits("other")
+
+    shared, other = run_virtual(main())
+    assert shared[0] >= 3.0
+    assert all(later - earlier >= 1.5 for earlier, later in pairwise(shared))
+    assert other[-1] - other[0] < 3.0
