@@ -16,6 +16,7 @@ from bot.errors import PluginError, UsageError
 from bot.events import User
 from bot.parsing import parse_line
 from bot.signatures import parameters_of
+from bot.words import say
 
 __all__ = ["Arg", "Command", "Commands", "Complete", "Kind", "Parameter", "Tool", "command_from", "is_command_line"]
 
@@ -24,6 +25,8 @@ WORD = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
 LINE = re.compile(r"(\S+)(?:\s+(\S+))?")
 # Longer usage lines name the argument instead of listing what it may be.
 SHORT_CHOICES = 40
+# The narrowest of the platforms: what one form shows.
+FORM_FIELDS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +91,12 @@ class Command:
         names = [parameter.name for parameter in self.parameters]
         for name in arguments:
             if name not in names:
-                takes = f"It takes {one_of(names)}." if names else "It takes none."
-                raise UsageError(f"There is no argument {shown(name)}. {takes}")
+                unknown = shown(name)
+                if not names:
+                    raise UsageError(say("There is no argument {unknown}. It takes none.", unknown=unknown))
+                raise UsageError(
+                    say("There is no argument {unknown}. It takes {names}.", unknown=unknown, names=one_of(names))
+                )
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,8 +135,10 @@ def command_from(
     if not text:
         raise PluginError(f"{where}: it has no docstring. Its first line tells people what the command does.")
     parameters = parameters_of(function, where, form)
-    if target is not None and any(parameter.required for parameter in parameters):
+    if target is not None and form is None and any(parameter.required for parameter in parameters):
         raise PluginError(f"{where}: opened on a {target}, it gets no arguments, so none may be required.")
+    if target is not None and sum(parameter.required for parameter in parameters) > FORM_FIELDS:
+        raise PluginError(f"{where}: its form can ask for {FORM_FIELDS} things, so no more may be required.")
     return Command(
         name=name,
         description=text if whole_docstring else text.splitlines()[0].strip(),
@@ -215,13 +224,16 @@ class Commands(Sequence[Command]):
         """A friendly sentence for a line that `match` finds nothing in."""
         words = line.strip().removeprefix("/").split()
         if not words:
-            return "Type `/help` to see what I can do."
+            return say("Type `/help` to see what I can do.")
         if inside := self._groups.get(words[0].lower()):
             endings = [command.name.partition(" ")[2] for command in inside]
-            return f"`/{words[0].lower()}` needs one more word: {one_of(endings)}."
-        hint = f" Did you mean `/{nearest}`?" if (nearest := self.nearest(line)) else ""
-        lists = " `/help` lists all of them." if self.find("help") else ""
-        return f"Unknown command: {shown('/' + words[0])}.{hint}{lists}"
+            return say("`/{name}` needs one more word: {endings}.", name=words[0].lower(), endings=one_of(endings))
+        told = [say("Unknown command: {typed}.", typed=shown("/" + words[0]))]
+        if nearest := self.nearest(line):
+            told.append(say("Did you mean `/{name}`?", name=nearest))
+        if self.find("help"):
+            told.append(say("`/help` lists all of them."))
+        return " ".join(told)
 
 
 def is_command_line(text: str, prefix: str = "/") -> bool:
@@ -244,7 +256,9 @@ def _bound(parameter: Parameter, arguments: Mapping[str, JsonValue]) -> Any:
     if value is not None:
         return parameter.bind(value)
     if parameter.required:
-        raise UsageError(f"`{parameter.name}` is missing. It must be {parameter.allowed}.")
+        raise UsageError(
+            say("`{name}` is missing. It must be {allowed}.", name=parameter.name, allowed=parameter.allowed)
+        )
     return parameter.default
 
 

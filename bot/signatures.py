@@ -75,11 +75,19 @@ def _form_parameters(
             inspect.Parameter.KEYWORD_ONLY,
             default=None if default is PydanticUndefined else default,
         )
-        arg = next((item for item in field.metadata if isinstance(item, Arg)), Arg())
+        arg = next((item for item in field.metadata if isinstance(item, Arg)), None) or _limits(field.metadata)
         arg = replace(arg, description=arg.description or field.description or field.title or "")
         annotation: Any = Annotated[field.annotation, arg]
         found.append(_parameter(taken, {name: annotation}, f"{where}: `{form.__name__}.{name}`"))
     return _checked(sorted(found, key=lambda parameter: not parameter.required), where)
+
+
+def _limits(metadata: Sequence[object]) -> Arg:
+    """What `Field(max_length=…, ge=…)` says, so that people learn of it before they have written too much."""
+    names = ("ge", "le", "min_length", "max_length")
+    return Arg(
+        **{name: value for item in metadata for name in names if (value := getattr(item, name, None)) is not None}
+    )
 
 
 def _parameter(taken: inspect.Parameter, hints: dict[str, Any], where: str) -> Parameter:
@@ -189,7 +197,8 @@ def _checked(parameters: Sequence[Parameter], where: str) -> tuple[Parameter, ..
     if len(parameters) > MOST:
         raise PluginError(f"{where}: it takes {len(parameters)} arguments; platforms allow {MOST}.")
     for before, after in pairwise(parameters):
-        if before.arg.rest:
+        if before.arg.rest and after.kind != "attachment":
+            # Files are never part of the line.
             raise PluginError(f"{where}: `{before.name}` takes the rest of the line, so it must be the last.")
         if after.required and not before.required:
             raise PluginError(f"{where}: `{after.name}` is required, so it must stand before `{before.name}`.")

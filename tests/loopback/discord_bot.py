@@ -10,14 +10,14 @@ from typing import Any, TypeVar
 from adapters.discord.adapter import DiscordAdapter
 from adapters.discord.replying import Timing
 from adapters.discord.testing import FakeDiscord
-from bot.api import AnyEvent, Command, CommandCall, Message, Online, Reply
+from bot.api import AnyEvent, ButtonPressed, Command, CommandCall, FormSubmitted, Message, Online, Reply
 
 Event = TypeVar("Event", bound=AnyEvent)
-QUICK = Timing(ready_after=0.02, identify_again=0.0)
+QUICK = Timing(ready_after=0.02, identify_again=0.0, reconnect_after=4.5)
 
 
 class Listener:
-    """Keeps what the adapter heard and answers messages and commands with `answer`."""
+    """Keeps what the adapter heard and answers messages, commands, presses and forms with `answer`."""
 
     def __init__(self, adapter: DiscordAdapter, answer: Callable[[Any], Awaitable[None]] | None) -> None:
         self.adapter = adapter
@@ -30,7 +30,9 @@ class Listener:
     async def handle(self, event: AnyEvent) -> None:
         self.events.append(event)
         self._heard.set()
-        if self._answer is not None and isinstance(event, Message | CommandCall):
+        if self._answer is not None and isinstance(
+            event, Message | CommandCall | ButtonPressed | FormSubmitted
+        ):
             task = asyncio.create_task(self._run(self._answer, event))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)

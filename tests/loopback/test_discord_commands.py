@@ -165,14 +165,6 @@ async def test_values_are_suggested_while_typing() -> None:
         assert bot.of(CommandCall) == []
 
 
-async def test_a_menu_on_a_message_names_its_target() -> None:
-    async with FakeDiscord() as discord, connected(discord, name_it, commands=commands()) as bot:
-        message = await discord.says("what is a monad?")
-        await discord.uses("Explain this", message)
-        call = await bot.heard(CommandCall)
-        assert (call.command, call.target) == ("explain_this", str(message.id))
-
-
 async def test_in_a_direct_message_commands_work_too() -> None:
     async with FakeDiscord() as discord, connected(discord, name_it, commands=commands()) as bot:
         here = discord.direct()
@@ -254,15 +246,16 @@ async def test_private_stays_private(slow: bool) -> None:
             await discord.wait_until(lambda: used.deferred)
         await adapter.send(event.route, Reply("the secret", private=True))
         async with adapter.stream(event.route) as stream:
-            await stream.write(Text("aloud"))
+            await stream.write(Text("whispered"))
+        await adapter.send(event.route, Reply("aloud"))
 
     async with FakeDiscord() as discord:
         timing = DEFER_SOON if slow else Timing(ready_after=0.02)
         async with connected(discord, whisper, commands=commands(), timing=timing) as bot:
             used = await discord.runs("/secret")
-            await discord.wait_until(lambda: len(used.texts) == 2)
+            await discord.wait_until(lambda: len(used.texts) == 3)
             assert discord.answers() == ["aloud"]
-            assert discord.answers(viewer=discord.ada) == ["the secret", "aloud"]
+            assert discord.answers(viewer=discord.ada) == ["the secret", "whispered", "aloud"]
             assert bot.errors == []
 
 
@@ -371,6 +364,6 @@ async def test_who_is_denied_is_told_so_privately() -> None:
     discord = FakeDiscord()
     async with discord, connected(discord, commands=commands(), deny_users=[discord.ada.id]) as bot:
         used = await discord.runs("/roll")
-        await discord.wait_until(lambda: used.texts == ["I am not available here."])
+        await discord.wait_until(lambda: used.texts == ["⚠️ I am not available here."])
         assert discord.answers() == []
         assert bot.of(CommandCall) == []

@@ -383,6 +383,15 @@ class SmallScene(BaseModel):
     turns: Annotated[int, Arg("How many lines", ge=1)] = 4
 
 
+class LongScene(BaseModel):
+    one: str
+    two: str
+    three: str
+    four: str
+    five: str
+    six: str
+
+
 def test_a_form_is_filled_from_arguments_too() -> None:
     async def start(ctx: Context, form: SmallScene) -> str:
         """Start."""
@@ -393,8 +402,23 @@ def test_a_form_is_filled_from_arguments_too() -> None:
     assert command.parameters[0].description == "What it is called"
     assert command.bind(command.parse("Hamlet --turns 2")) == {"form": SmallScene(title="Hamlet", turns=2)}
     assert command.bind({"title": "Hamlet"}) == {"form": SmallScene(title="Hamlet")}
-    with pytest.raises(UsageError, match="`title`: String should have at least 2 characters"):
+    with pytest.raises(UsageError, match=r"`title` has 1 characters\. It must be a text of at least 2 characters"):
         command.bind({"title": "H"})
+
+
+def test_a_form_may_be_opened_on_a_message_and_ask_for_as_much_as_a_form_can_show() -> None:
+    async def report(ctx: Context, form: SmallScene) -> str:
+        """Report this."""
+        return ""
+
+    assert made(report, form=SmallScene, target="message").parameters[0].required
+
+    async def ask(ctx: Context, form: LongScene) -> str:
+        """Ask."""
+        return ""
+
+    with pytest.raises(PluginError, match="can ask for 5 things"):
+        made(ask, form=LongScene, target="message")
 
 
 # What cannot be a command.
