@@ -21,7 +21,9 @@ fixed windows, the same bucket hash for creates and edits with separate counters
 from __future__ import annotations
 
 import asyncio
+import random
 import re
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from types import TracebackType
 from typing import Any, TypeVar
@@ -32,7 +34,8 @@ from pydantic import SecretStr
 from adapters.discord import DiscordSettings
 from adapters.discord.testing import payloads
 from adapters.discord.testing.components import NotOffered
-from adapters.discord.testing.faults import Fault, Faults
+from adapters.discord.testing.emojis import Emojis
+from adapters.discord.testing.faults import Chance, Fault, Faults
 from adapters.discord.testing.gateway import (
     GUILD_MEMBERS,
     GUILDS,
@@ -45,7 +48,7 @@ from adapters.discord.testing.limits import Limits, Refused, WindowKind
 from adapters.discord.testing.messages import Messages, Posting
 from adapters.discord.testing.rest import MEMBERS_FLAG, MESSAGE_CONTENT_FLAG, Rest
 from adapters.discord.testing.server import PREFIX, Call, Server, Upload
-from adapters.discord.testing.webhooks import ByToken, Interaction
+from adapters.discord.testing.webhooks import MAX_WEBHOOKS, ByToken, Interaction
 from adapters.discord.testing.world import (
     PERMISSIONS,
     TEXT,
@@ -56,6 +59,7 @@ from adapters.discord.testing.world import (
     Message,
     Role,
     State,
+    Webhook,
     World,
 )
 
@@ -113,6 +117,7 @@ class FakeDiscord(Hands):
         self._server = Server(self.world, self.limits, self.faults, self.token, self._changed)
         self._rest = Rest(self.world, self.gateway, self.messages, flags)
         self._by_token = ByToken(self.world, self.messages)
+        self.emojis = Emojis(self.world)
         self._runner: web.AppRunner | None = None
         self._origin = ""
 
@@ -120,7 +125,9 @@ class FakeDiscord(Hands):
 
     async def __aenter__(self) -> FakeDiscord:
         app = web.Application(client_max_size=64 * 1024 * 1024)
-        app.add_routes(self._server.routes([*self._rest.endpoints(), *self._by_token.endpoints()]))
+        app.add_routes(
+            self._server.routes([*self._rest.endpoints(), *self._by_token.endpoints(), *self.emojis.endpoints()])
+        )
         app.router.add_get("/", self.gateway.connect)
         app.router.add_get("/attachments/{path:.*}", self._download)
         app.router.add_route("*", PREFIX + "/{rest:.*}", self._server.unknown)
@@ -273,6 +280,11 @@ class FakeDiscord(Hands):
         spoken = [message for each in self.world.channels.values() for message in each.messages.values()]
         return [who for message in spoken if message.author is self.bot for who in message.pinged]
 
+    @property
+    def webhooks(self) -> list[Webhook]:
+        """Those of the bot itself."""
+        return [webhook for webhook in self.world.webhooks.values() if webhook.own]
+
     # What goes wrong
 
     def fails(self, pattern: str, *, do: Callable[[], Awaitable[None]] | None = None, **how: Any) -> Fault:
@@ -281,12 +293,28 @@ class FakeDiscord(Hands):
         self.faults.script.append(fault)
         return fault
 
+    def fails_by_chance(self, status: int, share: float, lot: random.Random) -> Chance:
+        """From now on each call of any kind is answered with this error by lot: see `Chance`."""
+        chance = Chance(status, share, lot)
+        self.faults.chances.append(chance)
+        return chance
+
     async def denies(self, permission: str, channel: Channel | None = None, *, account: Account | None = None) -> None:
         """Take a permission away in a channel, from the bot unless somebody else is named."""
         await self._overwrite(channel or self.general, account or self.bot, deny=PERMISSIONS[permission])
 
     async def allows(self, permission: str, channel: Channel | None = None, *, account: Account | None = None) -> None:
         await self._overwrite(channel or self.general, account or self.bot, allow=PERMISSIONS[permission])
+
+    def crowds_with_webhooks(self, channel: Channel | None = None) -> None:
+        """People make as many webhooks as a channel can have."""
+        where = channel or self.general
+        for number in range(MAX_WEBHOOKS - sum(each.channel is where for each in self.world.webhooks.values())):
+            id = self.world.new_id()
+            self.world.webhooks[id] = Webhook(id, f"theirs-{id}", f"Feed {number}", where, own=False)
+
+    def deletes_webhook(self, webhook: Webhook) -> None:
+        del self.world.webhooks[webhook.id]
 
     async def removes(self, channel: Channel) -> None:
         """Delete a channel or thread with all in it."""
@@ -321,7 +349,7 @@ class FakeDiscord(Hands):
 
     async def _download(self, request: web.Request) -> web.StreamResponse:
         content = self.world.files.get(request.match_info["path"])
-        if content is None:
+        if content is None or int(request.query.get("ex", "f" * 12), 16) < time.time():
             return web.Response(status=404, text="This content is no longer available.")
         return web.Response(body=content, content_type="application/octet-stream")
 

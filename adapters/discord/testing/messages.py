@@ -34,9 +34,12 @@ class Posting:
     by_person: bool = False
     shown_as: str | None = None
     webhook: int | None = None
+    avatar: str | None = None
     interaction: Json | None = None
     seen_by: Account | None = None
     flags: int = 0
+    kind: int = 0
+    id: int | None = None
 
 
 @dataclass(slots=True)
@@ -62,16 +65,18 @@ class Messages:
         if not (loading or by.by_person) and not (text or uploads or body.get("embeds") or body.get("components")):
             raise ApiError(400, 50006, "Cannot send an empty message")
         message = Message(
-            self.world.new_id(),
+            by.id or self.world.new_id(),
             channel,
             by.author,
             [State(text, time.monotonic(), body.get("allowed_mentions"))],
             shown_as=by.shown_as,
             webhook=by.webhook,
+            avatar=by.avatar,
             interaction=by.interaction,
             seen_by=by.seen_by,
             flags=by.flags,
             nonce=nonce,
+            kind=by.kind,
             reply_to=self._reply_to(channel, body),
             components=body.get("components") or [],
             embeds=body.get("embeds") or [],

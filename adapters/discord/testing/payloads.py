@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
+import time
 from datetime import UTC, datetime
 
 from adapters.discord.testing.world import (
     ALL_PERMISSIONS,
     DIRECT,
+    FORUM,
     DISCORD_EPOCH_MS,
     GROUP,
     TEXT,
     THREAD,
     Account,
     Channel,
+    Emoji,
     Guild,
     Json,
     Message,
@@ -73,7 +77,8 @@ def channel_json(channel: Channel) -> Json:
             data |= {"name": channel.name, "owner_id": str(channel.owner.id), "icon": None}
         return data
     assert channel.guild is not None
-    data |= {"guild_id": str(channel.guild.id), "name": channel.name, "rate_limit_per_user": 0, "flags": 0}
+    data |= {"guild_id": str(channel.guild.id), "name": channel.name, "flags": 0}
+    data["rate_limit_per_user"] = channel.slow_mode
     if channel.kind == THREAD:
         assert channel.parent is not None
         assert channel.owner is not None
@@ -94,7 +99,7 @@ def channel_json(channel: Channel) -> Json:
         return data
     return data | {
         "position": 0,
-        "nsfw": False,
+        "nsfw": channel.for_adults,
         "topic": None,
         "parent_id": None,
         "permission_overwrites": [
@@ -131,7 +136,7 @@ def guild_json(world: World, guild: Guild, *, all_members: bool) -> Json:
         "mfa_level": 0,
         "nsfw_level": 0,
         "application_id": None,
-        "system_channel_id": None,
+        "system_channel_id": str(guild.greets_in.id) if guild.greets_in is not None else None,
         "system_channel_flags": 0,
         "rules_channel_id": None,
         "public_updates_channel_id": None,
@@ -150,7 +155,7 @@ def guild_json(world: World, guild: Guild, *, all_members: bool) -> Json:
         "member_count": len(guild.members),
         "roles": [role_json(guild, id) for id in guild.roles],
         "members": [member_json(guild, account) for account in members],
-        "channels": [channel_json(channel) for channel in channels if channel.kind == TEXT],
+        "channels": [channel_json(channel) for channel in channels if channel.kind in (TEXT, FORUM)],
         "threads": [channel_json(channel) for channel in channels if channel.kind == THREAD and not channel.archived],
     }
 
@@ -193,10 +198,11 @@ def message_json(world: World, message: Message, *, deep: bool = True) -> Json:
     author = user_json(message.author)
     if message.webhook is not None:
         author |= {"id": str(message.webhook), "username": message.name, "global_name": None, "bot": True}
+        author["avatar"] = None if message.avatar is None else "0" * 32
     data: Json = {
         "id": str(message.id),
         "channel_id": str(message.channel.id),
-        "type": 0,
+        "type": message.kind,
         "content": message.text,
         "author": author,
         "timestamp": timestamp(message.id),
@@ -205,7 +211,7 @@ def message_json(world: World, message: Message, *, deep: bool = True) -> Json:
         "mention_everyone": "@everyone" in message.pinged,
         "mentions": _mentioned(world, message),
         "mention_roles": re.findall(r"<@&(\d+)>", message.text),
-        "attachments": message.attachments,
+        "attachments": [signed(world, each) for each in message.attachments],
         "embeds": message.embeds,
         "components": message.components,
         "reactions": [],
@@ -216,6 +222,9 @@ def message_json(world: World, message: Message, *, deep: bool = True) -> Json:
         data["nonce"] = message.nonce
     if message.webhook is not None:
         data["webhook_id"] = str(message.webhook)
+        webhook = world.webhooks.get(message.webhook)
+        if message.author is world.bot and (webhook is None or webhook.own):
+            data["application_id"] = str(world.bot.id)
     if message.interaction is not None:
         data |= {"type": SLASH_COMMAND, "interaction_metadata": message.interaction, "webhook_id": str(world.bot.id)}
         data["application_id"] = str(world.bot.id)
@@ -227,6 +236,26 @@ def message_json(world: World, message: Message, *, deep: bool = True) -> Json:
             alive = quoted is not None and not quoted.deleted
             data["referenced_message"] = message_json(world, quoted, deep=False) if quoted and alive else None
     return data
+
+
+def signed(world: World, attachment: Json) -> Json:
+    """A file's address is good for a day, and a new one comes with every answer."""
+    until = f"{int(time.time() + world.signed_for):x}"
+    query = f"?ex={until}&is={int(time.time()):x}&hm={hashlib.sha256(until.encode()).hexdigest()}"
+    return attachment | {name: attachment[name] + query for name in ("url", "proxy_url")}
+
+
+def emoji_json(world: World, emoji: Emoji) -> Json:
+    return {
+        "id": str(emoji.id),
+        "name": emoji.name,
+        "roles": [],
+        "user": user_json(world.bot),
+        "require_colons": True,
+        "managed": False,
+        "animated": emoji.animated,
+        "available": True,
+    }
 
 
 def message_event(world: World, message: Message, *, content: bool) -> Json:
@@ -264,9 +293,9 @@ def webhook_json(world: World, webhook: Webhook) -> Json:
         "avatar": webhook.avatar,
         "channel_id": str(webhook.channel.id),
         "guild_id": str(guild.id) if guild else None,
-        "application_id": str(world.bot.id),
+        "application_id": str(world.bot.id) if webhook.own else None,
         "token": webhook.token,
-        "user": user_json(world.bot),
+        "user": user_json(world.bot if webhook.own else next(iter(world.guilds.values())).owner),
     }
 
 

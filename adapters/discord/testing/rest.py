@@ -42,6 +42,7 @@ class Rest:
             Endpoint("GET", "/applications/@me", self.application),
             Endpoint("GET", "/gateway", self.gateway_url, needs_bot=False),
             Endpoint("GET", "/gateway/bot", self.gateway_url),
+            Endpoint("GET", "/users/@me/guilds", self.guilds),
             Endpoint("POST", "/users/@me/channels", self.open_direct, OPEN_DIRECT),
             Endpoint("GET", "/users/{user}", self.user),
             Endpoint("GET", "/guilds/{guild}/members/{user}", self.member),
@@ -71,6 +72,14 @@ class Rest:
         side_by_side = self._gateway.max_concurrency
         limit = {"total": 1000, "remaining": 1000, "reset_after": 0, "max_concurrency": side_by_side}
         return {"url": self._gateway.url, "shards": self._gateway.shards, "session_start_limit": limit}
+
+    async def guilds(self, request: Request) -> Answer:
+        bot = self._world.bot
+        mine = [guild for guild in self._world.guilds.values() if bot.id in guild.members]
+        return [
+            {"id": str(guild.id), "name": guild.name, "permissions": str(self._world.guild_permissions(bot, guild))}
+            for guild in mine
+        ]
 
     async def nothing(self, request: Request) -> None:
         pass
@@ -161,7 +170,7 @@ class Rest:
     async def delete(self, request: Request) -> None:
         channel = self._visible(request)
         message = self._messages.find(channel, request.id("message"))
-        if message.author is not self._world.bot:
+        if message.author is not self._world.bot or message.webhook is not None:
             self._require("manage_messages", channel)
         await self._messages.delete(message)
 

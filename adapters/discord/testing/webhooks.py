@@ -20,7 +20,7 @@ BY_TOKEN = Limit("webhook-messages", 5, 5.0)
 PING, COMMAND, COMPONENT, AUTOCOMPLETE, FORM = 1, 2, 3, 4, 5
 SEND, DEFER, DEFER_UPDATE, UPDATE, CHOICES, OPEN_FORM = 4, 5, 6, 7, 8, 9
 ACKNOWLEDGE_WITHIN, TOKEN_LIVES = 3.0, 15 * 60.0
-MAX_WEBHOOKS, MAX_NAME, MAX_CHOICES = 15, 80, 25
+MAX_WEBHOOKS, MAX_NAME, MAX_CHOICES, MAX_ADDRESS = 15, 80, 25, 2048
 # Messages after the first response where the bot is a guest.
 GUEST_FOLLOW_UPS = 5
 
@@ -223,7 +223,13 @@ class ByToken:
         channel = self._thread_of(webhook, thread) if thread else webhook.channel
         name = request.body.get("username") or webhook.name
         check_name(name)
-        by = Posting(self._world.bot, shown_as=name, webhook=webhook.id)
+        avatar = request.body.get("avatar_url")
+        if avatar is not None and not (re.match(r"https?://\S+$", avatar) and len(avatar) <= MAX_ADDRESS):
+            raise ApiError(400, 50035, "Invalid Form Body", {"avatar_url": "Not a well formed URL."})
+        if channel.locked:
+            raise ApiError(400, 50083, "Thread is archived")
+        channel.archived = False
+        by = Posting(self._world.bot, shown_as=name, webhook=webhook.id, avatar=avatar)
         message = await self._messages.create(channel, request.body, request.uploads, by)
         waits = request.query.get("wait") in ("1", "true", "True")
         return payloads.message_json(self._world, message) if waits else None

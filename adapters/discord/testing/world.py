@@ -70,11 +70,12 @@ class Guild:
     owner: Account
     roles: dict[int, Role] = field(default_factory=dict)
     members: dict[int, set[int]] = field(default_factory=dict)  # account id → role ids
+    greets_in: Channel | None = None
 
 
 @dataclass(slots=True, eq=False)
 class Channel:
-    """A text channel, a thread (`parent` set) or a direct message (`guild` None)."""
+    """A text channel, a forum, a thread or forum's post (`parent` set) or a direct message (`guild` None)."""
 
     id: int
     name: str
@@ -90,6 +91,8 @@ class Channel:
     locked: bool = False
     gone: bool = False
     last_message_id: int | None = None
+    slow_mode: int = 0
+    for_adults: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,11 +120,13 @@ class Message:
     nonce: str | None = None
     flags: int = 0
     webhook: int | None = None
+    avatar: str | None = None
     interaction: Json | None = None
     seen_by: Account | None = None
     deleted_at: float | None = None
     edited: str | None = None
     pinged: list[str] = field(default_factory=list)
+    kind: int = 0
 
     @property
     def text(self) -> str:
@@ -144,11 +149,24 @@ class Message:
 
 @dataclass(slots=True, eq=False)
 class Webhook:
+    """`own` says that the bot's application made it; people make some too."""
+
     id: int
     token: str
     name: str
     channel: Channel
     avatar: str | None = None
+    own: bool = True
+
+
+@dataclass(slots=True, eq=False)
+class Emoji:
+    """An emoji of the application."""
+
+    id: int
+    name: str
+    content: bytes
+    animated: bool = False
 
 
 class World:
@@ -161,8 +179,10 @@ class World:
         self.guilds: dict[int, Guild] = {}
         self.channels: dict[int, Channel] = {}
         self.webhooks: dict[int, Webhook] = {}
+        self.emojis: dict[int, Emoji] = {}
         self.commands: dict[int | None, list[Json]] = {None: []}  # guild id, None = everywhere
         self.files: dict[str, bytes] = {}
+        self.signed_for = 24 * 3600.0  # seconds for which the address of a file is good
         self.bot = self.add_account("duologue", is_bot=True)
 
     def new_id(self) -> int:
@@ -175,8 +195,13 @@ class World:
         self.accounts[account.id] = account
         return account
 
-    def add_guild(self, name: str, owner: Account) -> Guild:
-        guild = Guild(self.new_id(), name, owner)
+    def add_guild(self, name: str, owner: Account, *, shard: tuple[int, int] = (0, 1)) -> Guild:
+        """`shard` is the one that it belongs to, of so many."""
+        id = self.new_id()
+        while (id >> 22) % shard[1] != shard[0]:
+            self._last_ms += 1
+            id = self.new_id()
+        guild = Guild(id, name, owner)
         guild.roles[guild.id] = Role(guild.id, "@everyone", EVERYONE)
         for account in (owner, self.bot):
             guild.members[account.id] = set()
