@@ -128,6 +128,7 @@ class App:
             clock=self._clock,
         )
         for plugin in plugins:
+            pictures=self.store.get_blob,
             for name, language_model in plugin.models.items():
                 if name in registry.providers:
                     raise PluginError(f"Plugin {plugin.name!r} brings a model provider {name!r}, which exists already.")

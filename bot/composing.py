@@ -125,7 +125,8 @@ class Composer:
             budget = min(budget, int(context * (1 - SAFETY) / factor))
         budget = max(int(budget * shrink), 512)
         reserve = max(min(reserve, budget // 3), min(LEAST_RESERVE, budget // 3))
-        return Limits(budget, reserve, memory.high_water, memory.low_water)
+        sees = self._registry.sees(choice)
+        return Limits(budget, reserve, memory.high_water, memory.low_water, sees)
 
 
 def _text(value: JsonValue) -> str:

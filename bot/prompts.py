@@ -17,9 +17,11 @@ from datetime import datetime
 
 from pydantic import JsonValue
 
+from bot.pictures import Picture
 from bot.store.records import Remembered
 from bot.turn import Prompt, PromptMessage, ToolCall
 from bot.window import HIGH_WATER, LOW_WATER, Count, Entry, Part, Window, WindowReport, cut_middle, window
+from bot.words import say
 
 # What surrounds a message and its author's name in the formats of the providers.
 PER_MESSAGE = 4
@@ -31,6 +33,10 @@ MAYBE_A_NAME = re.compile(r"^[^\n:]{1,40}:", re.MULTILINE)
 # No system prompt, and nothing pinned or summarised, may crowd out the conversation.
 SYSTEM_SHARE = 0.5
 BACKGROUND_SHARE = 0.25
+# Pictures may not crowd out what is said about them; so many go along with one request, and so many bytes of them.
+PICTURES_SHARE = 0.6
+MOST_PICTURES = 6
+MOST_PICTURE_BYTES = 20_000_000
 DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 MONTHS = (
     "January",
@@ -66,12 +72,13 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """`budget` counts input and answer, `reserve` is the answer's share of it."""
+    """`budget` counts input and answer, `reserve` is the answer's share of it; pictures count where they are seen."""
 
     budget: int
     reserve: int
     high_water: float = HIGH_WATER
     low_water: float = LOW_WATER
+    sees: bool = True
 
     @property
     def input(self) -> int:
@@ -116,20 +123,21 @@ def assemble(
     rows = [row for row in rows if _speaks(row)]
     # Of all people first, which is the longest it can get.
     tail_tokens = count(_tail(frame, rows)) + PER_MESSAGE
-    entries = [_entry(row, count) for row in rows]
     room = max(limits.input - head.tokens - tail_tokens, limits.input // 8, 1)
+    pictures = newest_pictures(rows, int(room * PICTURES_SHARE))
+    entries = [_entry(row, count, pictures.get(row.id, ()) if limits.sees else ()) for row in rows]
     chosen = window(entries, room, start, high_water=limits.high_water, low_water=limits.low_water)
     by_id = {row.id: (row, entry) for row, entry in zip(rows, entries, strict=True)}
     kept = [by_id[id] for id in chosen.kept]
     tail = _tail(frame, [row for row, _ in kept])
-    messages = _messages([row for row, _ in kept], chosen, count, dict(by_id))
+    messages = _messages([row for row, _ in kept], chosen, count, dict(by_id), pictures)
     notice, spoken = None, sum(entry.tokens for _, entry in kept)
     if chosen.cut is not None:
         question = next(entry for row, entry in reversed(kept) if row.role == "user")
         spoken += chosen.cut - question.tokens
-        notice = (
-            f"Your message has about {question.tokens:,} tokens, more than I can read at once. "
-            "I read its beginning and its end."
+        notice = say(
+            "Your message has about {count:,} tokens, more than I can read at once. I read its beginning and its end.",
+            count=question.tokens,
         )
     parts = (*head.parts, Part("messages", spoken, len(kept)), Part("date and people", tail_tokens))
     system = [PromptMessage("system", "\n\n".join(head.texts))] if head.texts else []
@@ -203,13 +211,14 @@ def _speaks(row: Remembered) -> bool:
     return bool(row.text.strip()) or row.role == "tool" or bool(_calls(row))
 
 
-def _entry(row: Remembered, count: Count) -> Entry:
+def _entry(row: Remembered, count: Count, pictures: Sequence[Picture]) -> Entry:
     tokens = (count(row.text) if row.tokens is None else row.tokens) + PER_MESSAGE
     if who := row.author if row.role == "user" else row.speaker:
         # Counted whether shown or not, so that the sizes do not depend on who else is there.
         tokens += count(safe_name(who)) + NAME_MARK + QUOTATION * len(MAYBE_A_NAME.findall(row.text))
     calls = _calls(row)
     tokens += sum(count(call.name + call.arguments) + PER_MESSAGE for call in calls)
+    tokens += sum(picture.tokens for picture in pictures)
     return Entry(row.id, row.role, tokens, tuple(call.id for call in calls), _answers(row))
 
 
@@ -229,13 +238,50 @@ def _call(item: JsonValue) -> ToolCall | None:
     return ToolCall(id, name, arguments if isinstance(arguments, str) else json.dumps(arguments))
 
 
+def newest_pictures(rows: Sequence[Remembered], room: int) -> dict[int, tuple[Picture, ...]]:
+    """By message id: the newest pictures that there is room for, in tokens, in number and in bytes. Of older ones the
+    message tells the name."""
+    found: dict[int, tuple[Picture, ...]] = {}
+    number, size = MOST_PICTURES, MOST_PICTURE_BYTES
+    for row in reversed(rows):
+        for picture in reversed(pictures_of(row)):
+            number, size, room = number - 1, size - picture.size, room - picture.tokens
+            if min(number, size, room) < 0:
+                return found
+            found[row.id] = (picture, *found.get(row.id, ()))
+    return found
+
+
+def pictures_of(row: Remembered) -> tuple[Picture, ...]:
+    listed = row.parts.get("images")
+    if row.role != "user" or not isinstance(listed, Sequence) or isinstance(listed, str):
+        return ()
+    return tuple(picture for item in listed if (picture := _picture(item)))
+
+
+def _picture(item: JsonValue) -> Picture | None:
+    if not isinstance(item, Mapping):
+        return None
+    name, kind, blob = item.get("name"), item.get("media_type"), item.get("blob")
+    if not (isinstance(name, str) and isinstance(kind, str) and isinstance(blob, str)):
+        return None
+    size, width, height = (
+        found if isinstance(found := item.get(key), int) else 0 for key in ("size", "width", "height")
+    )
+    return Picture(name, kind, size, blob, width, height)
+
+
 def _answers(row: Remembered) -> str | None:
     answered = row.parts.get("tool_call_id")
     return answered if row.role == "tool" and isinstance(answered, str) else None
 
 
 def _messages(
-    rows: Sequence[Remembered], chosen: Window, count: Count, by_id: Mapping[int, tuple[Remembered, Entry]]
+    rows: Sequence[Remembered],
+    chosen: Window,
+    count: Count,
+    by_id: Mapping[int, tuple[Remembered, Entry]],
+    pictures: Mapping[int, tuple[Picture, ...]],
 ) -> list[PromptMessage]:
     names = names_of(rows)
     several = len(names) > 1
@@ -254,7 +300,8 @@ def _messages(
         calls = () if row.id in chosen.bare else _calls(row)
         if not text.strip() and not calls and row.role != "tool":
             continue
-        messages.append(PromptMessage(row.role, text, tool_calls=calls, tool_call_id=_answers(row)))
+        images = pictures.get(row.id, ())
+        messages.append(PromptMessage(row.role, text, tool_calls=calls, tool_call_id=_answers(row), images=images))
     return messages
 
 

@@ -83,7 +83,7 @@ class Tokens:
             count += PER_NAME + self.count(message.name)
         for call in message.tool_calls:
             count += PER_MESSAGE + self.count(call.name) + self.count(call.arguments)
-        return count
+        return count + sum(picture.tokens for picture in message.images)
 
     def count_messages(self, messages: Iterable[PromptMessage]) -> int:
         """A whole prompt, with what opens the answer."""

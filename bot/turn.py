@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from pydantic import JsonValue
 
-from bot.events import Attachment, Place
+from bot.events import Place
+from bot.pictures import Picture
 
 if TYPE_CHECKING:
     from bot.commands import Tool
@@ -31,14 +32,14 @@ class ToolCall:
 
 @dataclass(frozen=True, slots=True)
 class PromptMessage:
-    """`name` is the display name of who said it, for messages of people."""
+    """`name` is the display name of who said it, and `images` what they show, for messages of people."""
 
     role: Role
     text: str
     name: str | None = None
     tool_calls: tuple[ToolCall, ...] = ()
     tool_call_id: str | None = None
-    images: tuple[Attachment, ...] = ()
+    images: tuple[Picture, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,6 +61,10 @@ class Provider(Protocol):
         """Tokens that fit into one request and its answer, where this is known."""
         ...
 
+    def sees(self, model: str) -> bool | None:
+        """Whether the model takes pictures; None = unknown, so that it is tried."""
+        ...
+
     async def warm(self) -> None:
         """Do what is slow (imports, loading a model) before the first question. May be skipped."""
         ...

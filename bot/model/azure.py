@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from bot.model.openai import OpenAIProvider, http_client, http_timeout
 from bot.model.parameters import Wire
 from bot.model.settings import AzureSettings
+from bot.model.sight import sees
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
@@ -24,6 +25,8 @@ def azure_provider(settings: AzureSettings) -> OpenAIProvider:
         concurrency=settings.concurrency,
         price_list="azure",
         wire_names={"max_tokens": "max_completion_tokens"},
+        # A deployment may be named as it likes: only a name that promises sight is believed.
+        sees=lambda name: settings.sees if settings.sees is not None else sees(name) or None,
     )
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pydantic import JsonValue
 
 from bot.errors import BadRequest
+from bot.words import say
 
 CANONICAL: Mapping[str, str] = {
     "max_tokens": "max_tokens",
@@ -47,7 +48,10 @@ class ParameterRefused(BadRequest):
         self.instead = instead
         super().__init__(
             f"{wire}: {self.says}",
-            public=f"The language model does not accept `{parameter}`. Try `/params reset` or another model.",
+            public=say(
+                "The language model does not accept `{parameter}`. Try `/params reset` or another model.",
+                parameter=parameter,
+            ),
         )
 
 

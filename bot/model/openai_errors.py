@@ -26,6 +26,7 @@ from bot.errors import (
 )
 from bot.model.healing import CANONICAL, ParameterRefused
 from bot.model.server_events import mapping, text_of
+from bot.words import phrase
 
 _QUOTA = re.compile(r"insufficient_quota|insufficient[ _]balance|billing|exceeded your current quota|credit balance")
 _TOO_LONG = re.compile(
@@ -37,6 +38,14 @@ _UNKNOWN_MODEL = re.compile(r"model_not_found|deploymentnotfound|model .{0,80}(d
 _REFUSAL = re.compile(
     r"unsupported|not supported|does not support|doesn't support|unrecognized|unknown (parameter|field|argument)"
     r"|extra (inputs|fields)|not permitted|not allowed|incompatible"
+)
+_BLIND = re.compile(
+    r"image|vision|multi-?modal|(must|should) be a (valid )?string|expected (a )?string|unknown variant|content type"
+)
+_BAD_PICTURE = re.compile(
+    r"invalid_image|image_parse"
+    r"|(unsupported|invalid|corrupt\w*|too large|too small|failed to|could not|cannot|unable to)[^.]{0,40}\bimage"
+    r"|\bimage\b[^.]{0,40}(invalid|corrupt|too large|too small|could not be|format)"
 )
 _ONLY_NONE = re.compile(r"set (?:reasoning_effort|reasoning\.effort) to ['\"]?none")
 
@@ -74,6 +83,8 @@ def from_event(event: Mapping[str, JsonValue]) -> ModelError:
         return ContentFiltered(detail)
     if _UNKNOWN_MODEL.search(said):
         return UnknownModel(detail)
+    if _BAD_PICTURE.search(said):
+        return BadRequest(detail)
     return ModelUnavailable(detail)
 
 
@@ -83,6 +94,11 @@ def _by_status(error: openai.APIStatusError, sent: Mapping[str, JsonValue]) -> M
     status = error.status_code
     said = f"{code} {body.get('type') or ''} {message}".lower()
     detail = f"{status} {code}: {message[:300]}" + (f" (request {error.request_id})" if error.request_id else "")
+    if status in (400, 404, 415, 422, 500) and _has_pictures(sent):
+        if _BAD_PICTURE.search(said):
+            return BadRequest(detail)
+        if _BLIND.search(said):
+            return ParameterRefused("images", "images", message)
     if status == 402 or (status in (403, 429) and _QUOTA.search(said)):
         return NoQuota(detail)
     if status == 404 or (status in (400, 403) and _UNKNOWN_MODEL.search(said)):
@@ -98,13 +114,22 @@ def _by_status(error: openai.APIStatusError, sent: Mapping[str, JsonValue]) -> M
     return _bad_request(body, code, message, detail, sent)
 
 
+def _has_pictures(sent: Mapping[str, JsonValue]) -> bool:
+    messages = sent.get("messages") or sent.get("input")
+    contents = [mapping(message).get("content") for message in messages] if isinstance(messages, list) else []
+    parts = [mapping(part) for content in contents if isinstance(content, list) for part in content]
+    return any(part.get("type") in ("image_url", "input_image") for part in parts)
+
+
 def _not_found(detail: str, said: str) -> ModelError:
     if _UNKNOWN_MODEL.search(said) or "model" in said or "deployment" in said:
         return UnknownModel(detail)
     return UnknownModel(
         detail,
-        public="My language model's address knows no such model or function. Whoever runs me should check the "
-        "model's name and the base URL with `duologue check`.",
+        public=phrase(
+            "My language model's address knows no such model or function. Whoever runs me should check the "
+            "model's name and the base URL with `duologue check`."
+        ),
     )
 
 

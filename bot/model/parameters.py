@@ -11,6 +11,7 @@ from pydantic import JsonValue
 
 from bot.errors import UsageError
 from bot.model.healing import Learned
+from bot.words import phrase, say
 
 Wire: TypeAlias = Literal["responses", "chat"]
 Parameters: TypeAlias = Mapping[str, JsonValue]
@@ -53,7 +54,9 @@ def validated(name: str, value: JsonValue) -> JsonValue:
     """The value of a parameter as it will be sent; texts such as `0.9` are understood. Raises UsageError."""
     check = _CHECKS.get(name)
     if check is None:
-        raise UsageError(f"There is no parameter `{name}`. There are: {', '.join(_CHECKS)}.")
+        raise UsageError(
+            say("There is no parameter `{name}`. There are: {names}.", name=name, names=", ".join(_CHECKS))
+        )
     return check(name, value)
 
 
@@ -65,7 +68,7 @@ def mode_parameters(mode: str, *, reasons: bool) -> Parameters:
     """What a mode means. Raises UsageError for an unknown one."""
     modes = REASONING_MODES if reasons else MODES
     if mode not in modes:
-        raise UsageError(f"There is no mode `{mode}`. There are: {', '.join(modes)}.")
+        raise UsageError(say("There is no mode `{name}`. There are: {names}.", name=mode, names=", ".join(modes)))
     return modes[mode]
 
 
@@ -93,11 +96,11 @@ def unsupported(api: Wire, model: str, parameters: Parameters) -> dict[str, str]
         if value is None:
             continue
         if name in SAMPLING and reasons(model, parameters):
-            problems[name] = "this model does not take it while it is reasoning"
+            problems[name] = phrase("this model does not take it while it is reasoning")
         elif api == "responses" and name in ("presence_penalty", "frequency_penalty", "stop", "seed"):
-            problems[name] = "OpenAI's Responses API has no such parameter"
+            problems[name] = phrase("OpenAI's Responses API has no such parameter")
         elif name == "effort" and value == "none" and always_reasons(model):
-            problems[name] = "this model always reasons"
+            problems[name] = phrase("this model always reasons")
     return problems
 
 
@@ -146,7 +149,15 @@ def _number(low: float, high: float) -> Callable[[str, JsonValue], JsonValue]:
         except ValueError:
             number = math.nan
         if not low <= number <= high:
-            raise UsageError(f"`{name}` is a number from {low:g} to {high:g}, not {_shown(value)}.")
+            raise UsageError(
+                say(
+                    "`{name}` is a number from {low:g} to {high:g}, not {value}.",
+                    name=name,
+                    low=low,
+                    high=high,
+                    value=_shown(value),
+                )
+            )
         return number
 
     return check
@@ -156,7 +167,15 @@ def _whole(low: int, high: int) -> Callable[[str, JsonValue], JsonValue]:
     def check(name: str, value: JsonValue) -> JsonValue:
         text = str(value).strip().replace("_", "") if not isinstance(value, bool) else ""
         if not re.fullmatch(r"-?\d{1,20}", text, re.ASCII) or not low <= int(text) <= high:
-            raise UsageError(f"`{name}` is a whole number from {low:,} to {high:,}, not {_shown(value)}.")
+            raise UsageError(
+                say(
+                    "`{name}` is a whole number from {low:,} to {high:,}, not {value}.",
+                    name=name,
+                    low=low,
+                    high=high,
+                    value=_shown(value),
+                )
+            )
         return int(text)
 
     return check
@@ -166,7 +185,11 @@ def _one_of(*choices: str) -> Callable[[str, JsonValue], JsonValue]:
     def check(name: str, value: JsonValue) -> JsonValue:
         text = value.strip().lower() if isinstance(value, str) else ""
         if text not in choices:
-            raise UsageError(f"`{name}` is one of {', '.join(choices)}, not {_shown(value)}.")
+            raise UsageError(
+                say(
+                    "`{name}` is one of {names}, not {value}.", name=name, names=", ".join(choices), value=_shown(value)
+                )
+            )
         return text
 
     return check
@@ -175,15 +198,15 @@ def _one_of(*choices: str) -> Callable[[str, JsonValue], JsonValue]:
 def _stops(name: str, value: JsonValue) -> JsonValue:
     stops: JsonValue = [value] if isinstance(value, str) else value
     if not isinstance(stops, list) or not 1 <= len(stops) <= 4:
-        raise UsageError(f"`{name}` takes one to four texts.")
+        raise UsageError(say("`{name}` takes one to four texts.", name=name))
     if not all(isinstance(stop, str) and 1 <= len(stop) <= 200 for stop in stops):
-        raise UsageError(f"Each text in `{name}` has between 1 and 200 characters.")
+        raise UsageError(say("Each text in `{name}` has between 1 and 200 characters.", name=name))
     return stops
 
 
 def _shown(value: JsonValue) -> str:
     text = str(value).replace("`", "'")
-    return f"`{text[:40]}`" if text else "nothing"
+    return f"`{text[:40]}`" if text else say("nothing")
 
 
 _CHECKS: Mapping[str, Callable[[str, JsonValue], JsonValue]] = {

@@ -8,29 +8,32 @@ import logging
 import random
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from pydantic import JsonValue
 
 from bot.clock import Clock, SystemClock
-from bot.errors import BotError, ModelError
+from bot.errors import BadRequest, BotError, ModelError
 from bot.model import Provider, Retry, Timeouts, parameters
 from bot.model.healing import Learned, ParameterRefused
 from bot.model.ledger import Meter
 from bot.model.prices import Prices
 from bot.model.retry import Pauses
 from bot.model.settings import default_model
+from bot.model.sight import Load, Looked, blames_pictures, has_pictures, key, looked
 from bot.model.wrapped import Wrapped
+from bot.pictures import shown_name
 from bot.replies import Done, Notice, Piece
 from bot.tokens import Tokens
 from bot.turn import LanguageModel, ModelChoice, Turn
+from bot.words import phrase, say
 
 log = logging.getLogger(__name__)
 
 Recall = Callable[[str, str], Awaitable[Mapping[str, JsonValue]]]
 Remember = Callable[[str, str, Mapping[str, JsonValue]], Awaitable[None]]
 
-EMPTY = (
+EMPTY = phrase(
     "The answer stayed empty: everything that `max_tokens` allows was used for thinking. "
     "Raise it with `/params set max_tokens`, or lower `effort`."
 )
@@ -40,9 +43,10 @@ RECALIBRATED_EVERY = 10
 
 @dataclass(slots=True)
 class _Model:
-    """What is known of one model of one provider, in this process."""
+    """What is known of one model of one provider, in this process. `unreadable` are pictures that it did not take."""
 
     learned: Learned
+    unreadable: set[str] = field(default_factory=set)
     calls: int = 0
     stored_factor: float = 1.0
 
@@ -50,7 +54,7 @@ class _Model:
 class Registry:
     """`stream` is a LanguageModel: it asks the provider that the turn's choice names.
 
-    `recall` and `remember` keep what was learned about models beyond this process.
+    `recall` and `remember` keep what was learned about models beyond this process; `pictures` reads a stored one.
     """
 
     def __init__(
@@ -61,6 +65,7 @@ class Registry:
         prices: Prices | None = None,
         recall: Recall | None = None,
         remember: Remember | None = None,
+        pictures: Load | None = None,
         retry: Retry | None = None,
         clock: Clock | None = None,
         chance: random.Random | None = None,
@@ -72,6 +77,7 @@ class Registry:
         self._prices = prices or Prices()
         self._recall = recall
         self._remember = remember
+        self._pictures = pictures
         self._retry = retry or Retry()
         self._clock = clock or SystemClock()
         self._chance = chance or random.Random()
@@ -84,9 +90,11 @@ class Registry:
         self._providers[provider.name] = provider
         self._slots[provider.name] = asyncio.Semaphore(provider.concurrency)
 
-    def add_model(self, name: str, model: LanguageModel, *, timeouts: Timeouts | None = None) -> None:
+    def add_model(
+        self, name: str, model: LanguageModel, *, timeouts: Timeouts | None = None, sees: bool = False
+    ) -> None:
         """A plain function as a provider of its own, as plugins bring them."""
-        self.add(Wrapped(name, model, timeouts or Timeouts()))
+        self.add(Wrapped(name, model, timeouts or Timeouts(), sees=sees))
 
     # Asking.
 
@@ -96,15 +104,21 @@ class Registry:
         known = await self._model(turn.model)
         pauses = Pauses(self._retry, self._chance)
         while True:
-            meter = Meter(turn, provider, self._tokens, self._prices, self._clock)
+            asked, seen = await self._prepared(turn, known)
+            meter = Meter(asked, provider, self._tokens, self._prices, self._clock)
             try:
-                async with self._slots[provider.name], aclosing(self._call(turn, provider, known, meter)) as pieces:
+                async with self._slots[provider.name], aclosing(self._call(asked, provider, known, meter)) as pieces:
                     async for piece in pieces:
                         yield piece
                 break
             except ParameterRefused as refusal:
                 if meter.visible or not await self._heal(turn.model, known, refusal):
                     raise
+            except BadRequest as error:
+                if meter.visible or not seen.shown or not blames_pictures(error):
+                    raise
+                log.info("%s/%s did not take a picture: %s", provider.name, turn.model.model, error)
+                known.unreadable.update(key(picture) for picture in seen.shown)
             except ModelError as error:
                 pause = None if meter.visible else pauses.after(error)
                 if pause is None:
@@ -113,17 +127,32 @@ class Registry:
                 await self._clock.sleep(pause)
             finally:
                 meter.close()
-        await self._calibrate(turn, known, meter)
+        await self._calibrate(asked, known, meter)
+        if seen.unseen:
+            yield Notice(self._unseen(turn.model, seen))
         if meter.done.reason == "length" and not meter.said_anything:
-            yield Notice(EMPTY)
+            yield Notice(say(EMPTY))
         yield meter.done
 
-    async def _call(self, turn: Turn, provider: Provider, known: _Model, meter: Meter) -> AsyncGenerator[Piece, None]:
-        """One call without its Done, which the meter keeps."""
+    async def _prepared(self, turn: Turn, known: _Model) -> tuple[Turn, Looked]:
+        """The turn as this model takes it: without what it refuses, and with its pictures read."""
         asked = copy.copy(turn)
         asked.model = replace(turn.model, parameters=known.learned.applied(turn.model.parameters))
         if "tools" in known.learned.refused:
             asked.tools = ()
+        sees = self.sees(turn.model)
+        seen = await looked(turn.prompt, self._pictures, sees=sees, unreadable=known.unreadable)
+        asked.prompt = seen.prompt
+        return asked, seen
+
+    def _unseen(self, choice: ModelChoice, seen: Looked) -> str:
+        names = ", ".join(shown_name(picture.name) for picture in seen.unseen)
+        if self.sees(choice):
+            return say("My language model could not open this picture: {names}.", names=names)
+        return say("I cannot see pictures with this model: {names}.", names=names)
+
+    async def _call(self, asked: Turn, provider: Provider, known: _Model, meter: Meter) -> AsyncGenerator[Piece, None]:
+        """One call without its Done, which the meter keeps."""
         meter.start()
         source = provider.stream(asked, known.learned)
         try:
@@ -156,7 +185,7 @@ class Registry:
         known.calls += 1
         usage = meter.done.usage
         often = known.calls <= CALIBRATED_CALLS or known.calls % RECALIBRATED_EVERY == 0
-        if usage is None or usage.estimated or turn.tools or not often:
+        if usage is None or usage.estimated or turn.tools or has_pictures(turn.prompt) or not often:
             return
         choice = turn.model
         counted = self._tokens.count_messages(turn.prompt.messages)
@@ -177,9 +206,11 @@ class Registry:
     def _provider(self, name: str) -> Provider:
         provider = self._providers.get(name)
         if provider is None:
-            known = ", ".join(self._providers) or "none"
-            problem = f"There is no language model provider `{name[:60]}`. There are: {known}."
-            raise ModelError(problem, public=problem)
+            known = ", ".join(self._providers) or "–"
+            problem = say(
+                "There is no language model provider `{name}`. There are: {known}.", name=name[:60], known=known
+            )
+            raise ModelError(f"no provider {name[:60]!r}", public=problem)
         return provider
 
     async def _model(self, choice: ModelChoice) -> _Model:
@@ -217,6 +248,12 @@ class Registry:
     async def recall(self, choice: ModelChoice) -> None:
         """Read what earlier processes learned about this model, so that `refused` can tell it."""
         await self._model(choice)
+
+    def sees(self, choice: ModelChoice) -> bool:
+        """Whether pictures are sent to this model: where nothing is known, they are until it refuses one."""
+        provider, known = self._providers.get(choice.provider), self._models.get((choice.provider, choice.model))
+        told = provider.sees(choice.model) if provider is not None else None
+        return told if told is not None else known is None or "images" not in known.learned.refused
 
     def reasons(self, choice: ModelChoice) -> bool:
         return parameters.reasons(choice.model, choice.parameters)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
+from base64 import b64encode
 from collections.abc import Mapping, Sequence
 
 from pydantic import JsonValue, SecretStr
@@ -27,6 +28,10 @@ def chat_messages(prompt: Prompt) -> list[JsonValue]:
 
 def _chat_message(message: PromptMessage) -> JsonValue:
     sent: dict[str, JsonValue] = {"role": message.role, "content": clean(message.text)}
+    if shown := _shown(message):
+        parts: list[JsonValue] = [{"type": "text", "text": clean(message.text)}] if message.text else []
+        parts += [{"type": "image_url", "image_url": {"url": url}} for url in shown]
+        sent["content"] = parts
     if message.tool_calls:
         sent["content"] = clean(message.text) or None
         sent["tool_calls"] = [
@@ -60,7 +65,11 @@ def _input_items(message: PromptMessage) -> list[JsonValue]:
             }
         ]
     items: list[JsonValue] = []
-    if message.text:
+    if shown := _shown(message):
+        parts: list[JsonValue] = [{"type": "input_text", "text": clean(message.text)}] if message.text else []
+        parts += [{"type": "input_image", "image_url": url, "detail": "auto"} for url in shown]
+        items.append({"role": message.role, "content": parts})
+    elif message.text:
         items.append({"role": message.role, "content": clean(message.text)})
     for call in message.tool_calls:
         items.append(
@@ -70,7 +79,18 @@ def _input_items(message: PromptMessage) -> list[JsonValue]:
 
 
 def _is_empty(message: PromptMessage) -> bool:
-    return not message.text and not message.tool_calls and message.role != "tool"
+    return not (message.text or message.tool_calls or _shown(message)) and message.role != "tool"
+
+
+def _shown(message: PromptMessage) -> list[str]:
+    """The pictures of a person's message whose content is at hand, as data URLs."""
+    if message.role != "user":
+        return []
+    return [data_url(picture.media_type, picture.content) for picture in message.images if picture.content]
+
+
+def data_url(media_type: str, content: bytes) -> str:
+    return f"data:{media_type};base64,{b64encode(content).decode('ascii')}"
 
 
 def chat_tools(tools: Sequence[Tool]) -> list[JsonValue]:

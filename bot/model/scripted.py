@@ -53,8 +53,10 @@ class Scripted:
         pace: float | None = None,
         first_token: float = 0.0,
         clock: Clock | None = None,
+        sees: bool | None = True,
     ) -> None:
         self.name = name
+        self._sees = sees
         self.pace = pace
         self.first_token = first_token
         self.turns: list[Turn] = []
@@ -120,6 +122,9 @@ class Scripted:
 
     def context_window(self, model: str) -> int | None:
         return None
+
+    def sees(self, model: str) -> bool | None:
+        return self._sees
 
     async def warm(self) -> None:
         pass

@@ -42,7 +42,8 @@ class OpenAISettings:
     """OpenAI, or any server that speaks its API at `base_url`.
 
     `api="auto"` is the Responses API at OpenAI itself and Chat Completions everywhere else. `identify` sends a
-    hash of the user and of the place (abuse reports, prompt cache); None = at OpenAI itself only.
+    hash of the user and of the place (abuse reports, prompt cache); None = at OpenAI itself only. `sees` overrules
+    what a model's name tells about pictures.
     """
 
     name: str = "openai"
@@ -52,6 +53,7 @@ class OpenAISettings:
     organization: str | None = None
     project: str | None = None
     identify: bool | None = None
+    sees: bool | None = None
     timeouts: Timeouts = field(default_factory=Timeouts)
     concurrency: int = 256
 
@@ -76,6 +78,7 @@ class AzureSettings:
     ad_token_source: Callable[[], Awaitable[str]] | None = None
     api_version: str | None = None
     api: Api = "auto"
+    sees: bool | None = None
     timeouts: Timeouts = field(default_factory=Timeouts)
     concurrency: int = 256
 

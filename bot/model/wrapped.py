@@ -18,9 +18,10 @@ class Wrapped:
     price_list = None
     concurrency = 64
 
-    def __init__(self, name: str, model: LanguageModel, timeouts: Timeouts) -> None:
+    def __init__(self, name: str, model: LanguageModel, timeouts: Timeouts, *, sees: bool = False) -> None:
         self.name = name
         self._model = model
+        self._sees = sees
         self._timeouts = timeouts
 
     def stream(self, turn: Turn, learned: Learned) -> AsyncIterator[Piece]:
@@ -31,6 +32,9 @@ class Wrapped:
 
     def context_window(self, model: str) -> int | None:
         return None
+
+    def sees(self, model: str) -> bool | None:
+        return self._sees
 
     async def warm(self) -> None:
         pass

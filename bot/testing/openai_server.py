@@ -6,7 +6,8 @@ import asyncio
 import json
 import socket
 import struct
-from collections.abc import Callable, Mapping
+from base64 import b64decode
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -18,10 +19,14 @@ from bot.testing.openai_shapes import (
     FakeAnswer,
     FakeError,
     ResponseShapes,
+    bad_picture,
+    blind,
     context_overflow,
     filtered,
     input_tokens,
+    moderation,
     no_quota,
+    picture_urls,
     rate_limited,
     refused,
     server_error,
@@ -34,6 +39,8 @@ __all__ = [
     "FakeError",
     "FakeOpenAI",
     "Seen",
+    "bad_picture",
+    "blind",
     "context_overflow",
     "filtered",
     "no_quota",
@@ -61,7 +68,15 @@ class Seen:
         messages = self.body.get("messages") or self.body.get("input")
         last = messages[-1] if isinstance(messages, list) and messages else None
         content = last.get("content") if isinstance(last, dict) else messages
+        if isinstance(content, list):
+            parts = [part for part in content if isinstance(part, dict)]
+            return "".join(text for part in parts if isinstance(text := part.get("text"), str))
         return content if isinstance(content, str) else ""
+
+    @property
+    def pictures(self) -> tuple[bytes, ...]:
+        """The content of all pictures that were sent, in order."""
+        return tuple(b64decode(url.partition(",")[2]) for url in picture_urls(self.body))
 
 
 class FakeOpenAI:
@@ -71,10 +86,22 @@ class FakeOpenAI:
     may be a function of the request. `seen` holds all requests for answers, `disconnects` counts streams that the
     client closed before their end.
 
+    `moderation` says which categories a text that is sent to be checked falls under, and `moderated` holds those texts;
+    `moderates` may be an error for all of them.
+
+    `on_token` is called with every token of a stream right after it left.
+
+    These hold for every request: `key` is the only API key that is taken (None = any); `refuses` are parameters that
+    get a 400, `images` among them for a model that cannot see; `context` is the longest question in tokens; `models`
+    maps model names to their shutdown date, and once there are any, others get a 404.
+
+    `moderation` says which categories a text that is sent to be checked falls under, and `moderated` holds those texts;
+    `moderates` may be an error for all of them.
+
     `on_token` is called with every token of a stream right after it left.
 
     These hold for every request: `key` is the only API key that is taken (None = any); `refuses` are parameters
-    that get a 400; `context` is the longest question in tokens; `models` maps model names to their shutdown date,
+    that get a 400, `images` among them for a model that cannot see; `context` is the longest question in tokens; `models` maps model names to their shutdown date,
     and once there are any, others get a 404.
     """
 
@@ -87,6 +114,8 @@ class FakeOpenAI:
         context: int | None = None,
         models: Mapping[str, str | None] | None = None,
         on_token: Callable[[Seen, str], None] | None = None,
+        moderation: Callable[[str], Sequence[str]] = lambda text: (),
+        moderates: FakeError | None = None,
     ) -> None:
         self.answer = FakeAnswer(answer) if isinstance(answer, str) else answer
         self.key = key
@@ -94,6 +123,9 @@ class FakeOpenAI:
         self.context = context
         self.models = dict(models or {})
         self._on_token = on_token
+        self.moderation = moderation
+        self.moderates = moderates
+        self.moderated: list[str] = []
         self.seen: list[Seen] = []
         self.disconnects = 0
         self.connections: set[tuple[str, int]] = set()
@@ -130,6 +162,7 @@ class FakeOpenAI:
             app.router.add_post(f"{prefix}/chat/completions", self._answer)
             app.router.add_post(f"{prefix}/responses", self._answer)
             app.router.add_get(f"{prefix}/models", self._models)
+            app.router.add_post(f"{prefix}/moderations", self._moderate)
         app.router.add_get("/openai/models", self._models)
         # A closed connection must be noticed while nothing is being written, too.
         self._runner = web.AppRunner(app, handler_cancellation=True, access_log=None, shutdown_timeout=0.1)
@@ -152,6 +185,16 @@ class FakeOpenAI:
             for name, ends in self.models.items()
         ]
         return web.json_response({"object": "list", "data": data})
+
+    async def _moderate(self, request: web.Request) -> web.StreamResponse:
+        if self._key_is_wrong(request):
+            return _error(wrong_key())
+        if self.moderates is not None:
+            return _error(self.moderates)
+        body = json.loads(await request.read())
+        text = str(body["input"])
+        self.moderated.append(text)
+        return web.json_response(moderation(str(body["model"]), self.moderation(text)))
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         body = json.loads(await request.read())
@@ -193,6 +236,8 @@ class FakeOpenAI:
         for name in self.refuses:
             if seen.body.get(name) is not None:
                 return refused(name)
+            if name == "images" and seen.pictures:
+                return blind()
         if self.context is not None and input_tokens(seen.body) > self.context:
             return context_overflow(self.context)
         return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
@@ -102,10 +102,46 @@ def filtered() -> FakeError:
     return FakeError(400, "content_filter", "The response was filtered by the content management policy.", "prompt")
 
 
+def blind() -> FakeError:
+    return FakeError(400, None, "Invalid content type. image_url is only supported by certain models.", "messages")
+
+
+def bad_picture() -> FakeError:
+    message = "You uploaded an unsupported image. Please make sure your image is valid."
+    return FakeError(400, "invalid_image_format", message)
+
+
+def picture_urls(body: Mapping[str, JsonValue]) -> Iterator[str]:
+    """The data URLs of a request's pictures."""
+    messages = body.get("messages") or body.get("input")
+    for message in messages if isinstance(messages, list) else ():
+        content = message.get("content") if isinstance(message, dict) else None
+        for part in content if isinstance(content, list) else ():
+            url = part.get("image_url") if isinstance(part, dict) else None
+            url = url.get("url") if isinstance(url, dict) else url
+            if isinstance(url, str):
+                yield url
+
+
+def moderation(model: str, categories: Sequence[str]) -> Json:
+    known = ("harassment", "hate", "violence", "sexual", "self-harm", "illicit")
+    flags: Json = {name: name in categories for name in dict.fromkeys((*known, *categories))}
+    scores: Json = {name: 0.99 if flag else 0.01 for name, flag in flags.items()}
+    result: Json = {
+        "flagged": bool(categories),
+        "categories": flags,
+        "category_scores": scores,
+        "category_applied_input_types": {name: ["text"] for name in flags},
+    }
+    return {"id": "modr-1", "model": model, "results": [result]}
+
+
 def input_tokens(body: Mapping[str, JsonValue]) -> int:
     """A plausible figure; not what a real model would count."""
     said = json.dumps([body.get("messages"), body.get("input"), body.get("instructions")], ensure_ascii=False)
-    return max(len(said.encode("utf-8", "replace")) // 4, 1)
+    pictures = list(picture_urls(body))
+    characters = len(said.encode("utf-8", "replace")) - sum(map(len, pictures))
+    return max(characters // 4 + 255 * len(pictures), 1)
 
 
 def output_tokens(answer: FakeAnswer, said: int) -> int:

@@ -356,7 +356,8 @@ async def test_text_files_are_read_and_others_are_named() -> None:
         await bot.says("What is this?", attachments=files)
         sent = bot.model.prompts[-1].messages[-1].text
         assert "list.txt:\n````\nmilk\n```\neggs\n````" in sent
-        assert "cat.png, image/png" in sent
+        assert "(attached file: cat.png; it is damaged and could not be read)" in sent
+        assert bot.screen[-1].endswith("[This seems to be damaged, so I could not open it: cat.png.]")
 
 
 async def test_a_command_that_returns_what_cannot_be_shown_is_told() -> None:
