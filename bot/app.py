@@ -10,6 +10,7 @@ from types import TracebackType
 
 import structlog
 
+from bot.behaviour import Manners
 from bot.clock import Clock, SystemClock
 from bot.commands import Commands
 from bot.composing import Composer
@@ -20,15 +21,18 @@ from bot.events import AnyEvent, Place, Route
 from bot.exchanges import Exchanges
 from bot.health import Health, HealthServer
 from bot.jobs import Jobs
+from bot.limits import Limits
 from bot.loading import load_adapter, load_plugins, not_listed
+from bot.membership import Membership
 from bot.model import Provider, open_provider
 from bot.model.prices import Prices
 from bot.model.registry import Registry
-from bot.platform import Adapter, HasConnection
+from bot.platform import Adapter, UsesShelf, is_connected
 from bot.plugin import Plugin
 from bot.recovery import Recovery
 from bot.runner import LocalRunner
 from bot.settings import Settings
+from bot.shelves import AdapterShelf
 from bot.store import Claim, Store
 from bot.suggestions import for_adapters
 from bot.tokens import Tokens, default_cache_dir
@@ -124,11 +128,11 @@ class App:
             prices=Prices(model.own_prices()),
             recall=self.store.learned,
             remember=self.store.learn,
+            pictures=self.store.get_blob,
             retry=model.retry,
             clock=self._clock,
         )
         for plugin in plugins:
-            pictures=self.store.get_blob,
             for name, language_model in plugin.models.items():
                 if name in registry.providers:
                     raise PluginError(f"Plugin {plugin.name!r} brings a model provider {name!r}, which exists already.")
@@ -151,6 +155,17 @@ class App:
         self.runner = LocalRunner(self._perform)
         self.jobs = Jobs(self.store, self.runner)
         composer = Composer(self.store, self.registry, self.tokens, settings, self._clock)
+        manners = Manners(self.store, settings.answers, self._clock)
+        limits = Limits(self.store, settings.limits, self._clock, settings.memory.time_zone, self.runner.charge)
+        self.membership = Membership(
+            self.store,
+            self._adapters,
+            self.runner,
+            self.jobs,
+            self._clock,
+            greeting=settings.answers.greeting,
+            keep_days=settings.memory.keep_after_leaving,
+        )
         self.turns = Turns(
             self.store,
             self._adapters,
@@ -161,6 +176,8 @@ class App:
             self.runner,
             self.jobs,
             self._clock,
+            limits,
+            manners,
             tool_rounds=settings.model.tool_rounds,
             who=settings.commands.who,
             buttons=settings.answers.buttons,
@@ -184,6 +201,10 @@ class App:
             self.recovery,
             Exchanges(self.store, self._adapters, self.turns, self.runner),
             self.languages,
+            manners,
+            self.membership,
+            settings.answers,
+            self._clock,
         )
 
     async def _perform(self, event: AnyEvent, claim: Claim) -> None:
@@ -197,9 +218,14 @@ class App:
     async def _run(self, names: Sequence[str]) -> None:
         for name in names:
             self._adapters[name] = self._create(name)
+        lasting = []
         for name, adapter in self._adapters.items():
+            if isinstance(adapter, UsesShelf):
+                adapter.use(AdapterShelf(self.store, name))
             if adapter.capabilities(Route(Place(name, "", ""))).appends:
                 await self.recovery.remember_only(name)
+            else:
+                lasting.append(name)
         offered = for_adapters(self.commands, self.turns.context_of, self.languages)
         running = {
             asyncio.create_task(adapter.run(self.engine.handle, offered), name=f"adapter {name}"): name
@@ -207,6 +233,8 @@ class App:
         }
         self._running = dict.fromkeys(self._adapters, True)
         self._beside(self._warm)
+        self._beside(self.membership.watch)
+        self._beside(lambda: self.engine.keep_watch(lasting))
         self._beside(self.tokens.load)
         try:
             ended, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
@@ -257,13 +285,9 @@ class App:
         await self.runner.drain(self.settings.answers.shutdown_grace)
 
     async def health(self) -> Health:
-        adapters = {name: runs and _is_connected(self._adapters[name]) for name, runs in self._running.items()}
+        adapters = {name: runs and is_connected(self._adapters[name]) for name, runs in self._running.items()}
         try:
             await self.store.ping()
         except StoreError:
             return Health(False, adapters, self.runner.running)
         return Health(True, adapters, self.runner.running)
-
-
-def _is_connected(adapter: Adapter) -> bool:
-    return adapter.connected if isinstance(adapter, HasConnection) else True

@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 import secrets
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from functools import partial
 
 import structlog
 
-from bot.commands import Command, Commands
-from bot.context import EngineContext, Loaded
-from bot.errors import BotError, NotAllowed, UsageError
+from bot.behaviour import Manners
+from bot.botloops import BotTalks
+from bot.calling import Calling, called_by
+from bot.clock import Clock
+from bot.commands import Commands
+from bot.context import Loaded
+from bot.errors import BotError, DeliveryError, LimitReached, NotAllowed, UsageError
 from bot.events import (
     AnyEvent,
     ButtonPressed,
     CommandCall,
-    Event,
     FormSubmitted,
+    Joined,
+    Left,
     Message,
     MessageDeleted,
     MessageEdited,
@@ -29,21 +33,27 @@ from bot.events import (
 )
 from bot.exchanges import Exchanges
 from bot.handler import Taken
-from bot.platform import Adapter
+from bot.manners import Manner, thread_name
+from bot.membership import Membership
+from bot.merging import Merging
+from bot.platform import Adapter, OpensThreads
 from bot.recovery import Recovery
-from bot.replies import Reply, Text
+from bot.replies import Reply
 from bot.runner import LocalRunner
+from bot.settings import AnswerSettings
 from bot.store import Claim, Store
 from bot.turns import Turns
-from bot.words import Languages, phrase, say, speaking, spoken_now, switch
+from bot.words import Languages, phrase, say, speaking
 
 log = structlog.get_logger(__name__)
 
 
 # Enough for a listener that lets the model speak; one that hangs must not hold its place for ever.
 LISTENER_SECONDS = 300.0
-# Turns that may wait at one place; whoever comes later is asked to come back.
+# Turns that may wait at one place; whoever comes later is asked to come back. Somebody who has none waiting finds room
+# for longer.
 MOST_WAITING = 20
+MOST_OF_ALL = 60
 TOO_MANY = NotAllowed(
     "too many turns wait", public=phrase("So many questions wait here that I must ask you to try again later.")
 )
@@ -63,16 +73,24 @@ class Engine:
         recovery: Recovery,
         exchanges: Exchanges,
         languages: Languages,
+        manners: Manners,
+        membership: Membership,
+        answers: AnswerSettings,
+        clock: Clock,
     ) -> None:
         self._store = store
         self._adapters = adapters
-        self._plugins = {loaded.plugin.name: loaded for loaded in plugins}
-        self._commands = commands
+        self._plugins = plugins
+        self._calling = Calling(store, adapters, plugins, commands, turns, exchanges)
         self._turns = turns
         self._runner = runner
         self._recovery = recovery
         self._exchanges = exchanges
         self._languages = languages
+        self._manners = manners
+        self._membership = membership
+        self._merging = Merging(runner, clock, answers.merge_wait, self.perform)
+        self._bots = BotTalks(answers.bot_turns)
         self._turned_away: dict[Place, set[str]] = {}
         self._closed = False
 
@@ -80,8 +98,12 @@ class Engine:
         """Hear nothing more: what comes now is found as missed at the next start."""
         self._closed = True
 
+    async def keep_watch(self, platforms: Sequence[str]) -> None:
+        """Take up what other processes leave behind when they die. Never returns."""
+        await self._recovery.keep_watch(platforms, self._take)
+
     async def handle(self, event: AnyEvent) -> None:
-        """Claim, then sort: what must not wait goes beside the queue."""
+        """Claim, then sort."""
         if self._closed:
             return
         if isinstance(event, Online):
@@ -96,16 +118,68 @@ class Engine:
                     await self._tell(event, error)
             return
         if claim.mine:
-            self._take(event, claim)
+            await self._take(event, claim)
 
-    def _take(self, event: AnyEvent, claim: Claim) -> None:
+    async def _take(self, event: AnyEvent, claim: Claim) -> None:
+        """What must not wait goes beside the queue."""
+        if not isinstance(event, Message):
+            if not event.user.is_bot and self._waits(event):
+                self._bots.person_spoke(event.place)
+            self._line_up(event, claim)
+            return
+        manner = await self._manner(event)
+        if manner.speak == "never":
+            self._runner.spawn(partial(self._ignore, event), place=event.place)
+            return
+        event = replace(event, addressed=self._minds_bots(event, await self._manners.answers(event, manner)))
+        if event.addressed and manner.busy == "merge" and (self._merging.joins(event) or not self._is_full(event)):
+            self._merging.add(event, claim)
+        elif event.addressed and manner.busy == "interrupt":
+            stopped = await self._runner.stop(event.place, of=event.user.id)
+            self._line_up(event, claim, first=stopped)
+        else:
+            self._line_up(event, claim)
+
+    async def _manner(self, event: AnyEvent) -> Manner:
+        return await self._manners.of(event.place, self._adapter(event).capabilities(event.route))
+
+    def _minds_bots(self, event: Message, answered: bool) -> bool:
+        """The same, unless a bot talks to this one in circles or for too long."""
+        if not event.user.is_bot:
+            self._bots.person_spoke(event.place)
+            return answered
+        verdict = self._bots.judge(event) if answered else "be quiet"
+        if verdict == "say why not":
+            self._runner.spawn(lambda: self._say_why_quiet(event), place=event.place)
+        return verdict == "answer"
+
+    def _line_up(self, event: AnyEvent, claim: Claim, *, first: bool = False) -> None:
         waits = self._waits(event)
-        if waits and self._runner.standing(event.place) > MOST_WAITING:
-            self._runner.spawn(lambda: self._turn_away(event))
+        if waits and self._is_full(event):
+            self._runner.spawn(lambda: self._turn_away(event), place=event.place)
         else:
             if waits:
                 self._turned_away.pop(event.place, None)
-            self._runner.submit(event, claim, beside=not waits)
+            self._runner.submit(event, claim, beside=not waits, first=first)
+
+    def _is_full(self, event: AnyEvent) -> bool:
+        """One person's questions must not take the room that others need for theirs."""
+        waiting = self._runner.standing(event.place) + self._merging.gathering(event.place)
+        return waiting > (MOST_WAITING if self._runner.standing(event.place, event.user.id) else MOST_OF_ALL)
+
+    async def _ignore(self, event: Message) -> None:
+        """Nothing is kept of what is said where the bot is to be silent."""
+        await self._close(event)
+        if event.addressed:
+            await self._adapter(event).send(event.route, Reply(""))
+
+    async def _say_why_quiet(self, event: Message) -> None:
+        with speaking(self._languages, event.locale):
+            quiet = Reply(say("I have talked enough with bots here and will be quiet until a person speaks."))
+            try:
+                await self._adapter(event).send(event.route, quiet)
+            except DeliveryError as error:
+                log.info("nobody could be told why the bot is quiet", error=repr(error))
 
     async def _turn_away(self, event: AnyEvent) -> None:
         """A flood must not make the bot flood too: everybody is told once, until there is room again."""
@@ -122,73 +196,112 @@ class Engine:
         if isinstance(event, FormSubmitted):
             event = called_by(event)
         if isinstance(event, CommandCall):
-            found = self._commands.match(f"{event.command} {event.text or ''}")
-            return found is not None and not found[0].immediate
+            return self._calling.waits(event)
         return isinstance(event, Message) and event.addressed
 
-    async def perform(self, event: AnyEvent, claim: Claim) -> None:
-        """One event in its turn, spoken of in the language of whoever is there."""
+    async def perform(self, event: AnyEvent, claim: Claim, earlier: Sequence[Message] = ()) -> None:
+        """One event in its turn, spoken of in the language of whoever is there. `earlier` are messages of the same
+        person that are answered together with it."""
         with speaking(self._languages, event.locale):
-            await self._perform(event, claim)
+            await self._perform(event, claim, earlier)
 
-    async def _perform(self, event: AnyEvent, claim: Claim) -> None:
+    async def _perform(self, event: AnyEvent, claim: Claim, earlier: Sequence[Message]) -> None:
         """Errors end here: people get one sentence, the log gets the cause."""
         reference = secrets.token_hex(3)
         structlog.contextvars.bind_contextvars(turn_id=reference, place=str(event.place))
         try:
-            finished = await self._dispatch(event, claim)
+            finished = await self._dispatch(event, claim, earlier)
             if not finished:
                 await self._store.done(event.place, event.id)
         except BotError as error:
             log.warning("turn failed", error=repr(error), cause=repr(error.__cause__))
-            await self._fail(event, error)
+            await self._fail(event, error, earlier)
         except Exception as error:
             log.exception("turn failed unexpectedly")
             public = say(
                 "Something went wrong on my side (reference {reference}). Please try again.", reference=reference
             )
-            await self._fail(event, BotError(repr(error), public=public))
+            await self._fail(event, BotError(repr(error), public=public), earlier)
 
-    async def _dispatch(self, event: AnyEvent, claim: Claim) -> bool:
+    async def _dispatch(self, event: AnyEvent, claim: Claim, earlier: Sequence[Message]) -> bool:
         """True when the event was already marked done together with its answer."""
         match event:
             case CommandCall():
-                await self._command(event, claim)
+                await self._calling.command(event, claim)
             case FormSubmitted():
-                await self._command(called_by(event), claim)
+                await self._calling.command(called_by(event), claim)
             case ButtonPressed():
-                await self._button(event)
+                await self._calling.button(event)
             case Message():
-                return await self._message(event)
+                return await self._message(event, earlier)
             case MessageEdited():
                 await self._rewrite(event)
                 await self._tell_listeners(event)
             case MessageDeleted():
                 await self._forget_deleted(event)
                 await self._tell_listeners(event)
+            case Joined(is_me=True):
+                await self._membership.joined(event)
+                await self._tell_listeners(event)
+            case Left(is_me=True):
+                await self._membership.left(event)
+                await self._tell_listeners(event)
             case _:
                 await self._tell_listeners(event)
         return False
 
-    async def _message(self, event: Message) -> bool:
-        taken = await self._tell_listeners(event)
-        if taken or not event.addressed:
-            await self._turns.remember(event)
-            if taken and event.addressed:
-                await self._adapter(event).send(event.route, Reply(""))
+    async def _message(self, event: Message, earlier: Sequence[Message] = ()) -> bool:
+        if event.addressed and (await self._manner(event)).opens_threads and await self._move(event, earlier):
             return False
-        if _is_blank(event.text) and not event.attachments and not event.quoted:
+        asked = []
+        for one in (*earlier, event):
+            if await self._tell_listeners(one) or not one.addressed:
+                await self._overhear(one)
+            elif not _is_blank(one.text) or one.attachments:
+                asked.append(one)
+        if asked:
+            *before, last = asked
+            await self._turns.answer(last, before)
+        elif event.addressed:
             await self._turns.heed(event)
             listening = Reply(say("I am listening. What would you like to talk about?"))
             await self._adapter(event).send(event.route, listening)
+        for one in earlier:
+            if one not in asked:
+                await self._store.done(one.place, one.id)
+        return bool(asked) and asked[-1] is event
+
+    async def _overhear(self, event: Message) -> None:
+        await self._turns.remember(event)
+        if event.addressed:
+            await self._adapter(event).send(event.route, Reply(""))
+
+    async def _move(self, event: Message, earlier: Sequence[Message]) -> bool:
+        """Answer a channel's question in a thread of its own. Each step may be taken again after a crash: the thread
+        is opened once, and claimed in it the question is answered once. False where there can be no thread."""
+        adapter = self._adapter(event)
+        if not isinstance(adapter, OpensThreads):
             return False
-        await self._turns.answer(event)
+        try:
+            route = await adapter.open_thread(event.route, thread_name(event.text))
+        except DeliveryError as error:
+            log.info("no thread could be opened", error=repr(error))
+            return False
+        moved = replace(event, route=route)
+        if moved.place == event.place:
+            return False
+        for one in earlier:
+            await self._turns.remember(replace(one, route=replace(one.route, place=route.place)))
+            await self._store.done(one.place, one.id)
+        claim = await self._store.claim(moved)
+        if claim.mine:
+            self._runner.submit(moved, claim, beside=False)
         return True
 
     async def _tell_listeners(self, event: AnyEvent) -> bool:
         """Whether a plugin took the message, so that it needs no answer."""
         taken = False
-        for loaded in self._plugins.values():
+        for loaded in self._plugins:
             for kinds, listener in loaded.plugin.listeners:
                 if not isinstance(event, kinds):
                     continue
@@ -202,101 +315,14 @@ class Engine:
                     taken = taken or isinstance(result, Taken)
         return taken
 
-    async def _command(self, event: CommandCall, claim: Claim) -> None:
-        await self._turns.heed(event)
-        command, line = self._called(event)
-        self._check_allowed(command, event)
-        if claim.started:
-            raise BotError(
-                f"/{command.name} was interrupted by a restart",
-                public=say(
-                    "I was restarted while `/{command}` was running. It may have worked in part: "
-                    "please check, and run it again if needed.",
-                    command=command.name,
-                ),
-            )
-        raw = command.parse(line, event.mentions) if event.arguments is None else event.arguments
-        arguments = command.bind(raw)
-        await self._store.begin(event.place, event.id)
-        context = await self._turns.context(event, self._plugins[command.plugin])
-        if command.private:
-            # Only this person sees it, so theirs goes before the place's.
-            switch(event.locale, spoken_now().code)
-        await self._run(command, context, arguments)
-        if not context.answered:
-            await self._adapter(event).send(event.route, Reply("", private=command.private))
-
-    def _called(self, event: CommandCall) -> tuple[Command, str]:
-        """The command and its line of text; what was typed may name a group's command in its first two words."""
-        command = self._commands.find(event.command)
-        if command is not None:
-            return command, event.text or ""
-        line = f"{event.command} {event.text or ''}"
-        found = self._commands.match(line)
-        if found is None:
-            raise UsageError(self._commands.unknown(line))
-        return found
-
-    async def _run(self, command: Command, context: EngineContext, arguments: Mapping[str, Any]) -> None:
-        result: Any = command.callback(context, **arguments)
-        if inspect.isasyncgen(result):
-            async with context.stream() as stream:
-                async for text in result:
-                    await stream.write(Text(str(text)))
-            return
-        await self._give(await result, context, private=command.private)
-
-    async def _give(self, returned: object, context: EngineContext, *, private: bool = False) -> None:
-        """Show what a handler returned, if it returned anything."""
-        reply = Reply(returned) if isinstance(returned, str) else returned
-        if reply is not None and not isinstance(reply, Reply):
-            kind = type(reply).__name__
-            raise BotError(
-                f"plugin {context.plugin} returned {kind}, where only str, Reply and None can be shown",
-                public=say(
-                    "The plugin `{plugin}` answered with something that I cannot show ({kind}).",
-                    plugin=context.plugin,
-                    kind=kind,
-                ),
-            )
-        if isinstance(reply, Reply):
-            await context.send(replace(reply, private=reply.private or private))
-
-    def _check_allowed(self, command: Command, event: Event) -> None:
-        if not self._turns.may(event.user, command):
-            raise NotAllowed(
-                f"/{command.name} refused to {event.user.id}",
-                public=say(
-                    "Only moderators may use `/{command}` here. In a direct message with me, you may.",
-                    command=command.name,
-                ),
-            )
-
-    async def _button(self, event: ButtonPressed) -> None:
-        user = event.user
-        allowed = {"anyone": True, "moderators": user.is_moderator, "asker": user.id == event.asker}
-        if not (allowed[event.who] or user.is_moderator):
-            await self._turns.heed(event)
-            public = phrase("This button is for whoever asked, and for moderators.")
-            if event.who == "moderators":
-                public = phrase("This button is for moderators.")
-            raise NotAllowed(f"{event.action} refused to {user.id}", public=public)
-        if await self._exchanges.pressed(event):
-            return
-        for loaded in self._plugins.values():
-            handler = loaded.plugin.buttons.get(event.action)
-            if handler is not None:
-                context = await self._turns.context(event, loaded)
-                await self._give(await handler(context, *event.args), context)
-                return
-        raise UsageError("This button belongs to something I no longer know.")
-
     async def _rewrite(self, event: MessageEdited) -> None:
         known = await self._store.rewrite(event.place, event.message, event.text)
+        if known is None and self._merging.edited(event.place, event.message, event.text):
+            return
         if self._runner.standing(event.place):
             # It may be a question that waits for its turn and is remembered only then, or is being answered.
-            async with self._runner.turn(event.place):
-                known = known or await self._store.rewrite(event.place, event.message, event.text)
+            await self._runner.passed(event.place)
+            known = known or await self._store.rewrite(event.place, event.message, event.text)
         if event.question is not None:
             await self._ask_late(event.question)
         elif known is not None:
@@ -304,17 +330,21 @@ class Engine:
 
     async def _ask_late(self, event: Message) -> None:
         """What was only overheard until an edit addressed it to the bot is forgotten and asked."""
-        async with self._runner.turn(event.place):
+        if (await self._manner(event)).speak == "never":
+            return
+        async with self._runner.turn(event.place, event.user.id):
             overheard = await self._store.message_of(event.place, event.id)
             if overheard is not None:
                 await self._store.forget(event.place, [overheard.id])
             await self._message(event)
 
     async def _forget_deleted(self, event: MessageDeleted) -> None:
+        for waiting in self._merging.deleted(event.place, event.messages):
+            await self._close(waiting)
         all_known = await self._forget_known(event)
         if not all_known and self._runner.standing(event.place):
-            async with self._runner.turn(event.place):
-                await self._forget_known(event)
+            await self._runner.passed(event.place)
+            await self._forget_known(event)
 
     async def _forget_known(self, event: MessageDeleted) -> bool:
         """Whether all the messages that were deleted are known."""
@@ -327,10 +357,13 @@ class Engine:
     def _adapter(self, event: AnyEvent) -> Adapter:
         return self._adapters[event.place.platform]
 
-    async def _fail(self, event: AnyEvent, error: BotError) -> None:
-        if _wants_answer(event):
+    async def _fail(self, event: AnyEvent, error: BotError, earlier: Sequence[Message] = ()) -> None:
+        if _knows(event, error):
+            await self._adapter(event).send(event.route, Reply(""))
+        elif _wants_answer(event):
             await self._tell(event, error)
-        await self._close(event)
+        for one in (*earlier, event):
+            await self._close(one)
 
     async def _close(self, event: AnyEvent) -> None:
         try:
@@ -340,40 +373,23 @@ class Engine:
 
     async def _tell(self, event: AnyEvent, error: BotError) -> None:
         """An error is shown once, privately where it is the asker's own business, and never remembered."""
-        private = isinstance(error, UsageError | NotAllowed) or self._is_private(event)
+        private = isinstance(error, UsageError | NotAllowed) or self._calling.is_private(event)
         reply = Reply(f"⚠️ {say(error.public)}", private=private, failed=True)
         try:
             await self._adapter(event).send(event.route, reply)
         except Exception as second:  # nothing more can be done for this person
             log.error("error could not be shown", error=repr(second), shown=error.public)
 
-    def _is_private(self, event: AnyEvent) -> bool:
-        """Whether what went wrong concerns only whoever pressed a button or called a command for themselves."""
-        if isinstance(event, ButtonPressed):
-            return True
-        if not isinstance(event, CommandCall | FormSubmitted):
-            return False
-        command = self._commands.find(event.command)
-        return command is not None and command.private
-
-
-def called_by(event: FormSubmitted) -> CommandCall:
-    """The call that a filled form stands for."""
-    return CommandCall(
-        id=event.id,
-        user=event.user,
-        route=event.route,
-        at=event.at,
-        locale=event.locale,
-        command=event.command,
-        arguments=event.values,
-        target=event.target,
-    )
-
 
 def _is_blank(text: str) -> bool:
     """Whether there is nothing to see, as with joiners and marks of direction alone."""
     return all(character.isspace() or unicodedata.category(character) in ("Cc", "Cf") for character in text)
+
+
+def _knows(event: AnyEvent, error: BotError) -> bool:
+    """Whether nothing need be said: of a limit people are told once, unless their platform waits for an answer."""
+    typed = isinstance(event, Message) or (isinstance(event, CommandCall) and event.arguments is None)
+    return typed and isinstance(error, LimitReached) and error.told_before
 
 
 def _wants_answer(event: AnyEvent) -> bool:

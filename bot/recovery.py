@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -10,8 +11,8 @@ import structlog
 
 from bot.clock import Clock
 from bot.errors import BotError, DeliveryError
-from bot.events import AnyEvent, CommandCall, Message, Online, Place, Route
-from bot.platform import Adapter, Posted
+from bot.events import AnyEvent, CommandCall, Joined, Left, Message, Online, Place, Route
+from bot.platform import Adapter, Posted, is_connected
 from bot.replies import SentId
 from bot.runner import LocalRunner
 from bot.store import Claim, Draft, NewMessage, Store
@@ -27,6 +28,8 @@ ANSWER_MESSAGES = 50
 # Channels that are read after one outage, the most recently active first; direct messages are not announced.
 MISSED_CHANNELS = 200
 DIRECT_CHANNELS = 10
+# How often it is looked whether another process died.
+WATCH_SECONDS = 30.0
 # Who called a command has been told by the platform that it failed, and has called it again or thought better of it.
 COMMAND_AGE = timedelta(seconds=15)
 # An answer is gone on with, and an event or answer touched at all, at no more starts than this: whatever made the bot
@@ -36,9 +39,11 @@ MOST_ATTEMPTS = 6
 # The shortest common beginning that says "this message is a part of that answer" without a reply reference.
 SURE_CHARS = 12
 CLOSERS = "`*_~| \n"
+# How a message begins that says by itself who speaks.
+NAMED = re.compile(r"\A\*\*[^\n]{1,200}?:\*\* ")
 
 Handle = Callable[[AnyEvent], Awaitable[None]]
-Take = Callable[[AnyEvent, Claim], None]
+Take = Callable[[AnyEvent, Claim], Awaitable[None]]
 
 
 class Recovery:
@@ -62,6 +67,7 @@ class Recovery:
         self._clock = clock
         self._resume_age = timedelta(seconds=resume_age)
         self._missed_age = timedelta(seconds=missed_age)
+        self._floors: dict[str, str] = {}
 
     async def catch_up(self, event: Online, handle: Handle, take: Take) -> None:
         platform = event.place.platform
@@ -82,6 +88,19 @@ class Recovery:
             except Exception as error:  # what one step cannot do must not keep the others from being done
                 expected = isinstance(error, BotError)
                 log.error("catching up failed", platform=platform, error=repr(error), exc_info=not expected)
+
+    async def keep_watch(self, platforms: Sequence[str], take: Take) -> None:
+        """Several processes may share a database: what one of them left when it died is taken up by those that live."""
+        while True:
+            await self._clock.sleep(WATCH_SECONDS)
+            for platform in platforms:
+                if not is_connected(self._adapters[platform]):
+                    continue  # once it is, everything is caught up with anyway
+                try:
+                    await self._finish_answers(platform)
+                    await self._take_left_behind(platform, take)
+                except BotError as error:
+                    log.warning("what others left could not be read", platform=platform, error=repr(error))
 
     async def remember_only(self, platform: str) -> None:
         """For a platform that only appends: an old answer cannot be gone on with there, and who asked has left. What
@@ -138,10 +157,15 @@ class Recovery:
         route = Route(draft.route.place)
         try:
             posted = await adapter.history(route, draft.event_id, ANSWER_MESSAGES)
+            if len(posted) == ANSWER_MESSAGES:
+                # Much was said since: a line of a long talk is among the newest.
+                newest = await adapter.history(route, None, ANSWER_MESSAGES)
+                posted += tuple(message for message in newest if _order(message.id) > _order(posted[-1].id))
         except DeliveryError as error:
             log.warning("channel could not be read back", error=repr(error))
             return draft
-        limit = adapter.capabilities(draft.route).max_chars or max(len(draft.text), 1)
+        can = adapter.capabilities(draft.route)
+        limit = (can.named_chars if draft.speaker else 0) or can.max_chars or max(len(draft.text), 1)
         own = [message for message in posted if message.own and not await self._known(draft, message)]
         return with_shown(draft, own, limit)
 
@@ -159,9 +183,11 @@ class Recovery:
                 log.error("event is given up", event_id=event.id, place=str(event.place), attempts=claim.epoch)
                 await self._store.done(event.place, event.id)
             elif isinstance(event, Message):
-                take(event if age <= self._missed_age else replace(event, addressed=False), claim)
+                await take(event if age <= self._missed_age else replace(event, addressed=False), claim)
             elif isinstance(event, CommandCall) and age <= (self._missed_age if claim.started else COMMAND_AGE):
-                take(event, claim)
+                await take(event, claim)
+            elif isinstance(event, Joined | Left):
+                await take(event, claim)
             else:
                 await self._store.done(event.place, event.id)
 
@@ -169,14 +195,15 @@ class Recovery:
         """Messages written while nobody listened, only in channels whose newest message is not the last one heard."""
         if not heard:
             return
-        floor = max(heard.values(), key=_order)
+        # What came after a start was not missed, though other places were silent since long before it.
+        floor = event.since or self._floors.setdefault(event.place.platform, max(heard.values(), key=_order))
         moved = {
             place: heard.get(place, floor)
             for place, latest in event.latest.items()
             if _order(latest) > _order(heard.get(place, floor))
         }
         newest = sorted(moved, key=lambda place: _order(event.latest[place]), reverse=True)
-        silent = [place for place in heard if place not in event.latest]
+        silent = [place for place in heard if place not in event.latest and _is_silent(place, event)]
         direct = sorted(silent, key=lambda place: _order(heard[place]), reverse=True)
         for place in newest[:MISSED_CHANNELS] + direct[:DIRECT_CHANNELS]:
             await self._read_missed(Place.parse(place), moved.get(place, heard.get(place, floor)), handle)
@@ -204,6 +231,10 @@ class Recovery:
             await handle(message.event if young else replace(message.event, addressed=False))
 
 
+def _is_silent(place: str, event: Online) -> bool:
+    return event.silent is None or Place.parse(place).workspace in event.silent
+
+
 def _order(id: str) -> tuple[int, str]:
     """Platforms count their ids upwards, as numbers or as seconds: longer is later."""
     whole = id.partition(".")[0]
@@ -219,6 +250,8 @@ def with_shown(draft: Draft, own: Sequence[Posted], limit: int) -> Draft:
     """
     if draft.replaces is not None and not draft.text:
         return draft  # what its messages show is still the answer that was there before
+    if draft.speaker is not None:
+        own = [replace(message, text=NAMED.sub("", message.text)) for message in own]
     parts = _parts(draft.text, limit)
     sent: list[SentId] = []
     last: Posted | None = None

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from bot.events import CommandCall, Message, Place, Route, User, event_from_json, event_to_json
+from bot.events import ButtonPressed, CommandCall, Message, Place, Route, User, event_from_json, event_to_json
 from bot.replies import SentId
-from bot.store import NewMessage, Store
+from bot.store import NewMessage, Store, Taking
 
 PLACE = Place("fake", "workspace", "channel")
 ANN = User("u-ann", "Ann", permissions=frozenset({"admin"}))
@@ -21,14 +21,16 @@ ANN = User("u-ann", "Ann", permissions=frozenset({"admin"}))
 
 @dataclass(frozen=True)
 class Crash:
-    """`said` is None when the process died before the journal was opened."""
+    """`said` is None when the process died before the journal was opened. `taking` says that it took the place of the
+    newest answer, as a `variant` of it or to `continue` it."""
 
     database: Path
-    event: Message | CommandCall
+    event: Message | CommandCall | ButtonPressed
     said: str | None = None
     sent: tuple[str, ...] = ()
     finished: bool = False
     begun: bool = False
+    taking: str = ""
 
 
 def question(id: str, text: str = "Tell me a story.", *, age: timedelta = timedelta()) -> Message:
@@ -46,18 +48,29 @@ def die(crash: Crash) -> None:
         ",".join(crash.sent),
         "finished" if crash.finished else "",
         "begun" if crash.begun else "",
+        crash.taking,
     ]
     done = subprocess.run([sys.executable, "-m", "tests.conversations.crashed", *arguments], check=False)
     assert done.returncode == -signal.SIGKILL
 
 
-async def _live_and_die(database: str, event: str, said: str, sent: str, finished: str, begun: str) -> None:
+async def _live_and_die(
+    database: str, event: str, said: str, sent: str, finished: str, begun: str, taking: str
+) -> None:
     heard = event_from_json(event)
     async with Store(f"sqlite+aiosqlite:///{database}") as store:
         await store.claim(heard)
         if begun:
             await store.begin(heard.place, heard.id)
-        if said != "-":
+        if taking:
+            answer = (await store.path(heard.place, max_tokens=1000)).messages[-1]
+            asked = await store.question_of(answer)
+            place = Taking(answer.id, await store.sent_of(answer.id), "", as_variant=taking == "variant")
+            draft = await store.open_draft(
+                answer.conversation, heard.route, heard.id, asked.id if asked else None, epoch=0, taking=place
+            )
+            await store.save_draft(draft.id, text=said[1:], sent=[SentId(id) for id in sent.split(",") if id])
+        elif said != "-":
             assert isinstance(heard, Message)
             new = NewMessage("user", heard.text, author_id=heard.user.id, author="Ann", sent=(SentId(heard.id),))
             conversation, asked = await store.remember(heard.place, new)

@@ -4,14 +4,24 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
-from bot.api import Capabilities, Place, User
+from bot.api import ButtonPressed, Capabilities, Place, Route, SystemClock, User
 from bot.errors import WrongKey
 from bot.model.scripted import Say, Scripted
+from bot.testing.adapter import ScreenMessage
 from bot.testing.bot import BOB, TestBot
+from tests.conversations.crashed import ANN, Crash, die, question
 
 CARL = User("u-carl", "Carl")
+
+
+class Hasty(SystemClock):
+    """Waits are over at once."""
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds / 1000)
 
 
 def remembered(bot: TestBot) -> list[str]:
@@ -162,6 +172,53 @@ async def test_buttons_work_after_a_restart(tmp_path: Path) -> None:
         assert bot.buttons[2] == "3/3"
 
 
+def pressing(place: Place) -> ButtonPressed:
+    return ButtonPressed(id="b-1", user=ANN, route=Route(place), at=datetime.now(UTC), action="again", message="")
+
+
+async def test_a_variant_that_a_crash_cut_is_finished_in_its_messages(tmp_path: Path) -> None:
+    async with TestBot(["One."], folder=tmp_path) as bot:
+        await bot.says("Count.")
+        adapter, place, shown = bot.adapter, bot.place, bot.last
+    for said, then in (("", "Two."), ("Three", " and more.")):
+        if said:
+            shown.text = said
+        die(Crash(tmp_path / "test.db", pressing(place), said, (shown.id,), taking="variant"))
+        async with TestBot([then], folder=tmp_path, adapter=adapter) as bot:
+            await bot.comes_online()
+            assert bot.screen == ["Ann: Count.", f"bot: {said}{then}"]
+            texts = [one.text for one in (await bot.app.store.path(place, max_tokens=1000)).messages]
+            assert texts == ["Count.", f"{said}{then}"]
+    assert bot.buttons == ["🔄 Again", "◀", "3/3", "▶", "🗑 Forget"]
+
+
+async def test_a_variant_that_was_cut_long_ago_is_marked(tmp_path: Path) -> None:
+    async with TestBot(["One."], folder=tmp_path) as bot:
+        await bot.says("Count.")
+        adapter, place, shown = bot.adapter, bot.place, bot.last
+    shown.text = "Two"
+    die(Crash(tmp_path / "test.db", pressing(place), "Two", (shown.id,), taking="variant"))
+    settings = {"answers": {"resume_age": 0.001}}
+    async with TestBot([" three."], folder=tmp_path, adapter=adapter, settings=settings) as bot:
+        await bot.comes_online()
+        assert bot.screen[-1].startswith("bot: Two\n[I was interrupted here.")
+        await bot.presses("⏩ Continue")
+        assert bot.screen[-1] == "bot: Two three."
+        await bot.presses("◀")
+        assert bot.screen[-1] == "bot: One."
+
+
+async def test_what_another_process_left_is_taken_up_by_one_that_lives(tmp_path: Path) -> None:
+    async with TestBot(["One.", " two."], folder=tmp_path, clock=Hasty()) as bot:
+        await bot.says("Count.")
+        asked = question(bot.adapter.next_id(), "On.")
+        bot.adapter.messages.append(ScreenMessage(asked.id, "Ann", "On.", own=False, event=asked))
+        die(Crash(tmp_path / "test.db", asked, "And"))
+        await bot.until("And two.")
+        await bot.idle()
+        assert bot.screen == ["Ann: Count.", "bot: One.", "Ann: On.", "bot: And two."]
+
+
 async def test_a_deleted_answer_is_forgotten() -> None:
     async with TestBot(["The key is under the mat.", "What key?"]) as bot:
         await bot.says("Where is the key?")
@@ -190,9 +247,8 @@ async def test_two_presses_at_once_make_one_variant() -> None:
         await bot.presses(again, wait=False)
         await bot.until("Two")
         await bot.presses("again", *again.args, message=bot.last.id, wait=False)
-        async with asyncio.timeout(5):
-            while not bot.shown_privately:
-                await asyncio.sleep(0)
+        async with bot.adapter.grew:
+            await bot.adapter.grew.wait_for(lambda: bool(bot.shown_privately))
         assert bot.shown_privately == ["⚠️ I am at it already."]
         await bot.presses("⏹ Stop")
         assert len(model.prompts) == 2
