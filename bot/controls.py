@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from bot.events import Place
 from bot.replies import Button, Look, Reason, SentId
+from bot.words import say
 
 STOP, AGAIN, VARIANT, CONTINUE, FORGET = "stop", "again", "variant", "continue", "forget"
 # An answer that ended so can be gone on with.
@@ -30,22 +31,22 @@ class Below:
 
     @property
     def while_writing(self) -> tuple[Button, ...]:
-        return (self._button(STOP, "⏹ Stop"),)
+        return (self._button(STOP, say("⏹ Stop")),)
 
     @property
     def afterwards(self) -> tuple[Button, ...]:
         question = str(self.question)
         buttons = []
         if self.said and self.reason in CUT:
-            buttons.append(self._button(CONTINUE, "⏩ Continue", question, look="primary"))
+            buttons.append(self._button(CONTINUE, say("⏩ Continue"), question, look="primary"))
         if self.edited:
-            buttons.append(self._button(AGAIN, "🔄 Answer the new question", question, look="primary"))
+            buttons.append(self._button(AGAIN, say("🔄 Answer the new question"), question, look="primary"))
         else:
-            buttons.append(self._button(AGAIN, "🔄 Again", question))
+            buttons.append(self._button(AGAIN, say("🔄 Again"), question))
         if self.variants > 1:
             buttons += self._turning()
         if self.said:
-            buttons.append(self._button(FORGET, "🗑 Forget", question))
+            buttons.append(self._button(FORGET, say("🗑 Forget"), question))
         return tuple(buttons)
 
     def _turning(self) -> list[Button]:

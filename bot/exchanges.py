@@ -16,6 +16,7 @@ from bot.replies import Controls, Done, Notice, Resume, SentId, Speaker, Text
 from bot.runner import LocalRunner
 from bot.store import Remembered, Store, Taking
 from bot.turns import Turns
+from bot.words import say
 
 log = structlog.get_logger(__name__)
 
@@ -49,10 +50,10 @@ class Exchanges:
             return False
         key = (event.place, event.message)
         if key in self._at_work:
-            raise UsageError("I am at it already.")
+            raise UsageError(say("I am at it already."))
         self._at_work.add(key)
         try:
-            async with self._runner.turn(event.place):
+            async with self._runner.turn(event.place, event.user.id):
                 await act(event)
         finally:
             self._at_work.discard(key)
@@ -61,7 +62,7 @@ class Exchanges:
     async def _stop(self, event: ButtonPressed) -> None:
         if not await self._runner.stop(event.place):
             await self._turns.change_buttons(event.place, SentId(event.message), ())
-            raise UsageError("There is nothing to stop any more.")
+            raise UsageError(say("There is nothing to stop any more."))
 
     async def _again(self, event: ButtonPressed) -> Line:
         question = await self._question(event)
@@ -84,7 +85,7 @@ class Exchanges:
         question = await self._question(event)
         answer = await self._known_answer(event)
         if answer.status == "complete":
-            raise UsageError("This answer is complete already.")
+            raise UsageError(say("This answer is complete already."))
         below = await self._below(question, answer)
         taking = Taking(answer.id, await self._sent(event, answer), answer.text)
         return await self._turns.answer_again(event, question, taking, below)
@@ -96,11 +97,11 @@ class Exchanges:
         group = await self._store.variants(answer.id)
         wanted = int(event.args[0]) - 1 if event.args and event.args[0].isdecimal() else -1
         if question is None or not 0 <= wanted < len(group):
-            raise UsageError("There is no such variant of this answer.")
+            raise UsageError(say("There is no such variant of this answer."))
         sent = await self._sent(event, answer)
         chosen = await self._store.choose_variant(answer.id, group[wanted].id)
         if chosen is None:
-            raise UsageError("There is no such variant of this answer.")
+            raise UsageError(say("There is no such variant of this answer."))
         below = await self._below(question, chosen)
         shown = await self._show(event, chosen, Resume(sent, ""), below=below)
         await self._store.set_sent(chosen, shown)
@@ -111,7 +112,9 @@ class Exchanges:
         sent = await self._sent(event, answer)
         await self._store.forget_exchange(event.place, question, answer)
         self._turns.last_buttons.take(event.place)
-        note = "🗑 I have forgotten this question and my answer. Delete the messages themselves if they should go too."
+        note = say(
+            "🗑 I have forgotten this question and my answer. Delete the messages themselves if they should go too."
+        )
         await self._show(event, answer, Resume(sent, answer.text), note=note)
 
     async def question_edited(self, event: MessageEdited, question: Remembered) -> None:
@@ -153,7 +156,7 @@ class Exchanges:
         conversation = await self._store.conversation(event.place)
         if question is None or question.status == "forgotten" or question.conversation != conversation.id:
             await self._turns.change_buttons(event.place, SentId(event.message), ())
-            raise UsageError("I no longer remember this question. Please ask it again.")
+            raise UsageError(say("I no longer remember this question. Please ask it again."))
         return question
 
     async def _answer(self, event: ButtonPressed) -> Remembered | None:
@@ -164,7 +167,7 @@ class Exchanges:
         answer = await self._answer(event)
         if answer is None:
             await self._turns.change_buttons(event.place, SentId(event.message), ())
-            raise UsageError("I no longer remember this answer.")
+            raise UsageError(say("I no longer remember this answer."))
         return answer
 
     async def _sent(self, event: ButtonPressed, answer: Remembered) -> tuple[SentId, ...]:

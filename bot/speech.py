@@ -10,9 +10,11 @@ from pydantic import JsonValue
 from bot.answering import Answer, Spoken
 from bot.composing import Composed
 from bot.controls import Below
+from bot.errors import DeliveryError
 from bot.events import AnyEvent
 from bot.replies import Done, Notice, Piece, Reason, SentId
 from bot.store import Draft, NewMessage, Store
+from bot.store.records import MessageStatus
 from bot.turn import LanguageModel, PromptMessage, Turn, reading
 
 
@@ -44,6 +46,13 @@ class Speech:
         """What the buttons depend on now that the answer has ended."""
         assert self.below is not None, "asked only of an answer with buttons"
         return replace(self.below, reason=spoken.reason, said=bool(spoken.text.strip()))
+
+
+def status_of(spoken: Spoken) -> MessageStatus:
+    """`interrupted` is what people have not seen whole, `partial` what was not said to its end."""
+    if isinstance(spoken.error, DeliveryError):
+        return "interrupted"
+    return "complete" if spoken.reason == "stop" else "partial"
 
 
 def only(done: Done, notice: Notice | None) -> LanguageModel:

@@ -11,6 +11,7 @@ from pydantic import BaseModel, JsonValue
 
 from bot.answering import Answer, Spoken, give_privately
 from bot.attachments import Attached, Attachments
+from bot.behaviour import Manners
 from bot.clock import Clock
 from bot.commands import Command, Commands, Tool
 from bot.composing import Composer
@@ -22,12 +23,14 @@ from bot.filters import filtered
 from bot.fitting import fitting
 from bot.handler import Job, Line
 from bot.jobs import Jobs
+from bot.limits import Limits
+from bot.manners import Manner
 from bot.model.registry import Registry
 from bot.platform import Adapter
 from bot.plugin import Plugin
-from bot.replies import Button, Done, Notice, Reply, ReplyStream, Resume, SentId, Speaker, Text
+from bot.replies import Button, Done, Notice, Reason, Reply, ReplyStream, Resume, SentId, Speaker, Text
 from bot.runner import LocalRunner
-from bot.speech import DraftJournal, Speech, ending_with, only, tool_message
+from bot.speech import DraftJournal, Speech, ending_with, only, status_of, tool_message
 from bot.store import Conversation, Draft, NewMessage, Remembered, Store, Taking
 from bot.tools import added_by_tools, tool_messages, with_tools
 from bot.turn import LanguageModel, ModelCall, ModelChoice, Prompt, Turn, reading
@@ -62,6 +65,8 @@ class Turns:
         runner: LocalRunner,
         jobs: Jobs,
         clock: Clock,
+        limits: Limits,
+        manners: Manners,
         *,
         tool_rounds: int = 8,
         who: Mapping[str, str] | None = None,
@@ -77,6 +82,8 @@ class Turns:
         self._runner = runner
         self._jobs = jobs
         self._clock = clock
+        self._limits = limits
+        self._manners = manners
         self._tool_rounds = tool_rounds
         self._who = who or {}
         self._buttons = buttons
@@ -106,8 +113,13 @@ class Turns:
         tokens, user = await self._composer.count(text), event.user
         return NewMessage("user", text, user.id, user.name, parts=attached.parts, tokens=tokens, sent=sent), attached
 
-    async def answer(self, event: Message) -> Line:
-        """The event is marked done in the same transaction that remembers the answer."""
+    async def answer(self, event: Message, earlier: Sequence[Message] = ()) -> Line:
+        """The event is marked done in the same transaction that remembers the answer. `earlier` are what the same
+        person wrote just before, to be answered together with it."""
+        await self._check(event)
+        for one in earlier:
+            await self.remember(one)
+            await self._store.done(one.place, one.id)
         heard, attached = await self._heard(event)
         if not attached.answerable:
             return await self._decline(event, heard, attached)
@@ -141,6 +153,7 @@ class Turns:
     async def answer_again(self, event: AnyEvent, question: Remembered, taking: Taking, below: Below) -> Line:
         """Answer what was asked before, in the messages that show the earlier attempt. Raises BotError, and nothing
         has changed, when the model does not begin to speak."""
+        await self._check(event)
         path = await self._store.path(event.place, max_tokens=self._composer.most_tokens, until=question.id)
         conversation = path.conversation
         composed = self._composer.compose_from(path, conversation.settings)
@@ -166,7 +179,20 @@ class Turns:
         if speech.below is not None and spoken.sent:
             self.last_buttons.put(event.place, Standing(spoken.sent[-1], speech.ended(spoken)))
         await give_privately(self._adapters[event.place.platform], event.route, spoken)
+        await self._ping(speech, spoken)
         return Line(spoken.text, spoken.sent, remembered[-1].id if remembered else None)
+
+    async def _ping(self, speech: Speech, spoken: Spoken) -> None:
+        """Whoever waited for long is told that the wait is over: an edit rings no bell."""
+        event = speech.event
+        adapter = self._adapters[event.place.platform]
+        after = (await self._manners.of(event.place, adapter.capabilities(event.route))).ping_after
+        if not after or speech.answer.seconds < after or spoken.error or spoken.reason not in ("stop", "length"):
+            return
+        try:
+            await adapter.send(event.route, Reply(say("My answer is ready."), notify=True))
+        except DeliveryError as error:
+            log.info("nobody could be told that the answer is ready", error=repr(error))
 
     def _below(self, event: AnyEvent, question: Remembered) -> Below | None:
         """What the buttons under the answer to this question depend on; None where there are to be none."""
@@ -187,6 +213,7 @@ class Turns:
 
     async def answer_here(self, event: AnyEvent, question: str, attachments: Sequence[Attachment]) -> Line:
         """As if the person had written the question as a message."""
+        await self._check(event)
         asked = Message(
             id=event.id,
             user=event.user,
@@ -200,6 +227,7 @@ class Turns:
         return await self.answer(asked)
 
     async def say(self, event: AnyEvent, speaker: Speaker | None, prompt: Prompt) -> Line:
+        await self._check(event)
         conversation = await self._store.conversation(event.place)
         turn = self._turn(event, prompt, self._composer.choice(conversation.settings), speaker=speaker)
         draft = await self._store.open_draft(conversation.id, event.route, event.id, None, epoch=0, speaker=speaker)
@@ -212,12 +240,13 @@ class Turns:
         return Line(spoken.text, spoken.sent, remembered[-1].id if remembered else None)
 
     async def ask(self, event: AnyEvent, prompt: Prompt, model: ModelChoice | None) -> str:
+        await self._check(event)
         conversation = await self._store.conversation(event.place)
         choice = model or self._composer.choice(conversation.settings)
         turn = replace(self._turn(event, prompt, choice), feature="ask")
         said = []
         try:
-            async with reading(self._registry.stream(turn)) as pieces:
+            async with reading(self._limits.counting(self._registry.stream)(turn)) as pieces:
                 async for piece in pieces:
                     if isinstance(piece, Text):
                         said.append(piece.text)
@@ -299,7 +328,7 @@ class Turns:
             run,
             max_rounds=self._tool_rounds,
         )
-        return filtered(looped, self._filters)
+        return self._limits.counting(filtered(looped, self._filters))
 
     async def _show(self, speech: Speech, resume: Resume | None = None) -> Spoken:
         adapter = self._adapters[speech.event.place.platform]
@@ -307,7 +336,8 @@ class Turns:
         def open_stream(before_post: Callable[[], Awaitable[None]]) -> ReplyStream:
             return adapter.stream(speech.draft.route, speech.turn.speaker, resume, before_post)
 
-        with self._runner.stoppable(speech.event.place, speech.answer.stop):
+        asker = speech.event.user.id if speech.draft.question is not None else None
+        with self._runner.stoppable(speech.event.place, speech.answer.stop, asker):
             try:
                 return await speech.answer.speak(open_stream, DraftJournal(self._store, speech.draft), speech.below)
             except asyncio.CancelledError:
@@ -320,7 +350,7 @@ class Turns:
         if speech.composed is not None:
             await self._composer.keep(speech.composed)
         if not spoken.text.strip():
-            await self._nothing_said(speech)
+            await self._nothing_said(speech, spoken.reason)
             return ()
         messages = await self._messages(speech, spoken)
         try:
@@ -330,11 +360,12 @@ class Turns:
             self._runner.spawn(lambda: self._write_later(speech, messages))
             return ()
 
-    async def _nothing_said(self, speech: Speech) -> None:
-        """A failed call leaves the memory as it was: the question is kept, but not sent again."""
+    async def _nothing_said(self, speech: Speech, reason: Reason) -> None:
+        """A failed call leaves the memory as it was: the question is kept, but not sent again. What was stopped by
+        somebody did not fail."""
         await self._spend(speech)
         try:
-            if speech.draft.question is not None:
+            if speech.draft.question is not None and reason != "stopped":
                 await self._store.set_status(speech.draft.question, "failed")
             await self._store.abandon(speech.draft)
         except StoreError as error:
@@ -358,7 +389,7 @@ class Turns:
             spoken.text,
             speaker=turn.speaker.name if turn.speaker else None,
             tokens=await self._composer.count(spoken.text),
-            status="complete" if spoken.reason == "stop" else "partial",
+            status=status_of(spoken),
             model=turn.model.model,
             sent=spoken.sent,
         )
@@ -402,6 +433,17 @@ class Turns:
 
     async def context_of(self, event: AnyEvent, plugin: str) -> EngineContext:
         return await self.context(event, self._plugins[plugin])
+
+    async def _check(self, event: AnyEvent) -> None:
+        """Whether this person may ask a model now. Raises LimitReached."""
+        await self._limits.check(event, self._adapters[event.place.platform].capabilities(event.route))
+
+    async def manner(self, place: Place) -> Manner:
+        return await self._manners.of(place, self._adapters[place.platform].capabilities(Route(place)))
+
+    def changed(self, place: Place) -> None:
+        """The settings of a place are others now."""
+        self._manners.drop(place)
 
     async def interrupt(self, place: Place) -> bool:
         return await self._runner.stop(place)

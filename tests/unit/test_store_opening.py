@@ -19,9 +19,10 @@ import pytest
 from sqlalchemy import create_engine
 
 from bot.errors import StoreCorrupt, StoreError, StoreTooNew, StoreUnavailable
+from bot.events import Route
 from bot.store import Store, migrate
 from bot.store.database import Database, database_url
-from bot.store.opening import Steps, bring_up_to_date
+from bot.store.opening import Steps, bring_up_to_date, revision_of
 from bot.store.tables import HEAD, metadata
 from bot.testing.store_samples import PLACE, everything, said
 
@@ -282,3 +283,16 @@ async def test_a_server_that_is_not_there_is_named_without_its_password() -> Non
 def dump(file: Path) -> list[str]:
     with closing(sqlite3.connect(file)) as connection:
         return list(connection.iterdump())
+
+
+async def test_an_older_database_is_brought_up_to_date(tmp_path: Path) -> None:
+    file = tmp_path / "memory.db"
+    await opened_with(file, Steps("0001"))
+    with closing(sqlite3.connect(file)) as connection:
+        connection.execute("INSERT INTO blob VALUES ('b', 'text/plain', x'00', '2026-01-01 00:00:00')")
+        connection.commit()
+    async with Store(f"sqlite+aiosqlite:///{file}") as store:
+        assert await store.get_blob("b") == (b"\0", "text/plain")
+        conversation, asked = await store.remember(PLACE, said("hi"))
+        await store.open_draft(conversation.id, Route(PLACE), "1", asked.id, epoch=0)
+    assert revision_of(file) == HEAD
