@@ -1,7 +1,8 @@
-"""What goes wrong on purpose: errors, 429s, latency and lost connections, by script."""
+"""What goes wrong on purpose: errors, 429s, latency and lost connections, by script or by chance."""
 
 from __future__ import annotations
 
+import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -13,7 +14,8 @@ class Fault:
     `times` times.
 
     `do` runs first; then it waits `delay` seconds; then `status` is answered, or the connection is dropped. With
-    `acted` the call is carried out before that: the bot cannot tell that it was.
+    `acted` the call is carried out before that: the bot cannot tell that it was. A 429 of the scope `wall` comes from
+    before Discord, which has shut the bot's address out.
     """
 
     pattern: str
@@ -40,12 +42,36 @@ class Fault:
         return True
 
 
+@dataclass(slots=True, eq=False)
+class Chance:
+    """Meets this share of all calls, each by lot: a 429 says to wait for up to `longest` seconds, and of other errors
+    half are answered after the call was carried out."""
+
+    status: int
+    share: float
+    lot: random.Random
+    longest: float = 2.0
+    met: int = 0
+
+    def fault(self, call: str) -> Fault | None:
+        if self.lot.random() >= self.share:
+            return None
+        self.met += 1
+        if self.status == 429:
+            return Fault(call, 429, retry_after=round(self.lot.uniform(0.2, self.longest), 3))
+        return Fault(call, self.status, acted=self.lot.random() < 0.5)
+
+
 @dataclass(slots=True)
 class Faults:
-    """Faults in order of declaration; each call meets at most one. `latency` is added to every call."""
+    """Faults in order of declaration, then those by chance; each call meets at most one. `latency` is added to every
+    call."""
 
     latency: float = 0.0
     script: list[Fault] = field(default_factory=list)
+    chances: list[Chance] = field(default_factory=list)
 
     def next(self, call: str) -> Fault | None:
-        return next((fault for fault in self.script if fault.meets(call)), None)
+        scripted = next((fault for fault in self.script if fault.meets(call)), None)
+        by_chance = (chance.fault(call) for chance in self.chances)
+        return scripted or next((fault for fault in by_chance if fault is not None), None)

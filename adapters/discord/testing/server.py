@@ -181,6 +181,9 @@ class Server:
             if request.transport is not None:
                 request.transport.abort()
             return web.Response()
+        if fault.status == 429 and fault.scope == "wall":
+            call.status = 429
+            return web.Response(status=429, text="error code: 1015", headers={"Retry-After": f"{fault.retry_after}"})
         if fault.status == 429:
             return self._refuse(call, fault.scope, 1.0 if fault.retry_after is None else fault.retry_after)
         if fault.status is not None:
