@@ -219,8 +219,8 @@ def _input(parameter: Parameter, shown: JsonValue) -> Payload:
     if parameter.kind == "attachment":
         return {"type": UPLOAD, "min_values": int(parameter.required and shown is None)}
     if parameter.kind == "user":
-        chosen = [{"id": shown["id"], "type": "user"}] if isinstance(shown, dict) else []
-        return {"type": USER_SELECT, "default_values": chosen, "min_values": int(parameter.required)}
+        chosen = {"default_values": [{"id": shown["id"], "type": "user"}]} if isinstance(shown, dict) else {}
+        return {"type": USER_SELECT, "min_values": int(parameter.required), **chosen}
     return _text_input(parameter, _readable(shown))
 
 
@@ -231,8 +231,9 @@ def _text_input(parameter: Parameter, shown: str) -> Payload:
         "type": TEXT_INPUT,
         "style": PARAGRAPH if longest > ONE_LINE else LINE,
         "max_length": max(longest, 1),
-        "value": shown[: max(longest, 1)],
     }
+    if shown:
+        entry["value"] = shown[: max(longest, 1)]
     if shortest and parameter.required:
         entry["min_length"] = shortest
     if parameter.kind != "str":
