@@ -227,7 +227,7 @@ class Budget:
 
 
 # A sliding window's surplus is shown as extra edits over about this long.
-_SPEND_OVER = 5.0
+_SPEND_OVER = 6.0
 # Faster than this nobody can read.
 _SHORTEST = 0.25
 # The pace while the platform has not told enough to know what kind of window it is.
@@ -260,12 +260,13 @@ def next_interim(budget: Budget, streams: int, now: float) -> float:
 
 def _in_sliding(budget: Budget, reserve: int, now: float) -> float:
     """It gives one back all the time, so a large reserve costs nothing but the first burst."""
-    free_at = budget.free_at(reserve + 1, now)
-    if free_at > now:
-        return free_at
-    surplus = budget.spare_for(reserve, now) - 1
-    pace = 1.0 / (1.0 / budget.window.each + surplus / _SPEND_OVER)
-    return budget.last_interim + (min(pace, _OPENING) if now >= budget.full_at else pace)
+    each = budget.window.each
+    # What was left right after the last edit: what has come back since then is the next one's own.
+    back = min((now - budget.last_interim) / each, budget.window.limit)
+    surplus = max(budget.spare_for(reserve, now) - back, 0.0)
+    pace = 1.0 / (1.0 / each + surplus / _SPEND_OVER)
+    at = budget.last_interim + (min(pace, _OPENING) if now >= budget.full_at else pace)
+    return max(at, budget.free_at(reserve + 1, now))
 
 
 def _in_fixed(budget: Budget, streams: int, now: float) -> float:
