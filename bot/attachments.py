@@ -183,7 +183,8 @@ class Attachments:
         whole = document.read == document.pages and len(document.text) < reading.room
         if not whole:
             reading.problems.setdefault("cut", []).append(name)
-        title = f"{name} ({document.pages} pages)" if whole else f"{name} (its beginning; {document.pages} pages)"
+        pages = "1 page" if document.pages == 1 else f"{document.pages} pages"
+        title = f"{name} ({pages})" if whole else f"{name} (its beginning; {pages})"
         self._add_text(title, document.text, len(document.text), reading)
 
     def _add_text(self, title: str, text: str, size: int, reading: _Reading) -> None:

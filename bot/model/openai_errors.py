@@ -83,7 +83,7 @@ def from_event(event: Mapping[str, JsonValue]) -> ModelError:
         return ContentFiltered(detail)
     if _UNKNOWN_MODEL.search(said):
         return UnknownModel(detail)
-    if _BAD_PICTURE.search(said):
+    if _BAD_PICTURE.search(f"{error.get('code') or ''} {message}".lower()):
         return BadRequest(detail)
     return ModelUnavailable(detail)
 
@@ -95,9 +95,11 @@ def _by_status(error: openai.APIStatusError, sent: Mapping[str, JsonValue]) -> M
     said = f"{code} {body.get('type') or ''} {message}".lower()
     detail = f"{status} {code}: {message[:300]}" + (f" (request {error.request_id})" if error.request_id else "")
     if status in (400, 404, 415, 422, 500) and _has_pictures(sent):
-        if _BAD_PICTURE.search(said):
+        # Without the type, which calls every request invalid.
+        about = f"{body.get('code') or ''} {message}".lower()
+        if _BAD_PICTURE.search(about):
             return BadRequest(detail)
-        if _BLIND.search(said):
+        if _BLIND.search(about):
             return ParameterRefused("images", "images", message)
     if status == 402 or (status in (403, 429) and _QUOTA.search(said)):
         return NoQuota(detail)
