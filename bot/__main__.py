@@ -73,6 +73,12 @@ def _parser() -> argparse.ArgumentParser:
     chat.add_argument("--json", action="store_true", help="print the pieces of the answer, one JSON object a line")
     chat.set_defaults(run=_chat)
 
+    manifest = commands.add_parser(
+        "manifest", help="print how a platform is told about the bot, such as its invitation"
+    )
+    manifest.add_argument("platform", nargs="?", metavar="PLATFORM")
+    manifest.set_defaults(run=_manifest)
+
     for name, action, says in (
         ("check", _check, "print the settings and try database, model and platforms"),
         ("plugins", _plugins, "list what is installed and what is enabled"),
@@ -132,6 +138,13 @@ def _plugins(options: argparse.Namespace) -> int:
     from bot.checking import list_plugins
 
     print(list_plugins(_load()))
+    return 0
+
+
+def _manifest(options: argparse.Namespace) -> int:
+    from bot.edges import manifest
+
+    print(manifest(_load(), options.platform))
     return 0
 
 

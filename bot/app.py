@@ -27,7 +27,7 @@ from bot.membership import Membership
 from bot.model import Provider, open_provider
 from bot.model.prices import Prices
 from bot.model.registry import Registry
-from bot.platform import Adapter, UsesShelf, is_connected
+from bot.platform import Adapter, HasStatus, UsesShelf, is_connected
 from bot.plugin import Plugin
 from bot.recovery import Recovery
 from bot.runner import LocalRunner
@@ -286,8 +286,9 @@ class App:
 
     async def health(self) -> Health:
         adapters = {name: runs and is_connected(self._adapters[name]) for name, runs in self._running.items()}
+        details = {name: one.status for name, one in self._adapters.items() if isinstance(one, HasStatus)}
         try:
             await self.store.ping()
         except StoreError:
-            return Health(False, adapters, self.runner.running)
-        return Health(True, adapters, self.runner.running)
+            return Health(False, adapters, self.runner.running, details)
+        return Health(True, adapters, self.runner.running, details)

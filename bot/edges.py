@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from bot.errors import PluginError
+from bot.errors import ConfigError, PluginError
 from bot.loading import ADAPTERS, installed, load_adapter, load_plugin, load_plugins
 from bot.platform import AdapterSpec
 from bot.plugin import Plugin
@@ -41,6 +41,25 @@ def sections(enabled: Sequence[str]) -> tuple[Mapping[str, type[BaseModel]], Seq
         except PluginError as error:
             problems.append(f"plugins.enabled: {error.public}")
     return found, problems
+
+
+def manifest(settings: Settings, name: str | None) -> str:
+    """How a platform is told about this bot and its commands. Raises ConfigError where that cannot be said."""
+    specs = adapter_specs()
+    having = sorted(each.name for each in specs.values() if each.manifest is not None)
+    spec = specs.get(name or "")
+    if spec is None or spec.manifest is None:
+        for_these = f"There is one for: {', '.join(having)}." if having else "No installed adapter has one."
+        near = get_close_matches(name or "", having, 1, cutoff=NEAR)
+        hint = f"Did you mean {near[0]}?" if near else for_these
+        told = "Say for which platform." if name is None else f"There is no manifest for {name}."
+        raise ConfigError([f"{told} {hint}"])
+    commands = [command for plugin in _plugins(settings) or () for command in plugin.commands]
+    try:
+        return spec.manifest(settings.section(spec.name, spec.settings), commands)
+    except ImportError as error:
+        install = f'pip install "duologue[{spec.extra or spec.name}]"'
+        raise PluginError(f"{spec.name} needs a package that is not installed ({error.name}): {install}") from error
 
 
 def unknown_provider(settings: Settings) -> Sequence[str]:

@@ -99,8 +99,8 @@ class Message(Event):
     """`addressed` is the adapter's decision: a mention, a reply to the bot, a DM, the bot's own thread.
 
     `text` is Markdown with mentions as names, the mention of the bot itself taken out.
-    `in_reply_to` is a platform message id; `quoted` the text of the reply chain, oldest first,
-    as the adapter could read it without asking the platform again.
+    `in_reply_to` is a platform message id; `quoted` is the reply chain as Markdown quotes, oldest first, as far as the
+    adapter could read it without asking the platform again. It is no part of `text`: memory may have it already.
     """
 
     kind: Literal["message"] = "message"
@@ -108,6 +108,7 @@ class Message(Event):
     addressed: bool
     attachments: tuple[Attachment, ...] = ()
     in_reply_to: str | None = None
+    quoted: str = ""
     mentions: tuple[User, ...] = ()
 
 
@@ -162,9 +163,13 @@ class FormSubmitted(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessageEdited(Event):
+    """`question` is the whole message where only the edit addressed it to the bot, as with a mention that was
+    forgotten; its id is that of the message."""
+
     kind: Literal["edited"] = "edited"
     message: str
     text: str
+    question: Message | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,11 +205,15 @@ class Online(Event):
     """The adapter is connected, for the first time or after a gap that it could not resume.
 
     `latest` maps `str(place)` to the newest message id there, for as many places as the platform told
-    without being asked; places it says nothing about are absent. Its `user` is the bot itself.
+    without being asked; places it says nothing about are absent. Nothing older than the message id `since` can have
+    been missed; None after a start. `silent` are the workspaces about whose places the platform never tells, such as
+    direct messages; None where every place that is absent is meant. Its `user` is the bot itself.
     """
 
     kind: Literal["online"] = "online"
     latest: Mapping[str, str] = field(default_factory=dict)
+    since: str | None = None
+    silent: tuple[str, ...] | None = None
 
 
 AnyEvent: TypeAlias = Annotated[

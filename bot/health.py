@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from pydantic import JsonValue
+
 from bot.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -18,11 +20,12 @@ PROBE_SECONDS = 3.0
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """`adapters` maps each platform to whether it is connected."""
+    """`adapters` maps each platform to whether it is connected, `details` to what else it tells about itself."""
 
     database: bool
     adapters: Mapping[str, bool] = field(default_factory=dict)
     running: int = 0
+    details: Mapping[str, Mapping[str, JsonValue]] = field(default_factory=dict)
 
     @property
     def ready(self) -> bool:
@@ -74,12 +77,11 @@ class HealthServer:
             health = await asyncio.wait_for(self._probe(), PROBE_SECONDS)
         except Exception:  # a probe that fails is the answer to the question
             health = Health(database=False)
-        return web.json_response(
-            {
-                "status": "ready" if health.ready else "not ready",
-                "database": "ok" if health.database else "unreachable",
-                "adapters": {name: "connected" if up else "not connected" for name, up in health.adapters.items()},
-                "running_turns": health.running,
-            },
-            status=200 if health.ready else 503,
-        )
+        told = {
+            "status": "ready" if health.ready else "not ready",
+            "database": "ok" if health.database else "unreachable",
+            "adapters": {name: "connected" if up else "not connected" for name, up in health.adapters.items()},
+            "running_turns": health.running,
+        }
+        details = {name: dict(about) for name, about in health.details.items() if about}
+        return web.json_response(told | ({"details": details} if details else {}), status=200 if health.ready else 503)

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import discord
 import yarl
 from discord.http import Route as HttpRoute
+from pydantic import JsonValue
 
 from adapters.discord import DiscordSettings
 from adapters.discord.client import DiscordClient
 from adapters.discord.errors import CALL_ERRORS, start_error, translated
 from adapters.discord.faces import NAMED_CHARS, Faces, hook_of, opening
-from adapters.discord.hearing import channel_id, is_direct, permissions_in
+from adapters.discord.hearing import age_restricted, channel_id, is_direct, permissions_in, slow_mode
+from adapters.discord.lacking import without_content
 from adapters.discord.lanes import DiscordLanes
 from adapters.discord.markup import length
 from adapters.discord.pictures import Pictures
@@ -30,7 +32,7 @@ from adapters.discord.sending import (
     in_turn,
 )
 from adapters.discord.speaking import BotSurface, FaceSurface
-from adapters.discord.threads import open_thread
+from adapters.discord.threads import may_open, open_thread
 from bot.api import (
     Attachment,
     Capabilities,
@@ -87,6 +89,10 @@ class DiscordAdapter:
     def connected(self) -> bool:
         return self._connected is not None and self._connected.is_here
 
+    @property
+    def status(self) -> Mapping[str, JsonValue]:
+        return {} if self._connected is None else self._connected.shard_status
+
     # Hearing
 
     async def run(self, handle: Handle, commands: Sequence[Command]) -> None:
@@ -101,12 +107,9 @@ class DiscordAdapter:
                 return
             except discord.PrivilegedIntentsRequired as error:
                 if not content:
-                    raise start_error(error) or error from error
+                    raise start_error(error, self._settings) or error from error
                 content = False
-                log.warning(
-                    "the Message Content Intent is switched off for this bot (discord.com/developers → your "
-                    "application → Bot): it hears mentions, replies, direct messages and slash commands only"
-                )
+                log.warning("%s", without_content(self._settings))
 
     async def _connect(self, token: str, handle: Handle, commands: Sequence[Command], *, content: bool) -> None:
         lanes = DiscordLanes(self._clock)
@@ -140,7 +143,7 @@ class DiscordAdapter:
                 await client.login(token)
                 return
             except discord.LoginFailure as error:
-                raise start_error(error) or error from error
+                raise start_error(error, self._settings) or error from error
             except CALL_ERRORS as error:
                 log.warning("Discord cannot be reached (%s), next attempt in %.0f s", type(error).__name__, wait)
             # Each attempt makes a session of its own, and the closed one took the connector with it.
@@ -170,7 +173,9 @@ class DiscordAdapter:
             max_file_bytes=max_file_bytes,
             buttons=True,
             forms=True,
-            threads=not direct and not is_guest,
+            threads=may_open(channel) and not is_guest,
+            slow_mode=slow_mode(channel),
+            age_restricted=age_restricted(channel),
             direct=direct and not is_guest,
         )
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import aiohttp
@@ -12,13 +14,18 @@ import discord
 
 from adapters.discord import DiscordSettings
 from adapters.discord import commands as registry
-from adapters.discord.errors import CALL_ERRORS
-from adapters.discord.hearing import Hearing, permissions_in, place_of, user_of
+from adapters.discord.errors import CALL_ERRORS, start_error
+from adapters.discord.hearing import Hearing, guild_of, place_of, user_of
 from adapters.discord.interacting import Interacting, Pressed
+from adapters.discord.lacking import blind, complaints
+from adapters.discord.order import DIRECT
 from adapters.discord.replying import Replies, Timing
+from adapters.discord.servers import Ids, Servers, hall, latest
+from adapters.discord.shards import ShardedClient
 from bot.api import (
     ButtonId,
     Command,
+    CommandCall,
     Handle,
     Joined,
     Left,
@@ -27,6 +34,7 @@ from bot.api import (
     MessageEdited,
     Online,
     Place,
+    Reacted,
     Route,
     User,
 )
@@ -34,19 +42,24 @@ from bot.api import (
 log = logging.getLogger(__name__)
 
 # discord.py keeps the last messages to tell what replies and edits are about; memory has the rest.
-REMEMBERED_MESSAGES = 300
+REMEMBERED_MESSAGES = 1000
+# How long a press or command may wait for the roles of whoever made it.
+LEARN_SECONDS = 1.0
+# How much before the last sign of life a gap is taken to begin: clocks differ.
+MARGIN = timedelta(seconds=60)
 
 
 def intents(settings: DiscordSettings, *, content: bool) -> discord.Intents:
     wanted = discord.Intents.none()
     wanted.guilds = wanted.guild_messages = wanted.dm_messages = True
+    wanted.guild_reactions = wanted.dm_reactions = True
     wanted.message_content = content
     wanted.members = settings.member_events
     return wanted
 
 
-class DiscordClient(discord.Client):
-    """`pendings` keeps the interactions that still wait for an answer."""
+class DiscordClient(ShardedClient):
+    """Hears everything; `replies` keeps the interactions that still wait for an answer."""
 
     def __init__(
         self,
@@ -62,6 +75,9 @@ class DiscordClient(discord.Client):
         # There is no voice here, so nobody needs to be warned that it is not supported.
         discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False
         super().__init__(
+            timing=timing,
+            asked_shards=settings.shards,
+            main_gateway=settings.gateway_url,
             intents=intents(settings, content=content),
             allowed_mentions=discord.AllowedMentions.none(),
             max_messages=REMEMBERED_MESSAGES,
@@ -70,38 +86,25 @@ class DiscordClient(discord.Client):
             guild_ready_timeout=timing.ready_after,
             http_trace=trace,
         )
-        self.hearing = Hearing(self, settings, commands)
+        self.hearing = Hearing(self, settings, commands, reads_all=content)
         self._interacting = Interacting(self.hearing, commands, replies, handle)
         self.add_dynamic_items(Pressed)
+        self._servers = Servers(self)
+        self._settings = settings
         self._hand_over = handle
         self._commands = commands
-        self._timing = timing
-        self._away, self._here = asyncio.Event(), asyncio.Event()
+        self._own, self._asked_late = Ids(), Ids()
+        self._explained: set[int] = set()
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def setup_hook(self) -> None:
         self._beside(self._sync_commands)
 
-    async def before_identify_hook(self, shard_id: int | None, *, initial: bool = False) -> None:
-        """Discord takes one new session every five seconds."""
-        if not initial:
-            await asyncio.sleep(self._timing.identify_again)
-
     async def stay_connected(self) -> None:
-        """discord.py waits ever longer between its attempts, up to a quarter of an hour: begin anew before that."""
-        while True:
-            connecting = asyncio.create_task(self.connect())
-            lost = asyncio.create_task(self._lost())
-            try:
-                await asyncio.wait((connecting, lost), return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                lost.cancel()
-                connecting.cancel()
-                await asyncio.wait((connecting, lost))
-            if not connecting.cancelled():
-                connecting.result()
-                return
-            log.warning("no connection to Discord for %.0f s, trying anew", self._timing.reconnect_after)
+        try:
+            await self.connect()
+        except discord.LoginFailure as error:  # somebody reset the token
+            raise start_error(error, self._settings) or error from error
 
     async def close(self) -> None:
         for task in self._tasks:
@@ -111,43 +114,99 @@ class DiscordClient(discord.Client):
         await asyncio.sleep(0)  # what was heard last may see that it is over
 
     def dispatch(self, event: str, /, *args: Any, **kwargs: Any) -> None:
-        """discord.py goes on to tell that it is ready after it was closed."""
-        if not self.is_closed():
-            super().dispatch(event, *args, **kwargs)
+        if event == "shard_connect" and not self.is_closed():
+            for gone in self._servers.listed_for(args[0]):
+                super().dispatch("guild_remove", gone)
+        super().dispatch(event, *args, **kwargs)
 
-    async def on_connect(self) -> None:
-        self._away.clear()
-        self._here.set()
+    # Connections and servers
 
-    async def on_resumed(self) -> None:
-        await self.on_connect()
+    async def on_shard_ready(self, shard: int) -> None:
+        """At first, and after every gap that Discord could not fill."""
+        gap = self.links[shard].told()
+        guilds = self._servers.told_for(shard)
+        since = None
+        if gap is not None:
+            since = str(discord.utils.time_snowflake(datetime.fromtimestamp(gap, UTC) - MARGIN))
+        await self._tell_online(f"{shard}", guilds, since, silent=(DIRECT,) if shard == 0 else ())
+        for warning in complaints(self, guilds if gap is None else ()):
+            log.warning(warning)
 
-    async def on_disconnect(self) -> None:
-        self._here.clear()
-        self._away.set()
+    async def on_guild_available(self, guild: discord.Guild) -> None:
+        if self._servers.meets(guild):
+            await self._tell_joined(guild)
+        elif self._servers.was_told(guild):
+            # Back after an outage, or long in coming.
+            await self._tell_online(f"{guild.id}", [guild], None)
 
-    @property
-    def is_here(self) -> bool:
-        """Whether Discord tells now what happens."""
-        return self._here.is_set() and not self.is_closed()
+    async def on_guild_join(self, guild: discord.Guild) -> None:
+        await self.on_guild_available(guild)
 
-    async def on_ready(self) -> None:
-        """First, and after every gap that Discord could not fill."""
-        route, now = Route(Place("discord", "", "")), discord.utils.utcnow()
-        id = f"online:{now.timestamp()}"
+    async def on_guild_remove(self, guild: discord.Guild) -> None:
+        self._servers.forget(guild)
         assert self.user is not None
-        await self._hand_over(Online(id=id, user=user_of(self.user, None), route=route, at=now, latest=self._latest()))
+        now = discord.utils.utcnow()
+        id = f"{guild.id}:removed:{int(now.timestamp())}"
+        await self._hand_over(Left(id=id, user=user_of(self.user, None), route=hall(guild), at=now, is_me=True))
+
+    async def _tell_joined(self, guild: discord.Guild) -> None:
+        assert self.user is not None
+        at = (guild.me.joined_at if guild.me is not None else None) or discord.utils.utcnow()
+        id = f"{guild.id}:joined:{int(at.timestamp())}"
+        route = hall(guild, writable=True)
+        await self._hand_over(Joined(id=id, user=user_of(self.user, None), route=route, at=at, is_me=True))
+
+    async def _tell_online(
+        self, name: str, guilds: Iterable[discord.Guild], since: str | None, *, silent: tuple[str, ...] = ()
+    ) -> None:
+        now = discord.utils.utcnow()
+        assert self.user is not None
+        await self._hand_over(
+            Online(
+                id=f"online:{name}:{now.timestamp()}",
+                user=user_of(self.user, None),
+                route=Route(Place("discord", "", "")),
+                at=now,
+                latest=latest(guilds, self.hearing),
+                since=since,
+                silent=silent,
+            )
+        )
+
+    async def on_member_join(self, member: discord.Member) -> None:
+        if member.id != self.application_id and (self.user is None or member.id != self.user.id):
+            at = member.joined_at or discord.utils.utcnow()
+            id = f"{member.id}:joined:{int(at.timestamp())}"
+            await self._hand_over(Joined(id=id, user=user_of(member, None), route=hall(member.guild), at=at))
+
+    async def on_raw_member_remove(self, payload: discord.RawMemberRemoveEvent) -> None:
+        guild = self.get_guild(payload.guild_id)
+        if guild is not None and self.user is not None and payload.user.id != self.user.id:
+            now = discord.utils.utcnow()
+            id = f"{payload.user.id}:left:{int(now.timestamp())}"
+            await self._hand_over(Left(id=id, user=user_of(payload.user, None), route=hall(guild), at=now))
+
+    # Messages
 
     async def on_message(self, message: discord.Message) -> None:
-        event = self.hearing.heard(message)
+        if self.hearing.is_own(message):
+            self._own.add(message.id)
+            return
+        place = await self._place(message)
+        await self.hearing.order.learn(place, [message.author])
+        event = self.hearing.heard(message, place)
+        if self.hearing.hides_something(message, place):
+            self._beside(lambda: self._explain(message.channel))
         if event is not None:
             await self._hand_over(event)
 
     async def on_raw_message_edit(self, payload: discord.RawMessageUpdateEvent) -> None:
         message = payload.message
-        if message.edited_at is None:
+        if message.edited_at is None or self.hearing.is_own(message):
             return  # a link got its preview
-        event = self.hearing.heard(message)
+        place = await self._place(message)
+        await self.hearing.order.learn(place, [message.author])
+        event = self.hearing.heard(message, place)
         if event is None:
             return
         text = event.text if isinstance(event, Message) else self.hearing.text(message)
@@ -159,8 +218,18 @@ class DiscordClient(discord.Client):
                 at=message.edited_at,
                 message=event.id,
                 text=text or "",
+                question=self._asked_now(event, payload.cached_message, place),
             )
         )
+
+    def _asked_now(self, event: Message | CommandCall, before: discord.Message | None, place: Place) -> Message | None:
+        """The question that an edit made out of a message which was not for the bot, once."""
+        if not isinstance(event, Message) or not event.addressed or before is None:
+            return None
+        if self.hearing.is_addressed(before, place) or before.id in self._asked_late:
+            return None
+        self._asked_late.add(before.id)
+        return event
 
     async def on_raw_message_delete(self, payload: discord.RawMessageDeleteEvent) -> None:
         cached = payload.cached_message
@@ -192,50 +261,75 @@ class DiscordClient(discord.Client):
             log.info("where something was deleted is unknown: %s", error)
             return None
 
-    async def on_member_join(self, member: discord.Member) -> None:
-        at = member.joined_at or discord.utils.utcnow()
-        id = f"{member.id}:joined:{int(at.timestamp())}"
-        await self._hand_over(Joined(id=id, user=user_of(member, None), route=_hall(member.guild), at=at))
+    async def on_raw_reaction_add(self, payload: discord.RawReactionActionEvent) -> None:
+        await self._reacted(payload, added=True)
 
-    async def on_raw_member_remove(self, payload: discord.RawMemberRemoveEvent) -> None:
-        guild = self.get_guild(payload.guild_id)
-        if guild is not None:
-            now = discord.utils.utcnow()
-            id = f"{payload.user.id}:left:{int(now.timestamp())}"
-            await self._hand_over(Left(id=id, user=user_of(payload.user, None), route=_hall(guild), at=now))
+    async def on_raw_reaction_remove(self, payload: discord.RawReactionActionEvent) -> None:
+        await self._reacted(payload, added=False)
+
+    async def _reacted(self, payload: discord.RawReactionActionEvent, *, added: bool) -> None:
+        """Only what is done to the bot's own messages is told."""
+        me = self.user.id if self.user is not None else 0
+        member = payload.member
+        if payload.user_id == me or (payload.message_author_id != me and payload.message_id not in self._own):
+            return
+        channel = await self._channel(payload.channel_id) if payload.guild_id is not None else None
+        place = place_of(channel, payload.channel_id, payload.guild_id)
+        person = member or discord.Object(payload.user_id)
+        await self.hearing.order.learn(place, [person])
+        if not self.hearing.allows(place, person) or (member is not None and member.bot):
+            return
+        now, emoji = discord.utils.utcnow(), payload.emoji
+        sign = "+" if added else "-"
+        await self._hand_over(
+            Reacted(
+                id=f"{payload.message_id}:{sign}{emoji}:{payload.user_id}:{int(now.timestamp() * 1000)}",
+                user=user_of(member, None) if member is not None else User(str(payload.user_id), "somebody"),
+                route=Route(place, {"user": str(payload.user_id)}),
+                at=now,
+                message=str(payload.message_id),
+                emoji=emoji.name if emoji.id is None else f":{emoji.name}:",
+                added=added,
+            )
+        )
 
     async def on_interaction(self, interaction: discord.Interaction) -> None:
+        await self._learn(interaction)
         await self._interacting.heard(interaction)
 
     async def on_press(self, interaction: discord.Interaction, button: ButtonId | None) -> None:
+        await self._learn(interaction)
         await self._interacting.pressed(interaction, button)
+
+    async def _learn(self, interaction: discord.Interaction) -> None:
+        """Discord waits three seconds for a first sign, so this may take no more than a part of them."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LEARN_SECONDS):
+                place = place_of(interaction.channel, interaction.channel_id or 0, interaction.guild_id)
+                await self.hearing.order.learn(place, [interaction.user])
 
     async def on_error(self, event_method: str, /, *args: Any, **kwargs: Any) -> None:
         log.exception("%s failed", event_method)
 
-    def _latest(self) -> dict[str, str]:
-        latest = {}
-        for guild in self.guilds:
-            channels: list[discord.abc.GuildChannel | discord.Thread] = [*guild.channels, *guild.threads]
-            for channel in channels:
-                last = getattr(channel, "last_message_id", None)
-                place = place_of(channel, channel.id, guild.id)
-                if last is None or not self.hearing.allows_in(place):
-                    continue
-                allowed = permissions_in(channel, guild.me)
-                if allowed.view_channel and allowed.read_message_history:
-                    latest[str(place)] = str(last)
-        return latest
+    # Inside
 
-    async def _lost(self) -> None:
-        """Returns when there has been no connection for too long."""
-        while True:
-            await self._away.wait()
-            try:
-                async with asyncio.timeout(self._timing.reconnect_after):
-                    await self._here.wait()
-            except TimeoutError:
-                return
+    async def _place(self, message: discord.Message) -> Place:
+        channel: object = message.channel
+        guild = guild_of(message)
+        if guild is not None and isinstance(channel, discord.PartialMessageable):
+            channel = await self._channel(message.channel.id)
+        return place_of(channel, message.channel.id, guild)
+
+    async def _explain(self, channel: discord.abc.Messageable) -> None:
+        """Say once what the bot may not read here, and what can be done about it."""
+        id = getattr(channel, "id", 0)
+        if id in self._explained:
+            return
+        self._explained.add(id)
+        try:
+            await channel.send(blind(self.application_id), allowed_mentions=discord.AllowedMentions.none())
+        except CALL_ERRORS as error:
+            log.info("it could not be said what the bot may not read: %s", error)
 
     async def _sync_commands(self) -> None:
         try:
@@ -247,9 +341,3 @@ class DiscordClient(discord.Client):
         task = asyncio.create_task(work())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-
-def _hall(guild: discord.Guild) -> Route:
-    """Where newcomers are greeted."""
-    channel = guild.system_channel
-    return Route(Place("discord", str(guild.id), str(channel.id if channel else guild.id)))

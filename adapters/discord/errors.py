@@ -9,12 +9,15 @@ from contextlib import contextmanager
 import aiohttp
 import discord
 
+from adapters.discord import DiscordSettings
+from adapters.discord.manifest import NO_TOKEN, application_id, page
 from bot.api import BotError, ConfigError, DeliveryError, DeliveryRefused, TargetGone
 
 UNKNOWN_CHANNEL, UNKNOWN_MESSAGE, UNKNOWN_WEBHOOK, UNKNOWN_INTERACTION = 10003, 10008, 10015, 10062
 MISSING_ACCESS, MISSING_PERMISSIONS, CANNOT_MESSAGE_USER = 50001, 50013, 50007
 NO_REPLY_WITHOUT_HISTORY, INVALID_WEBHOOK_TOKEN, THREAD_IS_ARCHIVED = 160002, 50027, 50083
 TOO_LARGE, ALREADY_ACKNOWLEDGED = 40005, 40060
+THREAD_EXISTS, THREAD_IS_LOCKED, TOO_MANY_THREADS, NO_THREADS_HERE = 160004, 160005, 160006, 50024
 
 GONE = {
     UNKNOWN_CHANNEL: "The channel I was writing in is gone.",
@@ -23,12 +26,16 @@ GONE = {
     UNKNOWN_INTERACTION: "I answered too late for Discord.",
     ALREADY_ACKNOWLEDGED: "I answered too late for Discord.",
     INVALID_WEBHOOK_TOKEN: "I answered too late for Discord.",
-    THREAD_IS_ARCHIVED: "This thread is archived.",
+    # Posting opens an archived thread again, unless it is locked.
+    THREAD_IS_ARCHIVED: "This thread is closed and locked. A moderator can open it again.",
 }
 REFUSED = {
     MISSING_ACCESS: "I can no longer see this channel.",
     MISSING_PERMISSIONS: "I am missing a permission in this channel. A moderator can give it to me.",
     CANNOT_MESSAGE_USER: "I cannot send you direct messages. You can allow them in this server's privacy settings.",
+    THREAD_IS_LOCKED: "This thread is locked. A moderator can open it again.",
+    TOO_MANY_THREADS: "There are too many open threads on this server. Close some of them, and ask again.",
+    NO_THREADS_HERE: "There can be no threads in this channel.",
     NO_REPLY_WITHOUT_HISTORY: "I may not read this channel's history, so I cannot reply here.",
 }
 # What discord.py and the connection below it raise when a call fails; RuntimeError when the client was closed.
@@ -60,13 +67,15 @@ def translate(error: BaseException) -> DeliveryError:
     return DeliveryError(detail, public="Discord did not take my answer. Please try again in a moment.")
 
 
-def start_error(error: BaseException) -> BotError | None:
+def start_error(error: BaseException, settings: DiscordSettings | None = None) -> BotError | None:
     """What stands in the way of connecting and will not pass by itself; None for what may."""
+    id = application_id(settings) if settings is not None else None
     if isinstance(error, discord.LoginFailure):
-        says = "Discord does not accept DISCORD_TOKEN. Copy it again from discord.com/developers → "
-        return ConfigError([says + "your application → Bot → Reset Token."])
+        if settings is not None and settings.token is not None and application_id(settings) is None:
+            return ConfigError([f"Discord does not accept DISCORD_TOKEN. {NO_TOKEN}"])
+        says = "Discord does not accept DISCORD_TOKEN: it was reset, or not copied whole. Press Reset Token at "
+        return ConfigError([f"{says}{page(id)} and put the new one into .env."])
     if isinstance(error, discord.PrivilegedIntentsRequired):
-        says = "Discord refuses the Server Members Intent. Switch it on at discord.com/developers → your "
-        where = "application → Bot → Privileged Gateway Intents, or set discord.member_events = false."
-        return ConfigError([says + where])
+        says = "Discord refuses the Server Members Intent. Switch it on under Privileged Gateway Intents at "
+        return ConfigError([f"{says}{page(id)}, or set discord.member_events = false."])
     return None

@@ -10,14 +10,15 @@ import discord
 from pydantic import JsonValue
 
 from adapters.discord import DiscordSettings
-from adapters.discord.markup import Names, from_discord, plain_name, quote, to_markdown
-from bot.api import Attachment, Command, CommandCall, Message, Place, Route, User
+from adapters.discord.markup import Names, as_text, from_discord, plain_name, quote, to_markdown
+from adapters.discord.order import DIRECT, Order
+from bot.api import Attachment, Command, CommandCall, Message, Place, Route, Target, User
 
-DIRECT = "dm"
 PERMISSIONS = {"administrator": "admin", "manage_messages": "manage_messages", "manage_channels": "manage_channels"}
 # How far a reply chain is quoted: messages, and characters of each, of people and of the bot itself.
 QUOTED_MESSAGES, QUOTED_CHARS, QUOTED_OWN_CHARS = 3, 1500, 300
 TYPED_COMMAND = re.compile(r"(?P<name>[a-z0-9][a-z0-9_-]{0,31})(?:\s+(?P<rest>.*))?", re.DOTALL)
+UNREADABLE = "(a message that I may not read)"
 
 AnyUser: TypeAlias = discord.User | discord.Member | discord.ClientUser
 
@@ -29,6 +30,12 @@ def place_of(channel: object, channel_id: int, guild_id: int | None) -> Place:
     if isinstance(channel, discord.Thread):
         return Place("discord", str(guild_id), str(channel.parent_id), str(channel.id))
     return Place("discord", str(guild_id), str(channel_id))
+
+
+def guild_of(message: discord.Message) -> int | None:
+    """None for a direct message; a server that is not known yet is one, too."""
+    guild: int | None = message.guild.id if message.guild else getattr(message.channel, "guild_id", None)
+    return guild
 
 
 def channel_id(place: Place) -> int:
@@ -50,33 +57,28 @@ def user_of(user: AnyUser, permissions: discord.Permissions | None, *, direct: b
 
 
 class Hearing:
-    """Decides what is heard and what it means. `client` is asked only for what it knows already."""
+    """Decides what is heard and what it means. `client` is asked only for what it knows already.
 
-    def __init__(self, client: discord.Client, settings: DiscordSettings, commands: Sequence[Command]) -> None:
+    `reads_all` says whether Discord shows the bot all texts. Without, it shows those of direct messages and of messages
+    that mention the bot, as replies to it do unless their author switched that off.
+    """
+
+    def __init__(
+        self, client: discord.Client, settings: DiscordSettings, commands: Sequence[Command], *, reads_all: bool = True
+    ) -> None:
         self._client = client
         self._settings = settings
+        self._reads_all = reads_all
         names = [command.name for command in commands if command.target is None]
         self._first_words = {name.partition(" ")[0] for name in names}
+        self.order = Order(client, settings)
 
-    def allows(self, place: Place, user_id: int) -> bool:
-        """Whether the settings let this person be answered in this place."""
-        settings = self._settings
-        if user_id in settings.deny_users or (settings.users and user_id not in settings.users):
-            return False
-        return self.allows_in(place)
+    def allows(self, place: Place, user: discord.abc.Snowflake) -> bool:
+        """Whether the settings let this person be answered in this place, as far as their roles are known."""
+        return self.order.allows(place, user)
 
     def allows_in(self, place: Place) -> bool:
-        """Whether anybody may be answered in this place."""
-        settings = self._settings
-        if is_direct(place):
-            return settings.direct_messages
-        guild = int(place.workspace)
-        channels = {int(place.channel), channel_id(place)}
-        if guild in settings.deny_guilds or channels & {*settings.deny_channels}:
-            return False
-        return (not settings.guilds or guild in settings.guilds) and (
-            not settings.channels or bool(channels & {*settings.channels})
-        )
+        return self.order.allows_in(place)
 
     def heard(self, message: discord.Message, place: Place | None = None) -> Message | CommandCall | None:
         """The event that a message is; None for what is not for the bot: its own, other bots', what is denied."""
@@ -84,12 +86,12 @@ class Hearing:
             return None
         if (message.author.bot or message.webhook_id is not None) and not self._settings.listen_to_bots:
             return None
-        place = place or place_of(message.channel, message.channel.id, message.guild.id if message.guild else None)
-        if not self.allows(place, message.author.id):
+        place = place or place_of(message.channel, message.channel.id, guild_of(message))
+        if not self.allows(place, message.author):
             return None
         said = self.text(message)
-        addressed = self._is_addressed(message, place)
-        if not said and not message.attachments and not addressed:
+        addressed = self.is_addressed(message, place)
+        if not said and not message.attachments and (not addressed or self._is_hidden(message, place)):
             return None
         user = self._author(message, place)
         data: dict[str, JsonValue] = {"message": str(message.id), "user": str(message.author.id)}
@@ -110,25 +112,49 @@ class Hearing:
             user=user,
             route=route,
             at=at,
-            text=self.with_quotes(message, said),
+            text=said,
             addressed=addressed,
             attachments=tuple(_attachment(each) for each in message.attachments),
             in_reply_to=_reply_to(message),
+            quoted=self.quoted(message, place),
             mentions=mentions,
         )
 
     def is_own(self, message: discord.Message) -> bool:
-        return message.author.id == self._me
+        """Also what it said through a webhook of its own, with another face."""
+        if message.author.id == self._me:
+            return True
+        return message.webhook_id is not None and message.application_id == self._client.application_id
 
     def text(self, message: discord.Message) -> str:
-        """As Markdown; a forwarded message speaks through what it forwards."""
+        """As Markdown; a forwarded message speaks through what it forwards, a forum's post begins with its title."""
         forwarded = [snapshot.content for snapshot in message.message_snapshots if snapshot.content]
-        return to_markdown("\n\n".join([message.content, *forwarded]), self._names(message))
+        said = to_markdown("\n\n".join([message.content, *forwarded]), self._names(message))
+        if message.id == message.channel.id:
+            post = self._client.get_channel(message.channel.id) or message.channel
+            if isinstance(post, discord.Thread) and (said or message.attachments):
+                return f"{as_text(post.name)}\n\n{said}".strip()
+        return said
 
-    def with_quotes(self, message: discord.Message, said: str) -> str:
-        """The text behind what it replies to, as far as Discord sent it along or it is still known."""
-        quotes = [self._quote(each) for each in reversed([*self._chain(message)])]
-        return "\n\n".join([each for each in quotes if each] + [said]).strip()
+    def quoted(self, message: discord.Message, place: Place) -> str:
+        """What it replies to, as far as Discord sent it along or it is still known."""
+        quotes = [self._quote(each, place) for each in reversed([*self._chain(message)])]
+        return "\n\n".join(each for each in quotes if each)
+
+    def hides_something(self, message: discord.Message, place: Place) -> bool:
+        """Whether the bot was addressed in a way that it may not read, or about something that it may not read."""
+        if self._reads_all or message.author.bot or not self.is_addressed(message, place):
+            return False
+        if not self.allows(place, message.author):
+            return False
+        replied = _replied(message)
+        return self._is_hidden(message, place) or (replied is not None and self._is_hidden(replied, place))
+
+    def target(self, message: discord.Message) -> Target:
+        """What a menu was opened on."""
+        text = from_discord(message.content) if self.is_own(message) else self.text(message)
+        files = tuple(_attachment(each) for each in message.attachments)
+        return Target(str(message.id), self.person(message.author), text, message.created_at, files)
 
     def person(self, user: AnyUser) -> User:
         return user_of(user, None)
@@ -137,7 +163,14 @@ class Hearing:
     def _me(self) -> int:
         return self._client.user.id if self._client.user is not None else 0
 
-    def _is_addressed(self, message: discord.Message, place: Place) -> bool:
+    def _is_hidden(self, message: discord.Message, place: Place) -> bool:
+        """Whether Discord left the text out because the message content intent is off."""
+        if self._reads_all or is_direct(place) or self.is_own(message):
+            return False
+        shown = message.content or message.attachments or message.embeds or message.stickers
+        return not shown and all(mentioned.id != self._me for mentioned in message.mentions)
+
+    def is_addressed(self, message: discord.Message, place: Place) -> bool:
         if is_direct(place) or self._me in message.raw_mentions:
             return True
         guild = message.guild
@@ -146,7 +179,7 @@ class Hearing:
         if any(mentioned.id == self._me for mentioned in message.mentions):
             return True
         replied = _replied(message)
-        if replied is not None and replied.author.id == self._me and replied.webhook_id is None:
+        if replied is not None and self.is_own(replied):
             return True
         thread = self._client.get_channel(channel_id(place)) if place.thread else None
         return isinstance(thread, discord.Thread) and thread.owner_id == self._me
@@ -197,11 +230,13 @@ class Hearing:
             yield replied
             message = replied
 
-    def _quote(self, message: discord.Message) -> str:
+    def _quote(self, message: discord.Message, place: Place) -> str:
         own = self.is_own(message)
         text = from_discord(message.content) if own else self.text(message)
         files = ", ".join(f"[{attachment.filename}]" for attachment in message.attachments)
         text = f"{text} {files}".strip()
+        if self._is_hidden(message, place):
+            text = UNREADABLE
         if not text:
             return ""
         return quote(plain_name(message.author.display_name), text, QUOTED_OWN_CHARS if own else QUOTED_CHARS)
@@ -212,6 +247,19 @@ def permissions_in(channel: discord.abc.GuildChannel | discord.Thread, member: d
         return channel.permissions_for(member)
     except discord.ClientException:  # a thread whose parent is not known
         return member.guild_permissions
+
+
+def slow_mode(channel: object) -> float:
+    """Seconds that everybody must wait between two messages here."""
+    return float(getattr(channel, "slowmode_delay", 0) or 0)
+
+
+def age_restricted(channel: object) -> bool:
+    """A thread is as its channel is."""
+    if isinstance(channel, discord.Thread):
+        return channel.parent is not None and channel.parent.is_nsfw()
+    asked = getattr(channel, "is_nsfw", None)
+    return bool(asked is not None and asked())
 
 
 def _replied(message: discord.Message) -> discord.Message | None:

@@ -29,6 +29,7 @@ async def history(client: DiscordClient, place: Place, after: str | None, limit:
         else:
             start = discord.Object(int(after))
             found = [message async for message in channel.history(limit=limit, after=start, oldest_first=True)]
+    await client.hearing.order.learn(place, [message.author for message in found])
     return tuple(_posted(client, message, place) for message in found)
 
 

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from adapters.discord.adapter import DiscordAdapter
 from adapters.discord.replying import Timing
 from adapters.discord.testing import FakeDiscord
-from bot.api import AnyEvent, ButtonPressed, Command, CommandCall, FormSubmitted, Message, Online, Reply
+from bot.api import AnyEvent, ButtonPressed, Command, CommandCall, FormSubmitted, Message, Online, Reply, Shelf
 
 Event = TypeVar("Event", bound=AnyEvent)
 QUICK = Timing(ready_after=0.02, identify_again=0.0, reconnect_after=4.5)
@@ -75,10 +75,13 @@ async def connected(
     *,
     commands: Sequence[Command] = (),
     timing: Timing = QUICK,
+    shelf: Shelf | None = None,
     **settings: Any,
 ) -> AsyncIterator[Listener]:
     """A bot that is online; `answer(adapter, event)` is run beside it for every message and command."""
     adapter = DiscordAdapter(discord.settings(**settings), timing=timing)
+    if shelf is not None:
+        adapter.use(shelf)
     listener = Listener(adapter, (lambda event: answer(adapter, event)) if answer is not None else None)
     running = asyncio.create_task(adapter.run(listener.handle, commands))
     try:

@@ -79,7 +79,8 @@ async def test_a_reply_to_the_bot_is_addressed_and_carries_the_chain() -> None:
         event = await bot.heard(Message, 2)
         assert event.addressed
         assert event.in_reply_to == str(discord.screen()[1].id)
-        assert event.text == "> Ada: I like tea\n> and cake\n\n> duologue: You said: I like tea\n> and cake\n\nwhy?"
+        assert event.text == "why?"
+        assert event.quoted == "> Ada: I like tea\n> and cake\n\n> duologue: You said: I like tea\n> and cake"
 
 
 async def test_a_reply_to_somebody_else_quotes_them_within_bounds() -> None:
@@ -87,9 +88,10 @@ async def test_a_reply_to_somebody_else_quotes_them_within_bounds() -> None:
         long = await discord.says("word " * 1000, author=discord.owner)
         await discord.says("@bot is that true?", reply_to=long)
         event = await bot.heard(Message, 2)
-        assert event.text.startswith("> Olga: word word")
-        assert event.text.endswith(" …\n\nis that true?")
-        assert len(event.text) < 1700
+        assert event.text == "is that true?"
+        assert event.quoted.startswith("> Olga: word word")
+        assert event.quoted.endswith(" …")
+        assert len(event.quoted) < 1700
 
 
 async def test_a_thread_is_a_place_of_its_own_and_the_bots_own_thread_needs_no_mention() -> None:

@@ -317,7 +317,7 @@ async def test_a_long_reply_is_split_and_an_archived_thread_is_written_to() -> N
             await discord.archives(thread, locked=True)
             with pytest.raises(TargetGone) as refused:
                 await bot.adapter.send(route, Reply("more"))
-            assert refused.value.public == "This thread is archived."
+            assert refused.value.public == "This thread is closed and locked. A moderator can open it again."
 
 
 async def test_a_lost_connection_in_mid_answer_is_waited_out() -> None:

@@ -7,10 +7,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from adapters.discord import DiscordSettings, spec
-from adapters.discord.checking import NEEDED, check
-from adapters.discord.replying import Timing
+from adapters.discord.checking import check
+from adapters.discord.manifest import NEEDED
 from adapters.discord.testing import FakeDiscord
+from adapters.discord.testing.world import PERMISSIONS
 from bot.api import Message, Online
 from tests.loopback.discord_bot import QUICK, Listener, connected, echo
 
@@ -18,8 +21,44 @@ from tests.loopback.discord_bot import QUICK, Listener, connected, echo
 async def test_all_is_well() -> None:
     async with FakeDiscord(members=True) as discord:
         findings = await check(discord.settings(member_events=True))
-        assert [finding.ok for finding in findings] == [True, True]
-        assert findings[0].says == "belongs to duologue"
+        assert all(finding.ok for finding in findings)
+        assert [finding.says for finding in findings] == [
+            "belongs to duologue",
+            "the intent is switched on",
+            "I am on 1",
+            "I work there, but without Manage Webhooks (characters speak under my own name and picture)",
+        ]
+
+
+async def test_what_it_may_not_do_on_a_server_is_named_with_what_that_costs() -> None:
+    async with FakeDiscord() as discord:
+        everyone = discord.guild.roles[discord.guild.id]
+        everyone.permissions &= ~PERMISSIONS["read_message_history"]
+        (wrong,) = [finding for finding in await check(discord.settings()) if not finding.ok]
+        assert wrong.subject == "discord server The Workshop"
+        assert "Read Message History (I cannot reply to messages, nor find what I missed)" in wrong.says
+        assert f"client_id={discord.bot.id}" in wrong.says
+
+
+async def test_the_log_of_a_start_names_what_is_missing(caplog: pytest.LogCaptureFixture) -> None:
+    async with FakeDiscord() as discord:
+        everyone = discord.guild.roles[discord.guild.id]
+        everyone.permissions &= ~PERMISSIONS["send_messages"]
+        async with connected(discord, echo) as bot:
+            await discord.says("hello", channel=discord.direct())
+            await bot.heard(Message)
+    (said,) = [record.getMessage() for record in caplog.records if "The Workshop" in record.getMessage()]
+    assert "Send Messages (I cannot answer)" in said
+
+
+async def test_the_log_of_a_bot_on_no_server_shows_its_invitation(caplog: pytest.LogCaptureFixture) -> None:
+    async with FakeDiscord() as discord:
+        discord.world.guilds.clear()
+        async with connected(discord, echo) as bot:
+            await discord.says("hello", channel=discord.direct())
+            await bot.heard(Message)
+            invitation = f"https://discord.com/oauth2/authorize?client_id={discord.bot.id}"
+    assert any(invitation in record.getMessage() for record in caplog.records)
 
 
 def test_the_invitations_of_the_readme_and_of_the_check_ask_for_the_same() -> None:
@@ -54,6 +93,9 @@ async def test_a_wrong_token_or_none_is_said() -> None:
         wrong = DiscordSettings(token="wrong", api_url=discord.rest)
         (refused,) = await check(wrong)
         assert "does not accept DISCORD_TOKEN" in refused.says
+        assert "has three parts with dots" in refused.says
+        (refused,) = await check(DiscordSettings(token="MTIz.reset.token", api_url=discord.rest))
+        assert "https://discord.com/developers/applications/123/bot" in refused.says
     assert "put DISCORD_TOKEN into .env" in (await check(DiscordSettings()))[0].says
 
 
@@ -81,19 +123,6 @@ async def test_a_gateway_that_is_down_for_a_while_loses_nothing() -> None:
         discord.gateway.open = True
         await discord.wait_until(lambda: discord.answers() == ["You said: are you there?"])
         assert len(bot.of(Message)) == len(bot.of(Online)) == 1
-
-
-async def test_a_gateway_that_is_down_for_long_is_tried_anew_and_the_gap_is_told() -> None:
-    timing = Timing(ready_after=0.02, identify_again=0.0, reconnect_after=0.05)
-    async with FakeDiscord() as discord, connected(discord, echo, timing=timing) as bot:
-        discord.gateway.open = False
-        await discord.gateway.close()
-        await discord.wait_until(lambda: discord.gateway.turned_away > 2)
-        missed = await discord.says("@bot are you there?")
-        discord.gateway.open = True
-        assert str(missed.id) in (await bot.heard(Online, 2)).latest.values()
-        await discord.says("@bot and now?")
-        await discord.wait_until(lambda: discord.answers() == ["You said: and now?"])
 
 
 async def test_it_stops_when_it_is_told_to_while_it_connects() -> None:

@@ -48,6 +48,7 @@ from adapters.discord.testing.limits import Limits, Refused, WindowKind
 from adapters.discord.testing.messages import Messages, Posting
 from adapters.discord.testing.rest import MEMBERS_FLAG, MESSAGE_CONTENT_FLAG, Rest
 from adapters.discord.testing.server import PREFIX, Call, Server, Upload
+from adapters.discord.testing.servers import Servers
 from adapters.discord.testing.webhooks import MAX_WEBHOOKS, ByToken, Interaction
 from adapters.discord.testing.world import (
     PERMISSIONS,
@@ -118,6 +119,7 @@ class FakeDiscord(Hands):
         self._rest = Rest(self.world, self.gateway, self.messages, flags)
         self._by_token = ByToken(self.world, self.messages)
         self.emojis = Emojis(self.world)
+        self.servers = Servers(self.world, self.gateway, self.messages, self._mentions)
         self._runner: web.AppRunner | None = None
         self._origin = ""
 

@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 from adapters.discord.testing.world import (
     ALL_PERMISSIONS,
     DIRECT,
-    FORUM,
     DISCORD_EPOCH_MS,
+    FORUM,
     GROUP,
     TEXT,
     THREAD,

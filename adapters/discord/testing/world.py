@@ -42,7 +42,7 @@ EVERYONE = sum(
     )
 )
 
-TEXT, DIRECT, GROUP, THREAD = 0, 1, 3, 11
+TEXT, DIRECT, GROUP, THREAD, FORUM = 0, 1, 3, 11, 15
 EPHEMERAL, LOADING = 1 << 6, 1 << 7
 ONLY_EPHEMERAL_AND_LOADING = EPHEMERAL | LOADING
 DISCORD_EPOCH_MS = 1_420_070_400_000
@@ -223,21 +223,25 @@ class World:
         """Whether the bot is no member there, and can only be brought along by somebody."""
         return channel.without_bot or (channel.guild is not None and self.bot.id not in channel.guild.members)
 
+    def guild_permissions(self, account: Account, guild: Guild) -> int:
+        if account.id not in guild.members:
+            return 0
+        if account is guild.owner:
+            return ALL_PERMISSIONS
+        bits = 0
+        for role in (guild.id, *guild.members[account.id]):
+            bits |= guild.roles[role].permissions
+        return ALL_PERMISSIONS if bits & PERMISSIONS["administrator"] else bits
+
     def permissions(self, account: Account, channel: Channel) -> int:
         """As Discord computes them: roles, then the channel's overwrites; a thread has its parent's."""
         if channel.guild is None:
             return 0 if channel.without_bot and account is self.bot else ALL_PERMISSIONS
         guild = channel.guild
-        if account.id not in guild.members:
-            return 0
-        if account is guild.owner:
-            return ALL_PERMISSIONS
+        bits = self.guild_permissions(account, guild)
+        if not bits or bits == ALL_PERMISSIONS:
+            return bits
         roles = [guild.id, *sorted(guild.members[account.id])]
-        bits = 0
-        for role in roles:
-            bits |= guild.roles[role].permissions
-        if bits & PERMISSIONS["administrator"]:
-            return ALL_PERMISSIONS
         overwrites = (channel.parent or channel).overwrites
         for target in (*roles, account.id):
             allow, deny = overwrites.get(target, (0, 0))
