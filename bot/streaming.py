@@ -13,6 +13,7 @@ from bot.lanes import Call, Lane, Method, OpenLane, Outcome, Urgency
 from bot.replies import Button, Controls, Done, File, Notice, Piece, Reason, Resume, SentId, Text, ToolEnd, ToolStart
 from bot.screen import AttachesFiles, Look, Part, Screen, Shown, Surface
 from bot.text import Measure, Page, Pager, clip, same_text, split
+from bot.words import phrase, say
 
 __all__ = ["Call", "EditedStream", "Lane", "Method", "OpenLane", "Outcome", "Shown", "Surface", "Urgency", "Watchable"]
 
@@ -25,14 +26,14 @@ _FILE_IS_HERE = f"📄 the whole answer is in {_FILE_NAME}"
 # Messages that hold less than this have no room for such a line.
 _ROOM_FOR_FILE_LINE = 100
 _MARKS: dict[Reason, str] = {
-    "length": "⚠️ cut off — say “go on” to continue",
-    "filtered": "⚠️ the provider's filter ended this answer",
-    "truncated": "⚠️ the connection broke off — say “go on” to continue",
-    "stopped": "⏹ stopped",
-    "failed": "⚠️ something went wrong — say “go on” to continue",
+    "length": phrase("⚠️ cut off — say “go on” to continue"),
+    "filtered": phrase("⚠️ the provider's filter ended this answer"),
+    "truncated": phrase("⚠️ the connection broke off — say “go on” to continue"),
+    "stopped": phrase("⏹ stopped"),
+    "failed": phrase("⚠️ something went wrong — say “go on” to continue"),
 }
 # The bot itself is being stopped: its next start takes the answer up.
-_PUT_DOWN = "⏸ interrupted — I go on as soon as I am back"
+_PUT_DOWN = phrase("⏸ interrupted — I go on as soon as I am back")
 
 
 @runtime_checkable
@@ -351,13 +352,13 @@ class EditedStream:
         notes = list(self._notices)
         if spoke and not self._told_why:
             if isinstance(error, asyncio.CancelledError):
-                notes.append(_PUT_DOWN)
+                notes.append(say(_PUT_DOWN))
             elif isinstance(error, BotError):
-                notes.append(f"⚠️ {error.public}")
+                notes.append(f"⚠️ {say(error.public)}")
             elif error is not None:
-                notes.append(_MARKS["failed"])
+                notes.append(say(_MARKS["failed"]))
             elif self._reason in _MARKS:
-                notes.append(_MARKS[self._reason])
+                notes.append(say(_MARKS[self._reason]))
         lines = [line for note in notes for line in clip(note, _NOTE_CHARS).splitlines() if line.strip()]
         text = "\n".join(self._small + line for line in lines)
         return clip(text, self._limit, self._measure)
