@@ -149,7 +149,8 @@ class ChannelSurface:
             return await self._edit(sent, text, buttons, files)
 
     async def delete(self, sent: SentId) -> None:
-        with translated(), contextlib.suppress(discord.NotFound):
+        """Raises TargetGone for one that is gone already."""
+        with translated():
             await self._client.http.delete_message(self._channel, int(sent.id))
 
     async def _edit(

@@ -33,6 +33,8 @@ log = logging.getLogger(__name__)
 
 # So many posts of one message may fail on the way before the bot goes on by itself.
 MOST_FAILURES = 2
+# Once without its picture, once with another webhook.
+MOST_TRIES = 3
 # Where nothing is known of a channel, a lost message is looked for among those that are younger than this.
 LONG_AGO = timedelta(minutes=2)
 
@@ -111,8 +113,8 @@ class FaceSurface:
                     return
             except discord.NotFound as error:
                 if not is_gone(error):
-                    return
-        await self._bot().delete(sent)
+                    raise
+            await self._face.client.http.delete_message(self._face.where, int(sent.id))
 
     # By the webhook
 
@@ -120,7 +122,7 @@ class FaceSurface:
         """None when the bot has to do it."""
         face = self._face
         with translated():
-            for _ in range(2):
+            for _ in range(MOST_TRIES):
                 hook = await face.hook()
                 if hook is None:
                     return None
@@ -204,12 +206,13 @@ class FaceSurface:
         except DeliveryRefused as error:
             if not shown or not text.startswith(shown):
                 raise TargetGone("the webhook of this message is gone") from error
-            rest = text[len(shown) :]
-            if not rest.strip():
+            rest = text[len(shown) :].lstrip()
+            if not rest:
                 return Shown(sent, text)
+            above = text[: len(text) - len(rest)]
             below = await self.post(rest, buttons or ())
-            self._above[below.sent.id] = self._above.get(sent.id, "") + shown
-            return Shown(below.sent, shown + below.text)
+            self._above[below.sent.id] = self._above.get(sent.id, "") + above
+            return Shown(below.sent, above + below.text)
         raise TargetGone("the webhook of this message is gone")
 
     async def _delete_by_bot(self, sent: SentId) -> None:

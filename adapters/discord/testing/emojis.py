@@ -44,9 +44,12 @@ class Emojis:
             raise ApiError(400, 50035, "Invalid Form Body", {"name": "This emoji name has already been taken"})
         if len(self._world.emojis) >= self.most:
             raise ApiError(400, 30008, f"Maximum number of emojis reached ({self.most})")
-        emoji = Emoji(self._world.new_id(), name, content, image[1] == "gif")
+        return payloads.emoji_json(self._world, self.add(name, content))
+
+    def add(self, name: str, content: bytes) -> Emoji:
+        emoji = Emoji(self._world.new_id(), name, content, content.startswith(b"GIF"))
         self._world.emojis[emoji.id] = emoji
-        return payloads.emoji_json(self._world, emoji)
+        return emoji
 
     async def read(self, request: Request) -> Answer:
         return payloads.emoji_json(self._world, self._one(request))

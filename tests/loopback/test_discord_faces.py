@@ -1,0 +1,376 @@
+"""Speakers with a name and face of their own: one webhook for each channel, and the bot itself where that fails."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from adapters.discord.adapter import DiscordAdapter
+from adapters.discord.testing import Call, Channel, FakeDiscord, Message
+from bot.api import (
+    Button,
+    Controls,
+    DeliveryError,
+    Done,
+    File,
+    Reply,
+    Resume,
+    Route,
+    SentId,
+    Speaker,
+    Text,
+)
+from bot.api import (
+    Message as Heard,
+)
+from bot.buttons import parse_button_id
+from tests.loopback.discord_bot import Listener, connected
+
+ANN, BO = Speaker("ann", "Ann"), Speaker("bo", "Bo")
+
+
+async def stage(discord: FakeDiscord, bot: Listener, channel: Channel | None = None) -> Route:
+    """The bot may have webhooks here, and somebody asked something."""
+    await discord.allows("manage_webhooks", (channel.parent or channel) if channel else None)
+    before = len(bot.of(Heard))
+    await discord.says("@bot go", channel=channel)
+    return (await bot.heard(Heard, before + 1)).route
+
+
+def said(discord: FakeDiscord, channel: Channel | None = None) -> list[tuple[str, str]]:
+    """Who said what, of all that is not a person's."""
+    return [(each.name, each.text) for each in discord.screen(channel) if each.author is discord.bot]
+
+
+def posts(discord: FakeDiscord) -> list[Call]:
+    return [call for call in discord.calls if call.method == "POST" and "/webhooks/" in call.path]
+
+
+async def speak(
+    adapter: DiscordAdapter, route: Route, speaker: Speaker, *words: str, **more: Any
+) -> tuple[SentId, ...]:
+    stream = adapter.stream(route, speaker, **more)
+    async with stream:
+        for word in words:
+            await stream.write(Text(word))
+        await stream.write(Done("stop"))
+    return stream.sent
+
+
+class Line:
+    """A line whose words the test hands over one by one."""
+
+    def __init__(self, adapter: DiscordAdapter, route: Route, speaker: Speaker) -> None:
+        self._words: asyncio.Queue[str | None] = asyncio.Queue()
+        self._task = asyncio.create_task(self._speak(adapter, route, speaker))
+
+    def say(self, *words: str) -> None:
+        for word in words:
+            self._words.put_nowait(word)
+
+    async def end(self) -> tuple[SentId, ...]:
+        self._words.put_nowait(None)
+        return await self._task
+
+    async def _speak(self, adapter: DiscordAdapter, route: Route, speaker: Speaker) -> tuple[SentId, ...]:
+        stream = adapter.stream(route, speaker)
+        async with stream:
+            while (word := await self._words.get()) is not None:
+                await stream.write(Text(word))
+            await stream.write(Done("stop"))
+        return stream.sent
+
+
+async def test_two_speakers_share_one_webhook_and_grow_live() -> None:
+    async with FakeDiscord() as discord, connected(discord) as bot:
+        route = await stage(discord, bot)
+        ann = Line(bot.adapter, route, ANN)
+        bo = Line(bot.adapter, route, BO)
+        ann.say("Hello")
+        await discord.wait_until(lambda: ("Ann", "Hello") in said(discord))
+        bo.say("Good day")
+        await discord.wait_until(lambda: ("Bo", "Good day") in said(discord))
+        ann.say(", @everyone")
+        bo.say(", Ann")
+        sent = await ann.end() + await bo.end()
+        assert said(discord) == [("Ann", "Hello, @\u200beveryone"), ("Bo", "Good day, Ann")]
+        (webhook,) = discord.webhooks
+        assert webhook.name == discord.bot.name
+        assert [each.kind for each in sent] == [f"face:{webhook.id}"] * 2
+        assert all(len(each.states) > 1 for each in discord.screen() if each.author is discord.bot)
+        assert discord.pinged == []
+        assert discord.messages.edits_without_allowed_mentions == discord.messages.sends_without_allowed_mentions == []
+        assert not [call for call in discord.calls if str(call).startswith(f"POST /channels/{discord.general.id}/mess")]
+
+
+async def test_a_webhook_of_an_earlier_start_is_used_again_and_none_of_somebody_else() -> None:
+    async with FakeDiscord() as discord:
+        async with connected(discord) as bot:
+            await speak(bot.adapter, await stage(discord, bot), ANN, "one")
+        async with connected(discord) as bot:
+            await speak(bot.adapter, await stage(discord, bot), ANN, "two")
+        assert [text for _, text in said(discord)] == ["one", "two"]
+        assert len(discord.webhooks) == 1
+        other = discord.channel("other")
+        await discord.announce(other)
+        discord.crowds_with_webhooks(other)
+        assert len(discord.webhooks) == 1
+
+
+async def test_many_lines_at_once_make_one_webhook() -> None:
+    async with FakeDiscord() as discord, connected(discord) as bot:
+        route = await stage(discord, bot)
+        await asyncio.gather(*(speak(bot.adapter, route, Speaker(str(n), f"Voice {n}"), "here") for n in range(4)))
+        assert len(discord.webhooks) == 1
+        assert sorted(name for name, _ in said(discord)) == [f"Voice {n}" for n in range(4)]
+
+
+async def test_in_a_thread_the_webhook_of_its_channel_speaks() -> None:
+    async with FakeDiscord() as discord:
+        thread = await discord.thread("Tea")
+        async with connected(discord) as bot:
+            route = await stage(discord, bot, thread)
+            assert bot.adapter.capabilities(route).speakers
+            (sent,) = await speak(bot.adapter, route, ANN, "In ", "here")
+            assert said(discord, thread) == [("Ann", "In here")]
+            assert said(discord) == []
+            assert [each.channel for each in discord.webhooks] == [discord.general]
+            await bot.adapter.edit(route, sent, Reply("Changed"))
+            assert said(discord, thread) == [("Ann", "Changed")]
+            await bot.adapter.delete(route, sent)
+            assert said(discord, thread) == []
+
+
+async def test_names_that_discord_refuses_are_softened_and_long_ones_cut() -> None:
+    async with FakeDiscord() as discord, connected(discord) as bot:
+        route = await stage(discord, bot)
+        for name in ("Clyde of Discord", "x" * 200, "\n \u200b"):
+            await speak(bot.adapter, route, Speaker("s", name), "hello")
+        first, long, empty = (name for name, _ in said(discord))
+        assert first.replace("\u200d", "") == "Clyde of Discord"
+        assert long == "x" * 80
+        assert empty == "somebody"
+
+
+async def test_without_the_permission_the_bot_says_who_speaks() -> None:
+    async with FakeDiscord() as discord, connected(discord) as bot:
+        await discord.says("@bot go")
+        route = (await bot.heard(Heard)).route
+        assert not bot.adapter.capabilities(route).speakers
+        (sent,) = await speak(bot.adapter, route, Speaker("ann", "*Ann*"), "Hello, ", "world")
+        assert said(discord) == [("duologue", "**\\*Ann\\*:** Hello, world")]
+        assert discord.screen()[-1].reply_to == discord.screen()[0].id
+        assert sent.kind == ""
+        assert posts(discord) == []
+
+
+async def test_in_direct_messages_the_bot_says_who_speaks() -> None:
+    async with FakeDiscord() as discord, connected(discord) as bot:
+        await discord.says("hello", channel=discord.direct())
+        route = (await bot.heard(Heard)).route
+        assert not bot.adapter.capabilities(route).speakers
+        await speak(bot.adapter, route, ANN, "Hello")
+        assert discord.answers(discord.direct()) == ["**Ann:** Hello"]
+
+
+async def test_where_there_is_no_room_for_a_webhook_the_bot_says_who_speaks() -> None:
+    async with FakeDiscord() as discord, connected(discord) as bot:
+        route = await stage(discord, bot)
+        discord.crowds_with_webhooks()
+        assert bot.adapter.capabilities(route).speakers
+        await speak(bot.adapter, route, ANN, "Hello")
+        assert said(discord) == [("duologue", "**Ann:** Hello")]
+        assert not bot.adapter.capabilities(route).speakers
+        tried = len(discord.calls)
+        await speak(bot.adapter, route, BO, "Hello")
+        assert not [call for call in discord.calls[tried:] if "webhooks" in call.path]
+
+
+async def test_a_webhook_that_was_deleted_between_two_lines_is_made_again() -> None:
+    async with FakeDiscord() as discord, connected(discord) as bot:
+        route = await stage(discord, bot)
+        await speak(bot.adapter, route, ANN, "one")
+        discord.deletes_webhook(discord.webhooks[0])
+        await speak(bot.adapter, route, BO, "two")
+        assert said(discord) == [("Ann", "one"), ("Bo", "two")]
+        assert len(discord.webhooks) == 1
+
+
+async def test_a_webhook_that_goes_in_mid_line_costs_nothing_that_was_said() -> None:
+    async with FakeDiscord() as discord, connected(discord) as bot:
+        route = await stage(discord, bot)
+        line = Line(bot.adapter, route, ANN)
+        line.say("It begins")
+        await discord.wait_until(lambda: said(discord) == [("Ann", "It begins")])
+        discord.deletes_webhook(discord.webhooks[0])
+        await discord.denies("manage_webhooks")
+        line.say(" and goes on")
+        (sent,) = await line.end()
+        # What nobody can edit or delete stays, and the rest comes below it.
+        assert said(discord) == [("Ann", "It begins"), ("duologue", "**Ann:** and goes on")]
+        await bot.adapter.edit(route, sent, Reply("Changed", speaker=ANN))
+        assert said(discord)[-1] == ("duologue", "**Ann:** Changed")
+
+
+async def test_who_may_delete_says_the_line_anew() -> None:
+    async with FakeDiscord() as discord, connected(discord) as bot:
+        route = await stage(discord, bot)
+        await discord.allows("manage_messages")
+        line = Line(bot.adapter, route, ANN)
+        line.say("It begins")
+        await discord.wait_until(lambda: said(discord) == [("Ann", "It begins")])
+        discord.deletes_webhook(discord.webhooks[0])
+        line.say(" and goes on")
+        await line.end()
+        assert said(discord) == [("Ann", "It begins and goes on")]
+
+
+@pytest.mark.parametrize("acted", [True, False])
+@pytest.mark.parametrize("how", [{"drop": True}, {"status": 500}])
+async def test_a_post_whose_answer_is_lost_is_looked_for_before_it_is_made_again(
+    acted: bool, how: dict[str, Any]
+) -> None:
+    async with FakeDiscord() as discord, connected(discord) as bot:
+        route = await stage(discord, bot)
+        await speak(bot.adapter, route, ANN, "same words")
+        discord.fails("POST /webhooks/*/*", acted=acted, **how)
+        await speak(bot.adapter, route, ANN, "same words")
+        assert said(discord) == [("Ann", "same words")] * 2
+
+
+async def test_a_webhook_that_keeps_failing_is_given_up_and_nothing_is_doubled() -> None:
+    async with FakeDiscord() as discord, connected(discord) as bot:
+        route = await stage(discord, bot)
+        discord.fails("POST /webhooks/*/*", status=500, times=9)
+        await speak(bot.adapter, route, ANN, "Hello")
+        assert said(discord) == [("duologue", "**Ann:** Hello")]
+
+
+async def test_a_message_that_the_webhook_does_not_take_is_said_by_the_bot() -> None:
+    async with FakeDiscord() as discord, connected(discord) as bot:
+        route = await stage(discord, bot)
+        discord.fails("POST /webhooks/*/*", status=400, code=50035)
+        await speak(bot.adapter, route, ANN, "Hello")
+        assert said(discord) == [("duologue", "**Ann:** Hello")]
+        await speak(bot.adapter, route, ANN, "again")
+        assert said(discord)[-1] == ("Ann", "again")
+
+
+async def test_a_long_line_goes_on_in_further_messages_of_the_same_face() -> None:
+    words = " ".join(str(number) for number in range(1200))
+    async with FakeDiscord() as discord, connected(discord) as bot:
+        route = await stage(discord, bot)
+        sent = await speak(bot.adapter, route, ANN, words)
+        assert [name for name, _ in said(discord)] == ["Ann"] * len(sent)
+        assert " ".join(text for _, text in said(discord)) == words
+        await discord.denies("manage_webhooks")
+        await discord.says("sync")
+        await bot.heard(Heard, 2)
+        before = len(said(discord))
+        await speak(bot.adapter, route, ANN, words)
+        rest = [text for _, text in said(discord)[before:]]
+        assert [text.startswith("**Ann:** ") for text in rest] == [True] + [False] * (len(rest) - 1)
+        assert " ".join(rest).removeprefix("**Ann:** ") == words
+
+
+async def test_an_answer_far_too_long_ends_in_a_file() -> None:
+    words = " ".join(str(number) for number in range(2000))
+    async with FakeDiscord() as discord, connected(discord, most_messages=2) as bot:
+        route = await stage(discord, bot)
+        await speak(bot.adapter, route, ANN, words)
+        assert len(said(discord)) == 2
+        (file,) = discord.screen()[-1].attachments
+        assert discord.world.files[f"{discord.general.id}/{file['id']}/{file['filename']}"].decode() == words
+        other = await bot.adapter.send(route, Reply(words))
+        assert len(other) == 2
+        assert len(discord.screen()[-1].attachments) == 1
+
+
+async def test_after_a_restart_a_line_goes_on_in_its_own_message() -> None:
+    async with FakeDiscord() as discord:
+        async with connected(discord) as bot:
+            route = await stage(discord, bot)
+            sent = await speak(bot.adapter, route, ANN, "It begins")
+        async with connected(discord) as bot:
+            resume = Resume(sent, "It begins", ("It begins",))
+            assert await speak(bot.adapter, Route(route.place), ANN, " and ends.", resume=resume) == sent
+            assert said(discord) == [("Ann", "It begins and ends.")]
+            (kept,) = [each for each in await bot.adapter.history(route, None, 5) if each.own]
+            assert (kept.id, kept.kind, kept.text) == (sent[0].id, sent[0].kind, "It begins and ends.")
+
+
+async def test_after_a_restart_the_bot_still_says_who_speaks() -> None:
+    async with FakeDiscord() as discord:
+        async with connected(discord) as bot:
+            await discord.says("@bot go")
+            route = (await bot.heard(Heard)).route
+            sent = await speak(bot.adapter, route, ANN, "It begins")
+        async with connected(discord) as bot:
+            resume = Resume(sent, "It begins", ("It begins",))
+            await speak(bot.adapter, Route(route.place), ANN, " and ends.", resume=resume)
+            assert said(discord) == [("duologue", "**Ann:** It begins and ends.")]
+
+
+async def test_buttons_stand_under_a_face_and_belong_to_who_asked() -> None:
+    again = Button("again", "Again")
+    async with FakeDiscord() as discord, connected(discord) as bot:
+        route = await stage(discord, bot)
+        stream = bot.adapter.stream(route, ANN)
+        async with stream:
+            await stream.write(Controls((Button("stop", "Stop"),)))
+            await stream.write(Text("Hello"))
+            await discord.wait_until(lambda: labels(discord.screen()[-1]) == ["Stop"])
+            await stream.write(Controls((again,)))
+            await stream.write(Done("stop"))
+        message = discord.screen()[-1]
+        assert labels(message) == ["Again"]
+        pressed = parse_button_id(message.components[0]["components"][0]["custom_id"])
+        assert pressed is not None
+        assert (pressed.action, pressed.asker) == ("again", str(discord.ada.id))
+        await bot.adapter.edit(route, stream.sent[0], Reply(""))
+        assert (message.text, labels(message)) == ("Hello", [])
+
+
+async def test_a_done_ping_under_a_face_rings_for_one_person_alone() -> None:
+    async with FakeDiscord() as discord, connected(discord) as bot:
+        route = await stage(discord, bot)
+        file = File("script.md", b"# A play", "text/markdown")
+        everybody = f"@everyone <@{discord.owner.id}>"
+        await bot.adapter.send(route, Reply(f"Done, {everybody}", speaker=ANN, notify=True, files=(file,)))
+        assert discord.pinged == [str(discord.ada.id)]
+        assert [each["filename"] for each in discord.screen()[-1].attachments] == ["script.md"]
+        await bot.adapter.send(route, Reply(f"Done, {everybody}", notify=True))
+        assert discord.pinged == [str(discord.ada.id)] * 2
+
+
+async def test_a_face_is_never_heard_as_somebody_and_a_reply_to_it_is_for_the_bot() -> None:
+    async with FakeDiscord() as discord, connected(discord, listen_to_bots=True) as bot:
+        route = await stage(discord, bot)
+        await speak(bot.adapter, route, ANN, "I am Ann")
+        await discord.says("nice to meet you", reply_to=discord.screen()[-1])
+        heard = await bot.heard(Heard, 2)
+        assert (heard.text, heard.addressed) == ("nice to meet you", True)
+        assert [event.text for event in bot.of(Heard)] == ["go", "nice to meet you"]
+
+
+async def test_a_whisper_is_never_said_through_a_webhook() -> None:
+    async with FakeDiscord() as discord, connected(discord) as bot:
+        route = await stage(discord, bot)
+        await bot.adapter.send(route, Reply("between us", private=True, speaker=ANN))
+        assert said(discord) == []
+        assert discord.answers(discord.direct()) == ["**Ann:** between us"]
+
+
+async def test_a_face_in_a_channel_that_is_gone_fails_like_the_bot_itself() -> None:
+    async with FakeDiscord() as discord, connected(discord) as bot:
+        route = await stage(discord, bot)
+        await speak(bot.adapter, route, ANN, "Hello")
+        await discord.removes(discord.general)
+        with pytest.raises(DeliveryError):
+            await speak(bot.adapter, route, ANN, "Anybody here?")
+
+
+def labels(message: Message) -> list[str]:
+    return [button["label"] for row in message.components for button in row["components"]]
