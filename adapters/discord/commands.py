@@ -184,7 +184,9 @@ def _option(parameter: Parameter, required: bool) -> Payload:
 
 def _word(command: Command, at: int) -> Payload:
     """One word of a command's name in other languages."""
-    return _localized("name", {code: name.split()[at] for code, name in command.names.items()})
+    count = len(command.name.split())
+    words = {code: name.split() for code, name in command.names.items()}
+    return _localized("name", {code: each[at] for code, each in words.items() if len(each) == count})
 
 
 def _localized(what: str, texts: Mapping[str, str]) -> Payload:
