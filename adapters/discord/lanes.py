@@ -17,7 +17,7 @@ from discord import DiscordServerError
 from discord.http import HTTPClient, MultipartParameters, Route
 from discord.webhook.async_ import AsyncWebhookAdapter, async_context
 
-from adapters.discord.refusals import HELD_AGAINST, Told
+from adapters.discord.refusals import HELD_AGAINST, REFUSALS_BORNE, RefusedCalls
 from bot.api import Call, ChannelLane, Clock, Lane, Method, Traffic, Urgency
 
 log = logging.getLogger(__name__)
@@ -45,9 +45,9 @@ class DiscordLanes:
     of its own. When a call may be made is for the lanes alone to say; retries stay with discord.py.
     """
 
-    def __init__(self, clock: Clock, *, per_second: int = 50) -> None:
+    def __init__(self, clock: Clock, *, per_second: int = 50, refusals_borne: int = REFUSALS_BORNE) -> None:
         self._clock = clock
-        self._refused = Told()
+        self._refused = RefusedCalls(refusals_borne)
         self._traffic = Traffic(clock, per_second, self._refused.refusals)
         self._lingering: set[asyncio.Task[Any]] = set()
         self._counters_in_use: set[int] = set()
@@ -189,7 +189,7 @@ class DiscordLanes:
             self._traffic.other_call()
         lane, method = self._find(params.method, path)
         if response.status in HELD_AGAINST and _is_api(path) and not _is_shared(response):
-            self._refused.tell(response.status, params.method, path, self._clock.monotonic())
+            self._refused.add(response.status, params.method, path, self._clock.monotonic())
         if response.status == 429:
             await self._hear_refusal(response, lane, method)
             return

@@ -30,15 +30,15 @@ _REMEDIES = {
 _TOKEN = re.compile(r"(/(?:webhooks|interactions)/\d+)/[^/]+")
 
 
-class Told:
-    """Counts refused calls, and says once per level of caution how many there were, which, and what helps."""
+class RefusedCalls:
+    """Counts them, and says once per level of caution how many there were, which, and what helps."""
 
-    def __init__(self) -> None:
-        self.refusals = Refusals(REFUSALS_BORNE, WITHIN)
+    def __init__(self, borne: int) -> None:
+        self.refusals = Refusals(borne, WITHIN)
         self._said = Caution.NONE
         self._of: Counter[int] = Counter()
 
-    def tell(self, status: int, method: str, path: str, now: float) -> None:
+    def add(self, status: int, method: str, path: str, now: float) -> None:
         refusals = self.refusals
         refusals.add(now)
         count, caution = refusals.count(now), refusals.caution(now)
