@@ -18,6 +18,7 @@ from bot.prompts import continuation
 from bot.rejoin import Rejoin
 from bot.replies import Controls, Done, Notice, Piece, Reason, Reply, ReplyStream, SentId, Text
 from bot.turn import LanguageModel, Turn, Usage, reading
+from bot.words import phrase, say
 
 log = structlog.get_logger(__name__)
 
@@ -26,10 +27,10 @@ JOURNAL_SECONDS = 0.5
 
 # What people see when the model ended without a word.
 SILENT: Mapping[Reason, str] = {
-    "stop": "I have nothing to say to that.",
-    "length": "My answer had no room. Raise `max_tokens` with `/params set`, or ask for something shorter.",
-    "filtered": "The language model's provider filtered my answer. Try to say it differently.",
-    "truncated": "The language model broke off before its first word. Please try again.",
+    "stop": phrase("I have nothing to say to that."),
+    "length": phrase("My answer had no room. Raise `max_tokens` with `/params set`, or ask for something shorter."),
+    "filtered": phrase("The language model's provider filtered my answer. Try to say it differently."),
+    "truncated": phrase("The language model broke off before its first word. Please try again."),
 }
 
 
@@ -80,6 +81,11 @@ class Answer:
     def text(self) -> str:
         return self._text
 
+    @property
+    def seconds(self) -> float:
+        """Since it was begun."""
+        return self._clock.monotonic() - self._started
+
     def ask(self) -> None:
         """Send the request now; what comes back waits until `speak` shows it."""
         self._reader = asyncio.create_task(self._read())
@@ -124,7 +130,7 @@ class Answer:
                 writer.cancel()
                 done = self._ending()
                 if not self._text.strip() and not self._noticed and done.reason in SILENT:
-                    await stream.write(Notice(SILENT[done.reason]))
+                    await stream.write(Notice(say(SILENT[done.reason])))
                 # The journal knows that the answer is complete before people can see that it is.
                 await self._save(journal, stream, done.reason)
                 if below is not None:
@@ -239,7 +245,7 @@ class Answer:
         self._error = error
         self._done = Done("failed")
         public = error.public if isinstance(error, BotError) else BotError.default_public
-        self._put(Notice(public))
+        self._put(Notice(say(public)))
         log.warning("answer failed", error=repr(error), exc_info=not isinstance(error, BotError))
 
     async def _keep_journal(self, stream: ReplyStream, journal: Journal) -> None:
@@ -265,9 +271,9 @@ async def give_privately(adapter: Adapter, route: Route, spoken: Spoken) -> None
     """An answer whose place was lost on the way goes to whoever asked, with the reason."""
     if not isinstance(spoken.error, TargetGone | DeliveryRefused):
         return
-    told = f"⚠️ {spoken.error.public}"
+    told = f"⚠️ {say(spoken.error.public)}"
     if spoken.text.strip():
-        told += f" This is my answer:\n\n{spoken.text}"
+        told += f" {say('This is my answer:')}\n\n{spoken.text}"
     try:
         await adapter.send(route, Reply(told, private=True))
     except DeliveryError as error:

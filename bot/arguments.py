@@ -13,6 +13,7 @@ from pydantic import JsonValue
 
 from bot.errors import UsageError
 from bot.events import Attachment, User
+from bot.words import counted, in_english, say
 
 Complete: TypeAlias = Callable[[Any, str], Awaitable[Sequence[str]]]
 Kind: TypeAlias = Literal["str", "int", "float", "bool", "user", "attachment"]
@@ -80,17 +81,17 @@ class Parameter:
             return one_of(self.choices)
         match self.kind:
             case "str":
-                return "a text" + self._length_limits()
+                return self._allowed_text()
             case "int":
-                return "a whole number" + self._number_limits()
+                return self._allowed_whole()
             case "float":
-                return "a number" + self._number_limits()
+                return self._allowed_number()
             case "bool":
-                return "yes or no"
+                return say("yes or no")
             case "user":
-                return "a person, mentioned with @"
+                return say("a person, mentioned with @")
             case "attachment":
-                return "a file that you attach"
+                return say("a file that you attach")
 
     def _choice(self, value: JsonValue) -> Any:
         typed = str(value).strip().casefold() if isinstance(value, str | int) and not isinstance(value, bool) else None
@@ -107,7 +108,14 @@ class Parameter:
         text = str(value)
         shortest, longest = self.arg.min_length, self.arg.max_length
         if (shortest is not None and len(text) < shortest) or (longest is not None and len(text) > longest):
-            raise UsageError(f"`{self.name}` has {len(text):,} characters. It must be {self.allowed}.")
+            raise UsageError(
+                say(
+                    "`{name}` has {count:,} characters. It must be {allowed}.",
+                    name=self.name,
+                    count=len(text),
+                    allowed=self.allowed,
+                )
+            )
         return text
 
     def _whole(self, value: JsonValue) -> int:
@@ -172,23 +180,38 @@ class Parameter:
         raise self._wrong(value)
 
     def _wrong(self, value: JsonValue) -> UsageError:
-        return UsageError(f"`{self.name}` cannot be {shown(value)}. It must be {self.allowed}.")
+        return UsageError(
+            say(
+                "`{name}` cannot be {value}. It must be {allowed}.",
+                name=self.name,
+                value=shown(value),
+                allowed=self.allowed,
+            )
+        )
 
-    def _number_limits(self) -> str:
-        low, high = (None if limit is None else f"{limit:,g}" for limit in (self.arg.ge, self.arg.le))
+    def _allowed_whole(self) -> str:
+        low, high = self.arg.ge, self.arg.le
         if low is not None and high is not None:
-            return f" from {low} to {high}"
+            return say("a whole number from {low:,g} to {high:,g}", low=low, high=high)
         if low is not None:
-            return f" of at least {low}"
-        return f" of at most {high}" if high is not None else ""
+            return say("a whole number of at least {low:,g}", low=low)
+        return say("a whole number of at most {high:,g}", high=high) if high is not None else say("a whole number")
 
-    def _length_limits(self) -> str:
+    def _allowed_number(self) -> str:
+        low, high = self.arg.ge, self.arg.le
+        if low is not None and high is not None:
+            return say("a number from {low:,g} to {high:,g}", low=low, high=high)
+        if low is not None:
+            return say("a number of at least {low:,g}", low=low)
+        return say("a number of at most {high:,g}", high=high) if high is not None else say("a number")
+
+    def _allowed_text(self) -> str:
         low, high = self.arg.min_length, self.arg.max_length
         if low is not None and high is not None:
-            return f" of {low:,} to {high:,} characters"
+            return say("a text of {low:,} to {high:,} characters", low=low, high=high)
         if low is not None:
-            return f" of at least {low:,} character{'s' if low != 1 else ''}"
-        return f" of at most {high:,} characters" if high is not None else ""
+            return counted(low, "a text of at least {count} character", "a text of at least {count:,} characters")
+        return say("a text of at most {high:,} characters", high=high) if high is not None else say("a text")
 
     @property
     def schema(self) -> dict[str, JsonValue]:
@@ -211,8 +234,10 @@ class Parameter:
 
     def _schema_text(self) -> str:
         sentences = [self.description.rstrip(".")] if self.description else []
-        if self.kind == "str" and (limits := self._length_limits()):
-            sentences.append("A text" + limits)
+        if self.kind == "str" and (self.arg.min_length is not None or self.arg.max_length is not None):
+            # Tools are described in one language, so that caches of prompts work.
+            with in_english():
+                sentences.append(self._allowed_text().capitalize())
         if not self.required and self.default is not None:
             default = choice_of(self.default) if isinstance(self.default, Enum) else self.default
             sentences.append(f"Default: {default}")
@@ -233,13 +258,15 @@ def choice_of(member: Enum) -> str:
 def one_of(words: Sequence[str]) -> str:
     """`a`, `b` or `c`."""
     quoted = [f"`{word}`" for word in words]
-    return " or ".join(filter(None, (", ".join(quoted[:-1]), quoted[-1]))) if quoted else ""
+    if len(quoted) < 2:
+        return "".join(quoted)
+    return say("{several} or {last}", several=", ".join(quoted[:-1]), last=quoted[-1])
 
 
 def shown(value: JsonValue) -> str:
     """What somebody gave, short enough and harmless inside a sentence."""
-    text = value if isinstance(value, str) else "that" if isinstance(value, list | dict) else str(value)
+    text = value if isinstance(value, str) else say("that") if isinstance(value, list | dict) else str(value)
     text = " ".join(text.replace("`", "'").split())
     if not text:
-        return "empty"
+        return say("empty")
     return f"`{text[:40]}…`" if len(text) > 40 else f"`{text}`"

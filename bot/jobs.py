@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 import structlog
 from pydantic import BaseModel
@@ -14,6 +15,7 @@ from bot.plugin import Job
 from bot.replies import Reply
 from bot.runner import LocalRunner
 from bot.store import Store
+from bot.words import phrase, say
 
 log = structlog.get_logger(__name__)
 
@@ -36,7 +38,9 @@ class Jobs:
         """Raises BotError when the job already runs here."""
         key = (context.place, context.plugin, job.name)
         if key in self._running or key in self._starting:
-            raise BotError(f"job {job.name} runs already", public="That is already running here. Stop it first.")
+            raise BotError(
+                f"job {job.name} runs already", public=phrase("That is already running here. Stop it first.")
+            )
         self._starting.add(key)
         try:
             id = await self._save(context, job, state, "running", None)
@@ -56,7 +60,11 @@ class Jobs:
 
     async def close(self) -> None:
         """Pause everything; each step that runs is interrupted."""
-        tasks = list(self._running.values())
+        await self.drop(lambda place: True)
+
+    async def drop(self, belongs: Callable[[Place], bool]) -> None:
+        """Pause what runs in some places."""
+        tasks = [task for (place, _, _), task in self._running.items() if belongs(place)]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -67,7 +75,7 @@ class Jobs:
         try:
             while now is not None:
                 last = now
-                async with self._runner.turn(context.place):
+                async with self._runner.turn(context.place, context.user.id):
                     now = await job.step(context, now)
                 await self._save(context, job, now or last, "running" if now else "done", id)
         except asyncio.CancelledError:
@@ -86,6 +94,6 @@ class Jobs:
 
     async def _tell(self, context: EngineContext, public: str) -> None:
         try:
-            await context.send(Reply(f"⚠️ {public}"))
+            await context.send(Reply(f"⚠️ {say(public)}"))
         except BotError as error:
             log.error("error could not be shown", error=repr(error))

@@ -11,6 +11,7 @@ from pydantic import JsonValue
 from bot.arguments import NO, YES, Parameter, one_of, shown
 from bot.errors import UsageError
 from bot.events import User
+from bot.words import say
 
 # A quote opens only at the start of a word and closes only before a space, so that apostrophes are just letters.
 QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"(?=\s|$)|\'([^\']*)\'(?=\s|$)|“([^”]*)”(?=\s|$)', re.DOTALL)
@@ -66,10 +67,12 @@ class _Line:
             if match[1] == "—":
                 return False
             known = one_of([f"--{known}" for known in self._parameters])
-            hint = f" There is {known}." if known else ""
-            raise UsageError(f"I do not know {shown('--' + match[2])}.{hint}")
+            unknown = shown("--" + match[2])
+            if known:
+                raise UsageError(say("I do not know {unknown}. There is {known}.", unknown=unknown, known=known))
+            raise UsageError(say("I do not know {unknown}.", unknown=unknown))
         if name in self._found:
-            raise UsageError(f"`{name}` was given twice.")
+            raise UsageError(say("`{name}` was given twice.", name=name))
         self._at = match.end()
         self._found[name] = self._option_value(parameter, glued=match[3] == "=")
         return True
@@ -85,7 +88,9 @@ class _Line:
             if word is None or word.text.casefold() not in YES | NO:
                 return True
         if not there_is_more:
-            raise UsageError(f"`--{parameter.name}` needs a value: {parameter.allowed}.")
+            raise UsageError(
+                say("`--{name}` needs a value: {allowed}.", name=parameter.name, allowed=parameter.allowed)
+            )
         return self._value(parameter)
 
     def _positional(self) -> None:
@@ -106,17 +111,19 @@ class _Line:
     def _too_many(self) -> UsageError:
         left = shown(self._text[self._at :])
         if not self._parameters:
-            return UsageError(f"This command takes no arguments, so I do not know what to do with {left}.")
-        hint = ""
+            return UsageError(
+                say("This command takes no arguments, so I do not know what to do with {text}.", text=left)
+            )
         if any(parameter.kind == "str" and not parameter.choices for parameter in self._parameters.values()):
-            hint = ' Put "quotes" around a text with spaces.'
-        return UsageError(f"That is more than I expected: {left}.{hint}")
+            hint = say('That is more than I expected: {text}. Put "quotes" around a text with spaces.', text=left)
+            return UsageError(hint)
+        return UsageError(say("That is more than I expected: {text}.", text=left))
 
     def _value(self, parameter: Parameter) -> JsonValue:
         if parameter.kind == "user":
             return self._user(parameter)
         if parameter.kind == "attachment":
-            raise UsageError(f"`{parameter.name}` must be {parameter.allowed}.")
+            raise UsageError(say("`{name}` must be {allowed}.", name=parameter.name, allowed=parameter.allowed))
         word = self._word_at(self._at)
         self._at = word.end
         return word.text
@@ -136,7 +143,14 @@ class _Line:
         for user in self._mentions:
             if user.id == typed or user.name.casefold() == typed.casefold():
                 return {"id": user.id, "name": user.name, "is_bot": user.is_bot}
-        raise UsageError(f"I do not know who {shown(word.text)} is. `{parameter.name}` must be {parameter.allowed}.")
+        raise UsageError(
+            say(
+                "I do not know who {typed} is. `{name}` must be {allowed}.",
+                typed=shown(word.text),
+                name=parameter.name,
+                allowed=parameter.allowed,
+            )
+        )
 
     def _ends_at(self, end: int) -> bool:
         return end >= len(self._text) or self._text[end].isspace()

@@ -15,14 +15,26 @@ from bot.screen import AttachesFiles, Look, Part, Screen, Shown, Surface
 from bot.text import Measure, Page, Pager, clip, same_text, split
 from bot.words import phrase, say
 
-__all__ = ["Call", "EditedStream", "Lane", "Method", "OpenLane", "Outcome", "Shown", "Surface", "Urgency", "Watchable"]
+__all__ = [
+    "AttachesFiles",
+    "Call",
+    "EditedStream",
+    "Lane",
+    "Method",
+    "OpenLane",
+    "Outcome",
+    "Shown",
+    "Surface",
+    "Urgency",
+    "Watchable",
+]
 
 # A tool that is quicker than this is not worth a line that disappears again.
 _TOOL_PATIENCE = 0.7
 _NOTE_CHARS = 400
 _FILE_NAME = "answer.md"
 _FILE_COMES = "… the rest comes as a file"
-_FILE_IS_HERE = f"📄 the whole answer is in {_FILE_NAME}"
+_FILE_IS_HERE = phrase("📄 the whole answer is in {file}")
 # Messages that hold less than this have no room for such a line.
 _ROOM_FOR_FILE_LINE = 100
 _MARKS: dict[Reason, str] = {
@@ -323,7 +335,7 @@ class EditedStream:
         if self._most and len(texts) > self._most:
             files = (File(_FILE_NAME, self.text.encode(errors="replace"), "text/markdown"),)
             del texts[self._most :]
-            lines = self._small + _FILE_IS_HERE + (f"\n{notes}" if notes else "")
+            lines = self._small + say(_FILE_IS_HERE, file=_FILE_NAME) + (f"\n{notes}" if notes else "")
             texts[-1] = self._head(pages[len(texts) - 1], lines)
         elif notes:
             joined = f"{texts[-1].rstrip()}\n{notes}" if texts else notes

@@ -15,6 +15,7 @@ from bot.commands import Tool
 from bot.errors import BotError, UsageError
 from bot.replies import Done, Notice, Piece, Text, ToolEnd, ToolStart
 from bot.turn import LanguageModel, Prompt, PromptMessage, ToolCall, Turn, Usage
+from bot.words import phrase, say
 
 log = logging.getLogger(__name__)
 
@@ -23,7 +24,7 @@ Run: TypeAlias = Callable[[Tool, dict[str, Any]], Awaitable[str]]
 LONGEST_RESULT = 8_000
 LONGEST_ARGUMENTS = 100_000
 MOST_AT_ONCE = 16
-CAP_REACHED = "I stopped looking things up here and answered with what I had."
+CAP_REACHED = phrase("I stopped looking things up here and answered with what I had.")
 
 
 def with_tools(
@@ -40,7 +41,7 @@ def with_tools(
         answer = _Answer()
         for number in range(max_rounds + 1):
             if turn.tools and (number == max_rounds or clock() >= ends):
-                yield Notice(CAP_REACHED)
+                yield Notice(say(CAP_REACHED))
                 turn.tools = ()
             answer.starts = []
             async with aclosing(_asked(model, turn, answer)) as pieces:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from decimal import Decimal
 from functools import cache
 from pathlib import Path
 from string import Formatter
@@ -55,7 +56,7 @@ class _Numbers(Formatter):
 
     def format_field(self, value: Any, format_spec: str) -> str:
         text = str(super().format_field(value, format_spec))
-        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        is_number = isinstance(value, int | float | Decimal) and not isinstance(value, bool)
         return text.translate(self._signs) if is_number and format_spec else text
 
 
@@ -134,6 +135,16 @@ def languages_known() -> Languages:
 def speaking(languages: Languages, *wanted: str) -> Iterator[None]:
     """Inside, and in all tasks that are started inside, the first of these languages that is known is spoken."""
     token = _voice.set(_Voice(languages, languages.choose(*wanted)))
+    try:
+        yield
+    finally:
+        _voice.reset(token)
+
+
+@contextmanager
+def in_english() -> Iterator[None]:
+    """For what models read."""
+    token = _voice.set(_Voice(_voice.get(_AT_FIRST).languages, ENGLISH))
     try:
         yield
     finally:

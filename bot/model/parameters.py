@@ -145,7 +145,9 @@ def _plain(model: str) -> str:
 def _number(low: float, high: float) -> Callable[[str, JsonValue], JsonValue]:
     def check(name: str, value: JsonValue) -> JsonValue:
         try:
-            number = float(value) if isinstance(value, str | int | float) and not isinstance(value, bool) else math.nan
+            # Half of the world writes 0,5.
+            given = value.replace(",", ".") if isinstance(value, str) else value
+            number = float(given) if isinstance(given, str | int | float) and not isinstance(given, bool) else math.nan
         except ValueError:
             number = math.nan
         if not low <= number <= high:

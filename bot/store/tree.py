@@ -20,6 +20,7 @@ from bot.store.cleaning import storable, storable_json, storable_or_none
 from bot.store.database import insert_into
 from bot.store.records import Conversation, MessageStatus, NewMessage, Path, Remembered
 from bot.store.tables import branch, conversation, message, sent
+from bot.words import phrase
 
 _visible = message.c.status.not_in(("forgotten", "failed"))
 _cost = case((_visible, func.coalesce(message.c.tokens, (message.c.size + 3) // 4)), else_=0)
@@ -363,7 +364,7 @@ async def _check_belongs(connection: AsyncConnection, current: Conversation, id:
     if found is None or found.conversation != current.id:
         raise StoreError(
             f"Message {id} is not one of {current.place}.",
-            public="I do not remember that message in this conversation.",
+            public=phrase("I do not remember that message in this conversation."),
         )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated
 
 from bot.api import (
@@ -12,11 +12,21 @@ from bot.api import (
     Context,
     Parameter,
     UsageError,
+    counted,
+    phrase,
+    say,
 )
 from plugins.commands.declared import plugin, system
-from plugins.commands.words import cut, literally, plural, suggestions
+from plugins.commands.words import cut, literally, suggestions
 
 HISTORY_CUT = 100
+# The chapters of /help: the first words of commands, in the order in which they are told.
+SUBJECTS: Mapping[str, Sequence[str]] = {
+    phrase("Talking"): ("ask", "summarise", "stop", "help"),
+    phrase("Memory"): ("history", "clear", "context", "stats"),
+    phrase("Who I am"): ("system", "model", "mode", "params"),
+    phrase("How I behave here"): ("speak", "busy", "ping", "language"),
+}
 
 
 async def _command_names(ctx: Context, typed: str) -> Sequence[str]:
@@ -33,14 +43,36 @@ async def show_help(
     """Show what I can do."""
     if command and command.strip():
         return _about(Commands(ctx.commands), command.strip())
-    lines = ["Just write to me. And these are my commands:"]
-    by_plugin: dict[str, list[Command]] = {}
-    for known in ctx.commands:
-        by_plugin.setdefault(known.plugin, []).append(known)
-    for name, commands in by_plugin.items():
-        lines += ["", f"**{name.capitalize()}**", *(f"- `{each.usage}` – {each.description}" for each in commands)]
-    lines += ["", "`/help <command>` tells more about one of them."]
+    lines = [say("Just write to me. And these are my commands:")]
+    for heading, commands in _grouped(ctx.commands):
+        lines += ["", f"**{heading}**", *map(_line, commands)]
+    menus = [say(each.title) for each in ctx.commands if each.target is not None]
+    if menus and ctx.capabilities.menus:
+        told = ", ".join(f"**{title}**" for title in menus)
+        lines += ["", say("In the menu of a message, under “Apps”: {menus}.", menus=told)]
+    lines += ["", say("`/help <command>` tells more about one of them.")]
     return "\n".join(lines)
+
+
+def _grouped(commands: Sequence[Command]) -> Iterator[tuple[str, Sequence[Command]]]:
+    """What comes with the bot by subject, then the other plugins; what is opened on a message is told apart."""
+    typed = [command for command in commands if command.target is None]
+    for subject, names in SUBJECTS.items():
+        about = [
+            each for name in names for each in typed if each.name.split()[0] == name and each.plugin == plugin.name
+        ]
+        if about:
+            yield say(subject), about
+    known = {name for names in SUBJECTS.values() for name in names}
+    others: dict[str, list[Command]] = {}
+    for each in typed:
+        if each.plugin != plugin.name or each.name.split()[0] not in known:
+            others.setdefault(each.plugin, []).append(each)
+    yield from ((name.capitalize(), inside) for name, inside in others.items())
+
+
+def _line(command: Command) -> str:
+    return f"- `{command.usage}` – {say(command.description)}"
 
 
 def _about(commands: Commands, name: str) -> str:
@@ -51,19 +83,22 @@ def _about(commands: Commands, name: str) -> str:
         inside = [command for command in commands if command.name.startswith(f"{first} ")]
         if not inside:
             raise UsageError(commands.unknown(name))
-        return "\n".join(f"- `{command.usage}` – {command.description}" for command in inside)
-    lines = [f"`{found.usage}` – {found.description}", *(_about_parameter(each) for each in found.parameters)]
+        return "\n".join(map(_line, inside))
+    lines = [f"`{found.usage}` – {say(found.description)}", *map(_about_parameter, found.parameters)]
+    if found.target is not None:
+        title = f"**{say(found.title)}**"
+        lines = [f"{title} – {say(found.description)}", say("You find it in the menu of a message, under “Apps”.")]
     if found.who == "moderators":
-        lines.append("Only for moderators, unless whoever runs me decided otherwise.")
+        lines.append(say("Only for moderators, unless whoever runs me decided otherwise."))
     return "\n".join(lines)
 
 
 def _about_parameter(parameter: Parameter) -> str:
-    text = f"- `{parameter.name}`: {parameter.description or parameter.allowed}"
+    text = f"- `{parameter.name}`: {say(parameter.description) or parameter.allowed}"
     if parameter.description and (parameter.choices or parameter.kind in ("int", "float")):
         text += f" ({parameter.allowed})"
     if parameter.default is not None:
-        text += f"; {parameter.default} if you leave it out"
+        text += say("; {default} if you leave it out", default=parameter.default)
     return text + "."
 
 
@@ -75,8 +110,12 @@ async def clear(ctx: Context) -> str:
     """Forget what was said here; my system prompt and settings stay."""
     count = await ctx.conversation.clear()
     if not count:
-        return "There was nothing to forget. We are at the beginning."
-    return f"Done: {plural(count, 'message')} forgotten. My system prompt and settings stay as they are."
+        return say("There was nothing to forget. We are at the beginning.")
+    return counted(
+        count,
+        "Done: {count} message forgotten. My system prompt and settings stay as they are.",
+        "Done: {count:,} messages forgotten. My system prompt and settings stay as they are.",
+    )
 
 
 @plugin.command("history", private=True, immediate=True)
@@ -86,11 +125,11 @@ async def history(ctx: Context, count: Annotated[int, Arg("How many messages", g
     rows = await ctx.conversation.path(min(count * 3, 150))
     said = [row for row in rows if row.role in ("user", "assistant") and row.text.strip() and row.status != "forgotten"]
     if not said:
-        return "I remember nothing here yet. Say something!"
+        return say("I remember nothing here yet. Say something!")
     lines = []
     for number, row in enumerate(said[-count:], 1):
-        who = (row.author or "Someone") if row.role == "user" else (row.speaker or "Me")
-        broken = " *(interrupted)*" if row.status in ("partial", "interrupted") else ""
+        who = (row.author or say("Someone")) if row.role == "user" else (row.speaker or say("Me"))
+        broken = f" *({say('interrupted')})*" if row.status in ("partial", "interrupted") else ""
         lines.append(f"{number}. **{literally(cut(who, 32))}**: {literally(cut(row.text, HISTORY_CUT))}{broken}")
     return "\n".join(lines)
 
@@ -99,8 +138,8 @@ async def history(ctx: Context, count: Annotated[int, Arg("How many messages", g
 async def stop(ctx: Context) -> str:
     """Stop the answer that I am writing."""
     if await ctx.interrupt():
-        return "Stopped. What I had said so far stays."
-    return "I am not writing anything right now."
+        return say("Stopped. What I had said so far stays.")
+    return say("I am not writing anything right now.")
 
 
 # The system prompt.
@@ -109,9 +148,10 @@ async def stop(ctx: Context) -> str:
 @system.command("show", private=True, immediate=True)
 async def show_system(ctx: Context) -> str:
     """Show what I am told to be here."""
-    own = "set for this conversation" if ctx.conversation.settings.get("system") else "the default"
-    quoted = "\n".join(f"> {line}" for line in ctx.conversation.system_prompt.splitlines()) or "> (empty)"
-    return f"My system prompt ({own}):\n{quoted}"
+    quoted = "\n".join(f"> {line}" for line in ctx.conversation.system_prompt.splitlines()) or f"> ({say('empty')})"
+    if ctx.conversation.settings.get("system"):
+        return f"{say('My system prompt (set for this conversation):')}\n{quoted}"
+    return f"{say('My system prompt (the default):')}\n{quoted}"
 
 
 @system.command("set", who="moderators")
@@ -120,15 +160,15 @@ async def set_system(
 ) -> str:
     """Tell me what to be in this conversation."""
     if not text.strip():
-        raise UsageError("Tell me what to be, for example: `/system set You are a patient teacher.`")
+        raise UsageError(say("Tell me what to be, for example: `/system set You are a patient teacher.`"))
     await ctx.conversation.change(system=text.strip())
-    return "All right, from now on that is me. `/system reset` brings the default back."
+    return say("All right, from now on that is me. `/system reset` brings the default back.")
 
 
 @system.command("reset", who="moderators")
 async def reset_system(ctx: Context) -> str:
     """Go back to the default system prompt."""
     if not ctx.conversation.settings.get("system"):
-        return "I already use the default system prompt."
+        return say("I already use the default system prompt.")
     await ctx.conversation.change(system=None)
-    return "Back to the default system prompt."
+    return say("Back to the default system prompt.")

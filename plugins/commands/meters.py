@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from decimal import Decimal
 
 from bot.api import (
     Context,
     ModelCall,
     Usage,
+    counted,
+    phrase,
+    say,
 )
 from plugins.commands.declared import plugin
-from plugins.commands.words import plural
 
 BAR_CELLS = 20
+# What a request is made of, and what was asked for.
+PARTS = {
+    "system": phrase("system prompt"),
+    "pinned": phrase("pinned"),
+    "summary": phrase("summary"),
+    "messages": phrase("messages"),
+    "pictures": phrase("pictures"),
+    "date and people": phrase("date and people"),
+}
+FEATURES = {"answer": phrase("answer"), "ask": phrase("asked by a command")}
 
 
 @plugin.command("context", private=True, immediate=True)
@@ -24,15 +35,17 @@ async def context(ctx: Context) -> str:
     share = report.total / report.budget if report.budget else 1.0
     filled = min(BAR_CELLS, round(share * BAR_CELLS))
     lines = [
-        f"My next request: {report.total:,} of {report.budget:,} tokens.",
+        say("My next request: {total:,} of {budget:,} tokens.", total=report.total, budget=report.budget),
         f"`{'█' * filled}{'░' * (BAR_CELLS - filled)}` {share:.0%}",
     ]
     for part in report.parts:
-        messages = f" in {plural(part.messages, 'message')}" if part.messages else ""
-        lines.append(f"- {part.name}: {part.tokens:,}{messages}")
-    lines.append(f"- kept free for the answer: {report.reserve:,}")
+        line = say("- {name}: {tokens:,}", name=say(PARTS.get(part.name, part.name)), tokens=part.tokens)
+        if part.messages:
+            line += " " + counted(part.messages, "in {count} message", "in {count:,} messages")
+        lines.append(line)
+    lines.append(say("- kept free for the answer: {tokens:,}", tokens=report.reserve))
     if report.trimmed:
-        lines.append("Older messages no longer fit and are left out.")
+        lines.append(say("Older messages no longer fit and are left out."))
     return "\n".join(lines)
 
 
@@ -42,40 +55,39 @@ async def stats(ctx: Context) -> str:
     count = await ctx.conversation.count()
     calls = await ctx.conversation.usage()
     usage = sum((call.usage for call in calls), Usage())
-    cached = f" ({usage.cached:,} of them cached)" if usage.cached else ""
+    read = say("- tokens read: {tokens:,}", tokens=usage.input)
+    if usage.cached:
+        read = say("- tokens read: {tokens:,} ({cached:,} of them cached)", tokens=usage.input, cached=usage.cached)
     lines = [
-        f"- messages I remember here: {count:,}",
-        f"- tokens read: {usage.input:,}{cached}",
-        f"- tokens written: {usage.output:,}",
-        f"- cost: {cost(calls)}",
+        say("- messages I remember here: {count:,}", count=count),
+        read,
+        say("- tokens written: {tokens:,}", tokens=usage.output),
+        say("- cost: {cost}", cost=cost(calls)),
     ]
     if len(calls) > 1:
-        lines += [f"  - `{call.provider}:{call.model}` ({call.feature}): {cost([call])}" for call in calls]
+        lines += [
+            f"  - `{call.provider}:{call.model}` ({say(FEATURES.get(call.feature, call.feature))}): {cost([call])}"
+            for call in calls
+        ]
     if usage.estimated:
-        lines.append("Some of these are estimates, where the provider did not count.")
+        lines.append(say("Some of these are estimates, where the provider did not count."))
     return "\n".join(lines)
-
-
-@plugin.command("ping", immediate=True)
-async def ping(ctx: Context) -> str:
-    """See whether I am awake."""
-    seconds = (datetime.now(UTC) - ctx.event.at).total_seconds()
-    # Clocks of platforms differ; nonsense is not shown.
-    return f"Pong! That took {seconds * 1000:,.0f} ms to reach me." if 0 <= seconds < 60 else "Pong! I am awake."
 
 
 def cost(calls: Sequence[ModelCall]) -> str:
     known = [call.cost for call in calls if call.cost is not None]
     unknown = sorted({f"`{call.provider}:{call.model}`" for call in calls if call.cost is None})
     if not calls:
-        return "nothing yet"
+        return say("nothing yet")
     if not known:
-        return "unknown"
+        return say("unknown")
     total = _dollars(sum(known, Decimal(0)))
-    return f"{total}, and unknown for {', '.join(unknown)}" if unknown else total
+    return say("{total}, and unknown for {models}", total=total, models=", ".join(unknown)) if unknown else total
 
 
 def _dollars(amount: Decimal) -> str:
     if 0 < amount < Decimal("0.0001"):
-        return "under $0.0001"
-    return f"${amount:.4f}" if 0 < amount < 1 else f"${amount:.2f}"
+        return say("under $0.0001")
+    if 0 < amount < 1:
+        return say("${amount:.4f}", amount=amount)
+    return say("${amount:.2f}", amount=amount)

@@ -17,6 +17,8 @@ from bot.api import (
     ModelError,
     NotAllowed,
     UsageError,
+    phrase,
+    say,
 )
 from plugins.commands.declared import params, plugin
 from plugins.commands.words import code, cut, suggestions, value_text
@@ -25,6 +27,7 @@ from plugins.commands.words import code, cut, suggestions, value_text
 SUGGESTION_SECONDS = 1.5
 # Whoever may do this may also change the model and the mode.
 SETTING_RIGHT = "params set"
+MODES = {"creative": phrase("creative"), "precise": phrase("precise"), "balanced": phrase("balanced")}
 
 
 async def _model_names(ctx: Context, typed: str) -> Sequence[str]:
@@ -50,17 +53,18 @@ async def choose_model(
     wanted = (name or "").strip().strip("`")
     if not wanted:
         choice = ctx.conversation.model
-        return (
-            f"I answer with {_named(choice)}. Providers: {', '.join(f'`{each}`' for each in ctx.models.providers)}.\n"
-            "Choose another with `/model provider:model`."
+        return say(
+            "I answer with {model}. Providers: {providers}.\nChoose another with `/model provider:model`.",
+            model=_named(choice),
+            providers=", ".join(f"`{each}`" for each in ctx.models.providers),
         )
-    _check_may_change(ctx)
+    check_may_change(ctx)
     if wanted.lower() == "default":
         await ctx.conversation.change(provider=None, model=None)
     else:
         provider, model = await _chosen(ctx, wanted)
         await ctx.conversation.change(provider=provider, model=model)
-    return f"From now on I answer with {_named(ctx.conversation.model)}."
+    return say("From now on I answer with {model}.", model=_named(ctx.conversation.model))
 
 
 async def _chosen(ctx: Context, wanted: str) -> tuple[str, str | None]:
@@ -72,7 +76,7 @@ async def _chosen(ctx: Context, wanted: str) -> tuple[str, str | None]:
         only = provider if not known else known[0] if len(known) == 1 else ""
         model = tail.strip() or ctx.models.default(provider) or only
         if not model:
-            raise UsageError(f"Which of its models? Say {code(f'/model {provider}:NAME')}.")
+            raise UsageError(say("Which of its models? Say {command}.", command=code(f"/model {provider}:NAME")))
         return provider, _listed(model, known, provider)
     provider = ctx.conversation.model.provider
     known = await _known(ctx, provider)
@@ -80,7 +84,8 @@ async def _chosen(ctx: Context, wanted: str) -> tuple[str, str | None]:
         # Names of models may have colons too.
         return provider, _listed(wanted, known, provider)
     if colon:
-        raise UsageError(f"There is no provider {code(head)}. I know {', '.join(map(code, ctx.models.providers))}.")
+        known_ones = ", ".join(map(code, ctx.models.providers))
+        raise UsageError(say("There is no provider {name}. I know {known}.", name=code(head), known=known_ones))
     return provider, _listed(wanted, known, provider)
 
 
@@ -91,7 +96,12 @@ def _listed(model: str, known: Sequence[str], provider: str) -> str:
         return by_lower.get(model.lower(), model)
     near = difflib.get_close_matches(model.lower(), by_lower, n=3, cutoff=0.4) or list(by_lower)[:3]
     raise UsageError(
-        f"`{provider}` has no model {code(model)}. What about {' or '.join(code(by_lower[name]) for name in near)}?"
+        say(
+            "`{provider}` has no model {model}. What about {near}?",
+            provider=provider,
+            model=code(model),
+            near=say(" or ").join(code(by_lower[name]) for name in near),
+        )
     )
 
 
@@ -109,19 +119,19 @@ async def choose_mode(
     """Show how I answer, or make me more creative, precise or balanced."""
     if mode is None:
         current = ctx.conversation.settings.get("mode")
-        says = f"I am in `{current}` mode." if current else "No mode is set."
-        return f"{says} There are `creative`, `precise` and `balanced`; `/mode creative` switches."
-    _check_may_change(ctx)
+        says = say("I am in `{mode}` mode.", mode=current) if current else say("No mode is set.")
+        return f"{says} {say('There are `creative`, `precise` and `balanced`; `/mode creative` switches.')}"
+    check_may_change(ctx)
     # Raises before anything is stored, should the mode not exist.
     parameters = ctx.models.mode(mode, ctx.conversation.model)
     await ctx.conversation.change(mode=mode)
-    says = f"I am {mode} now: {_listing(parameters)}."
+    told = [say("I am {mode} now: {parameters}.", mode=say(MODES[mode]), parameters=_listing(parameters))]
     if "effort" in parameters:
-        says += " This model reasons, so the mode changes its effort instead of the temperature."
+        told.append(say("This model reasons, so the mode changes its effort instead of the temperature."))
     own = [each for each in _own(ctx) if each in parameters]
     if own:
-        says += f" Your own {', '.join(map(code, own))} goes first, until `/params reset`."
-    return says + _refusals(ctx, parameters)
+        told.append(say("Your own {names} goes first, until `/params reset`.", names=", ".join(map(code, own))))
+    return " ".join(told) + _refusals(ctx, parameters)
 
 
 # Parameters.
@@ -137,16 +147,18 @@ async def show_params(ctx: Context) -> str:
     choice = ctx.conversation.model
     await ctx.models.recall(choice)
     own, mode = _own(ctx), ctx.conversation.settings.get("mode")
-    lines = [f"Parameters for {_named(choice)}" + (f", in `{mode}` mode:" if mode else ":")]
+    lines = [say("Parameters for {model}:", model=_named(choice))]
+    if mode:
+        lines = [say("Parameters for {model}, in `{mode}` mode:", model=_named(choice), mode=mode)]
     for name, value in choice.parameters.items():
-        lines.append(f"- `{name}`: {value_text(value)}" + (" (set here)" if name in own else ""))
+        lines.append(f"- `{name}`: {value_text(value)}" + (f" ({say('set here')})" if name in own else ""))
     if not choice.parameters:
-        lines.append("- none: the model decides")
+        lines.append(say("- none: the model decides"))
     refused = ctx.models.refused(choice)
     if refused:
-        lines.append("This model does not take:")
-        lines += [f"- `{name}`: {cut(reason, 200)}" for name, reason in refused.items()]
-    lines.append("Change one with `/params set temperature 0.9`, undo with `/params reset`.")
+        lines.append(say("This model does not take:"))
+        lines += [f"- `{name}`: {cut(say(reason), 200)}" for name, reason in refused.items()]
+    lines.append(say("Change one with `/params set temperature 0.9`, undo with `/params reset`."))
     return "\n".join(lines)
 
 
@@ -160,9 +172,9 @@ async def set_params(
     name = name.strip().lower().replace("-", "_")
     checked = ctx.models.check_parameter(name, _from_json(value.strip()))
     await ctx.conversation.change(parameters={**_own(ctx), name: checked})
-    says = f"`{name}` is now {value_text(checked)}."
+    says = say("`{name}` is now {value}.", name=name, value=value_text(checked))
     if name in ("temperature", "top_p") and {"temperature", "top_p"} <= _own(ctx).keys():
-        says += " Temperature and top_p both narrow the choice of words; usually one of them is enough."
+        says += " " + say("Temperature and top_p both narrow the choice of words; usually one of them is enough.")
     await ctx.models.recall(ctx.conversation.model)
     return says + _refusals(ctx, [name])
 
@@ -175,21 +187,23 @@ async def reset_params(
     """Forget the parameters that were set here, or one of them."""
     own = _own(ctx)
     if not own:
-        return "No parameters are set here."
+        return say("No parameters are set here.")
     if name is None:
         await ctx.conversation.change(parameters=None)
-        return f"Back to the defaults, without {', '.join(map(code, own))}."
+        return say("Back to the defaults, without {names}.", names=", ".join(map(code, own)))
     name = name.strip().lower().replace("-", "_")
     if name not in own:
-        raise UsageError(f"{code(name)} is not set here. Set are {', '.join(map(code, own))}.")
+        names = ", ".join(map(code, own))
+        raise UsageError(say("{name} is not set here. Set are {names}.", name=code(name), names=names))
     left: dict[str, JsonValue] = {each: value for each, value in own.items() if each != name}
     await ctx.conversation.change(parameters=left or None)
-    return f"`{name}` is back to its default."
+    return say("`{name}` is back to its default.", name=name)
 
 
-def _check_may_change(ctx: Context) -> None:
-    if not any(command.name == SETTING_RIGHT for command in ctx.commands):
-        raise NotAllowed(public="Only moderators may change that here. In a direct message with me, you may.")
+def check_may_change(ctx: Context, right: str = SETTING_RIGHT) -> None:
+    """Raises NotAllowed for whoever may not run the command `right`."""
+    if not any(command.name == right for command in ctx.commands):
+        raise NotAllowed(public=phrase("Only moderators may change that here. In a direct message with me, you may."))
 
 
 def _own(ctx: Context) -> Mapping[str, JsonValue]:
@@ -199,8 +213,8 @@ def _own(ctx: Context) -> Mapping[str, JsonValue]:
 
 def _refusals(ctx: Context, names: Sequence[str] | Mapping[str, JsonValue]) -> str:
     refused = ctx.models.refused(ctx.conversation.model)
-    said = [f"{code(name)} ({cut(refused[name], 200)})" for name in names if name in refused]
-    return f"\nBut this model does not take {', '.join(said)}, so I leave it out." if said else ""
+    said = ", ".join(f"{code(name)} ({cut(say(refused[name]), 200)})" for name in names if name in refused)
+    return "\n" + say("But this model does not take {names}, so I leave it out.", names=said) if said else ""
 
 
 def _from_json(text: str) -> JsonValue:

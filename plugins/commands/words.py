@@ -8,12 +8,10 @@ from collections.abc import Iterable
 
 from pydantic import JsonValue
 
+from bot.api import say
+
 MOST_SUGGESTIONS = 25
 MARKUP = re.compile(r"([\\`*_~|#>\[\]])")
-
-
-def plural(count: int, noun: str) -> str:
-    return f"{count:,} {noun}{'s' if count != 1 else ''}"
 
 
 def cut(text: str, longest: int) -> str:
@@ -27,9 +25,9 @@ def code(text: str) -> str:
 
 def value_text(value: JsonValue) -> str:
     if isinstance(value, float):
-        return f"{value:g}"
+        return say("{value:g}", value=value)
     if isinstance(value, int) and not isinstance(value, bool):
-        return f"{value:,}"
+        return say("{value:,}", value=value)
     return cut(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False), 100)
 
 
