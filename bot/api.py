@@ -53,7 +53,7 @@ from bot.replies import (
     ToolStart,
 )
 from bot.store.records import Remembered
-from bot.streaming import EditedStream, Shown, Surface
+from bot.streaming import AttachesFiles, EditedStream, Shown, Surface
 from bot.text import clip
 from bot.traffic import ChannelLane, Traffic
 from bot.turn import LanguageModel, ModelCall, ModelChoice, Prompt, PromptMessage, Turn, Usage
@@ -64,6 +64,7 @@ __all__ = [
     "AdapterSpec",
     "AnyEvent",
     "Arg",
+    "AttachesFiles",
     "Attachment",
     "BotError",
     "Button",
