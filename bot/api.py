@@ -34,6 +34,7 @@ from bot.events import (
     User,
 )
 from bot.lanes import Call, Caution, Lane, Method, Outcome, Refusals, Urgency
+from bot.manners import Manner
 from bot.platform import Adapter, AdapterSpec, Capabilities, Finding, Handle, Posted, Shelf
 from bot.plugin import Context, Group, Job, Line, Part, Plugin, Taken, WindowReport
 from bot.replies import (
@@ -97,6 +98,7 @@ __all__ = [
     "LanguageModel",
     "Left",
     "Line",
+    "Manner",
     "Message",
     "MessageDeleted",
     "MessageEdited",

@@ -13,12 +13,14 @@ from bot.commands import Command
 from bot.errors import PluginError, UsageError
 from bot.events import AnyEvent, Attachment, Place, User
 from bot.handler import Job, Line, Models, Scope
+from bot.manners import Manner
 from bot.platform import Adapter, Capabilities, Posted
 from bot.plugin import Plugin
 from bot.replies import Reply, ReplyStream, SentId, Speaker
 from bot.store import NewMessage, Remembered, Store
 from bot.turn import ModelCall, ModelChoice, Prompt
 from bot.window import WindowReport
+from bot.words import say
 
 T = TypeVar("T")
 State = TypeVar("State", bound=BaseModel)
@@ -43,6 +45,10 @@ class Speaking(Protocol):
     async def ask(self, event: AnyEvent, prompt: Prompt, model: ModelChoice | None) -> str: ...
 
     async def interrupt(self, place: Place) -> bool: ...
+
+    async def manner(self, place: Place) -> Manner: ...
+
+    def changed(self, place: Place) -> None: ...
 
     async def report(self, place: Place) -> WindowReport: ...
 
@@ -83,9 +89,13 @@ class EngineTalk:
     def model(self) -> ModelChoice:
         return self.house.speaking.choice(self.settings)
 
+    async def manner(self) -> Manner:
+        return await self.house.speaking.manner(self.place)
+
     async def change(self, **changes: JsonValue) -> None:
         conversation = await self.house.store.change_settings(self.place, changes)
         self.settings = conversation.settings
+        self.house.speaking.changed(self.place)
 
     async def path(self, limit: int = 50) -> tuple[Remembered, ...]:
         # Messages of chats are short, so few tokens usually do; a read that comes back short is widened once.
@@ -117,6 +127,11 @@ class EngineTalk:
 
     async def message_of(self, platform_id: str) -> Remembered | None:
         return await self.house.store.message_of(self.place, platform_id)
+
+    async def message(self, id: int) -> Remembered | None:
+        found = await self.house.store.message(id)
+        conversation = await self.house.store.conversation(self.place)
+        return found if found is not None and found.conversation == conversation.id else None
 
     async def window(self) -> WindowReport:
         return await self.house.speaking.report(self.place)
@@ -237,7 +252,9 @@ class EngineContext:
 
     async def fetch(self, attachment: Attachment, max_bytes: int) -> bytes:
         if attachment.size > max_bytes:
-            raise UsageError(f"{attachment.name} is too large: I read at most {max_bytes // 1000:,} kB.")
+            raise UsageError(
+                say("{name} is too large: I read at most {size:,} kB.", name=attachment.name, size=max_bytes // 1000)
+            )
         return await self._adapter.fetch(attachment, max_bytes)
 
     def get(self, kind: type[T]) -> T:

@@ -8,6 +8,7 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from typing import TypeVar
 
 import structlog
 
@@ -30,6 +31,7 @@ from bot.events import (
     MessageEdited,
     Online,
     Place,
+    Route,
 )
 from bot.exchanges import Exchanges
 from bot.handler import Taken
@@ -47,6 +49,7 @@ from bot.words import Languages, phrase, say, speaking
 
 log = structlog.get_logger(__name__)
 
+Changed = TypeVar("Changed", MessageEdited, MessageDeleted)
 
 # Enough for a listener that lets the model speak; one that hangs must not hold its place for ever.
 LISTENER_SECONDS = 300.0
@@ -235,10 +238,12 @@ class Engine:
             case Message():
                 return await self._message(event, earlier)
             case MessageEdited():
-                await self._rewrite(event)
+                for each in await self._wherever(event, [event.message]):
+                    await self._rewrite(each)
                 await self._tell_listeners(event)
             case MessageDeleted():
-                await self._forget_deleted(event)
+                for each in await self._wherever(event, event.messages):
+                    await self._forget_deleted(each)
                 await self._tell_listeners(event)
             case Joined(is_me=True):
                 await self._membership.joined(event)
@@ -253,16 +258,18 @@ class Engine:
     async def _message(self, event: Message, earlier: Sequence[Message] = ()) -> bool:
         if event.addressed and (await self._manner(event)).opens_threads and await self._move(event, earlier):
             return False
-        asked = []
+        asked, blank = [], False
         for one in (*earlier, event):
             if await self._tell_listeners(one) or not one.addressed:
                 await self._overhear(one)
-            elif not _is_blank(one.text) or one.attachments:
+            elif _is_blank(one.text) and not (one.attachments or one.quoted):
+                blank = True
+            else:
                 asked.append(one)
         if asked:
             *before, last = asked
             await self._turns.answer(last, before)
-        elif event.addressed:
+        elif blank:
             await self._turns.heed(event)
             listening = Reply(say("I am listening. What would you like to talk about?"))
             await self._adapter(event).send(event.route, listening)
@@ -314,6 +321,13 @@ class Engine:
                 else:
                     taken = taken or isinstance(result, Taken)
         return taken
+
+    async def _wherever(self, event: Changed, messages: Sequence[str]) -> Sequence[Changed]:
+        """The event, also for the threads of this channel that questions asked in it were answered in."""
+        if event.place.thread is not None:
+            return (event,)
+        threads = await self._store.threads_with(event.place, messages)
+        return (event, *(replace(event, route=Route(place, event.route.data)) for place in threads))
 
     async def _rewrite(self, event: MessageEdited) -> None:
         known = await self._store.rewrite(event.place, event.message, event.text)

@@ -5,6 +5,7 @@ BotError                     .public is the one sentence that people may see
 ├── PluginError              a plugin or adapter cannot be loaded or is declared wrongly
 ├── UsageError               a command was called with wrong arguments; shown privately
 ├── NotAllowed               this person may not do this here
+│   └── LimitReached         this person may do it later; .told_before says that they know
 ├── StoreError               the database
 │   ├── StoreUnavailable     full disk, read-only file, locked for too long
 │   ├── StoreCorrupt         not a database, or a damaged one
@@ -68,6 +69,16 @@ class UsageError(BotError):
 
 class NotAllowed(BotError):
     default_public = "You may not do that here. Ask a moderator."
+
+
+class LimitReached(NotAllowed):
+    """`public` says when to come back; `told_before` that this person knows it already."""
+
+    default_public = "You have asked a lot. Please come back later."
+
+    def __init__(self, detail: str = "", *, public: str | None = None, told_before: bool = False) -> None:
+        self.told_before = told_before
+        super().__init__(detail, public=public)
 
 
 class StoreError(BotError):

@@ -11,6 +11,7 @@ from pydantic import BaseModel, JsonValue
 
 from bot.commands import Command
 from bot.events import AnyEvent, Attachment, Place, User
+from bot.manners import Manner
 from bot.platform import Capabilities, Posted
 from bot.replies import Piece, Reply, ReplyStream, SentId, Speaker
 from bot.store.records import Remembered
@@ -58,6 +59,10 @@ class Talk(Protocol):
         """The effective choice: provider, model, and parameters with the mode applied."""
         ...
 
+    async def manner(self) -> Manner:
+        """When I speak here, what I do when I am busy, and whom I ping, wherever that is set."""
+        ...
+
     async def change(self, **changes: JsonValue) -> None:
         """Merge into the settings; None removes a key."""
         ...
@@ -82,6 +87,10 @@ class Talk(Protocol):
 
     async def message_of(self, platform_id: str) -> Remembered | None:
         """What is remembered of a message of the platform, None for one that never came here."""
+        ...
+
+    async def message(self, id: int) -> Remembered | None:
+        """A message of this place by the id that memory gave it, such as the parent of another."""
         ...
 
     async def window(self) -> WindowReport: ...

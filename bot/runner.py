@@ -1,14 +1,14 @@
-"""The order of turns: one at a time per conversation, conversations beside each other."""
+"""The order of turns: one at a time per conversation and fair among its people, conversations beside each other."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
 from bot.events import AnyEvent, Place
+from bot.line import Line
 from bot.store.records import Claim
 
 # What was cancelled may still show its last words; a platform that does not answer must not hold up the end.
@@ -21,21 +21,18 @@ Work: TypeAlias = Callable[[AnyEvent, Claim], Awaitable[None]]
 class Runner(Protocol):
     """Where turns run. Events and claims are plain data, so a runner may hand them to another machine."""
 
-    def submit(self, event: AnyEvent, claim: Claim, *, beside: bool) -> None:
-        """Take an event. Unless it goes `beside` the queue, it waits for the turns before it in its place."""
+    def submit(self, event: AnyEvent, claim: Claim, *, beside: bool, first: bool = False) -> None:
+        """Take an event. Unless it goes `beside` the queue, it waits for its person's turn in its place; `first` is
+        for one that took the place of an answer that was stopped for it."""
         ...
 
-    async def stop(self, place: Place) -> bool:
-        """End every answer that is being written there. False when there is none."""
+    def charge(self, place: Place, who: str, tokens: int) -> None:
+        """What a turn used: whoever uses much is passed over more often while others wait."""
         ...
 
-
-@dataclass(slots=True)
-class _Line:
-    """Who stands in line at one place. It exists only while somebody does."""
-
-    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-    standing: int = 0
+    async def stop(self, place: Place, of: str | None = None) -> bool:
+        """End every answer that is being written there, or those to one person. False when there is none."""
+        ...
 
 
 class LocalRunner:
@@ -43,66 +40,87 @@ class LocalRunner:
 
     def __init__(self, work: Work) -> None:
         self._work = work
-        self._lines: dict[Place, _Line] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._stops: dict[Place, list[Callable[[], bool]]] = {}
+        self._lines: dict[Place, Line] = {}
+        self._tasks: dict[asyncio.Task[None], Place | None] = {}
+        self._stops: dict[Place, list[tuple[str | None, Callable[[], bool]]]] = {}
 
-    def submit(self, event: AnyEvent, claim: Claim, *, beside: bool) -> None:
-        run = self._work if beside else self._in_line
-        self.spawn(lambda: run(event, claim))
+    def submit(self, event: AnyEvent, claim: Claim, *, beside: bool, first: bool = False) -> None:
+        if beside:
+            self.spawn(lambda: self._work(event, claim), place=event.place)
+        else:
+            self.spawn(lambda: self._in_line(event, claim, first), place=event.place)
 
-    def spawn(self, run: Callable[[], Awaitable[None]]) -> None:
-        """Run something beside all queues; `drain` waits for it too."""
+    def spawn(self, run: Callable[[], Awaitable[None]], *, place: Place | None = None) -> None:
+        """Run something beside all queues; `drain` waits for it too. `place` says what it is about, for `drop`."""
 
         async def body() -> None:
             await run()
 
         task = asyncio.create_task(body())
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks[task] = place
+        task.add_done_callback(self._tasks.pop)
 
-    async def _in_line(self, event: AnyEvent, claim: Claim) -> None:
-        async with self.turn(event.place):
+    async def _in_line(self, event: AnyEvent, claim: Claim, first: bool) -> None:
+        async with self.turn(event.place, event.user.id, first=first):
             await self._work(event, claim)
 
     @asynccontextmanager
-    async def turn(self, place: Place) -> AsyncIterator[None]:
-        """Hold the turn of a place; a job takes it for each step."""
-        line = self._lines.setdefault(place, _Line())
-        line.standing += 1
+    async def turn(self, place: Place, who: str = "", *, first: bool = False) -> AsyncIterator[None]:
+        """Hold the turn of a place, which people get one after the other; a job takes it for each step."""
+        line = self._lines.setdefault(place, Line())
         try:
-            async with line.lock:
+            async with line.turn(who, first=first):
                 yield
         finally:
-            line.standing -= 1
-            if not line.standing:
+            if not line.standing and self._lines.get(place) is line:
                 del self._lines[place]
 
-    def standing(self, place: Place) -> int:
-        """How many turns run or wait there."""
+    async def passed(self, place: Place) -> None:
+        """Wait until all turns that run or wait there now are over."""
+        if line := self._lines.get(place):
+            await line.passed()
+
+    def charge(self, place: Place, who: str, tokens: int) -> None:
+        if line := self._lines.get(place):
+            line.charge(who, tokens)
+
+    def standing(self, place: Place, who: str | None = None) -> int:
+        """How many turns run or wait there, of all or of one person."""
         line = self._lines.get(place)
-        return line.standing if line else 0
+        if line is None:
+            return 0
+        return line.standing if who is None else line.standing_of(who)
 
     @contextmanager
-    def stoppable(self, place: Place, stop: Callable[[], bool]) -> Iterator[None]:
-        """While inside, `stop(place)` calls this; it says whether there was something to stop."""
+    def stoppable(self, place: Place, stop: Callable[[], bool], of: str | None = None) -> Iterator[None]:
+        """While inside, `stop(place)` calls this; it says whether there was something to stop. `of` is the person who
+        is answered."""
         stops = self._stops.setdefault(place, [])
-        stops.append(stop)
+        entry = (of, stop)
+        stops.append(entry)
         try:
             yield
         finally:
-            stops.remove(stop)
+            stops.remove(entry)
             if not stops:
                 del self._stops[place]
 
-    async def stop(self, place: Place) -> bool:
+    async def stop(self, place: Place, of: str | None = None) -> bool:
         # All are asked: a command that does not wait may speak beside an answer.
-        stopped = [stop() for stop in self._stops.get(place, ())]
+        stopped = [stop() for whose, stop in self._stops.get(place, ()) if of is None or whose == of]
         return any(stopped)
 
     @property
     def running(self) -> int:
         return len(self._tasks)
+
+    async def drop(self, belongs: Callable[[Place], bool]) -> None:
+        """Cancel what runs or waits for places that are gone, and wait for it to end."""
+        gone = {task for task in self._others() if (place := self._tasks[task]) is not None and belongs(place)}
+        for task in gone:
+            task.cancel()
+        if gone:
+            await asyncio.wait(gone, timeout=LETTING_GO)
 
     async def drain(self, grace: float) -> None:
         """Let what runs finish for `grace` seconds, then cancel the rest, also what is begun meanwhile, and wait for

@@ -277,7 +277,7 @@ class TerminalAdapter:
         return self._display
 
     def capabilities(self, route: Route) -> Capabilities:
-        return Capabilities(appends=True, speakers=True, private=True, max_file_bytes=LARGEST_FILE)
+        return Capabilities(appends=True, speakers=True, private=True, max_file_bytes=LARGEST_FILE, direct=True)
 
     async def send(self, route: Route, reply: Reply) -> tuple[SentId, ...]:
         try:

@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field, PrivateAttr, SecretStr, ValidationError, 
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from bot.errors import ConfigError
+from bot.settings.limits import LimitSettings, RoleLimits
 from bot.settings.mistakes import contradictions, explain, nobody_to_answer, settle_parameters
 from bot.settings.sections import (
     SMALL_SYSTEM_PROMPT,
@@ -25,6 +26,7 @@ from bot.settings.sections import (
     MemorySettings,
     ModelSettings,
     OpenAISettings,
+    PlaceSettings,
     PluginSettings,
     PriceSettings,
     Section,
@@ -50,13 +52,16 @@ __all__ = [
     "CompatibleSettings",
     "Entry",
     "HealthSettings",
+    "LimitSettings",
     "LocalSettings",
     "LogSettings",
     "MemorySettings",
     "ModelSettings",
     "OpenAISettings",
+    "PlaceSettings",
     "PluginSettings",
     "PriceSettings",
+    "RoleLimits",
     "Section",
     "Settings",
     "entries",
@@ -78,6 +83,7 @@ class Settings(BaseSettings):
     model: ModelSettings = ModelSettings()
     memory: MemorySettings = MemorySettings()
     answers: AnswerSettings = AnswerSettings()
+    limits: LimitSettings = LimitSettings()
     commands: CommandSettings = CommandSettings()
     log: LogSettings = LogSettings()
     health: HealthSettings = HealthSettings()

@@ -22,6 +22,7 @@ from pydantic import (
 )
 
 from bot.events import Place
+from bot.manners import Busy, Speak
 from bot.model import settings as model
 from bot.model.prices import UnitPrices
 from bot.model.settings import ProviderSettings, Retry, Timeouts, default_model
@@ -61,8 +62,6 @@ def _place(text: str) -> str:
 
 
 Address = Annotated[str, AfterValidator(_address)]
-Speak = Literal["mention", "always", "thread", "never"]
-Busy = Literal["queue", "merge", "interrupt"]
 
 
 def _env(*names: str) -> dict[str, JsonValue]:

@@ -19,7 +19,8 @@ from bot.clock import Clock, SystemClock
 from bot.errors import StoreError
 from bot.events import AnyEvent, Place, Route
 from bot.replies import Reason, SentId, Speaker
-from bot.store import claims, drafts, ledger, opening, pictures, recent, shelf, tree, variants
+from bot.store import claims, drafts, leaving, ledger, opening, pictures, recent, shelf, tree, variants
+from bot.store import places as of_places
 from bot.store.database import Database, database_url
 from bot.store.drafts import Taking
 from bot.store.journal import Journal
@@ -385,6 +386,34 @@ class Store:
     async def learn(self, provider: str, model: str, facts: Mapping[str, JsonValue]) -> None:
         now = self._clock.now()
         await self._db.write(lambda c: shelf.learn(c, provider, model, facts, now))
+
+    # Places and workspaces.
+
+    async def settings_of(self, *places: Place) -> Mapping[Place, Mapping[str, JsonValue]]:
+        """The settings of those conversations that exist; asking makes none."""
+        return await self._db.read(lambda c: of_places.settings_of(c, places))
+
+    async def threads_with(self, place: Place, messages: Sequence[str]) -> Sequence[Place]:
+        """The threads of a channel that remember one of these messages of the platform."""
+        return await self._db.read(lambda c: of_places.threads_with(c, place, messages))
+
+    async def tokens_used(self, since: datetime, platform: str, whose: of_places.Whose) -> int:
+        return await self._db.read(lambda c: of_places.tokens_used(c, since, platform, whose))
+
+    async def marks(self, kind: str) -> Mapping[str, JsonValue]:
+        """What the core itself put down by `save_state("core", kind, …)`."""
+        return await self._db.read(lambda c: of_places.marks(c, kind))
+
+    async def heard_since(self, platform: str, workspace: str, since: datetime) -> bool:
+        return await self._db.read(lambda c: leaving.heard_since(c, platform, workspace, since))
+
+    async def drop_running(self, platform: str, workspace: str) -> None:
+        """Nobody can see the end of what was begun there: its drafts and jobs go, its events are done."""
+        await self._db.write(lambda c: leaving.drop_running(c, platform, workspace))
+
+    async def forget_some(self, platform: str, workspace: str) -> bool:
+        """One small step of forgetting all of a workspace; False once nothing is left."""
+        return await self._db.write(lambda c: leaving.forget_some(c, platform, workspace))
 
     # Behind the scenes.
 

@@ -121,6 +121,7 @@ message = Table(
     Column("created_at", Moment, nullable=False),
     Index("ix_message_conversation_id_id", "conversation_id", "id"),
     Index("ix_message_parent_id", "parent_id"),
+    Index("ix_message_variant_of", "variant_of"),
     sqlite_autoincrement=True,  # a number is never given twice, even after a deletion
 )
 
@@ -204,6 +205,8 @@ usage = Table(
     Column("at", Moment, nullable=False),
     Index("ix_usage_place_at", "place", "at"),
     Index("ix_usage_at", "at"),
+    Index("ix_usage_user_id_at", "user_id", "at"),
+    Index("ix_usage_message_id", "message_id"),
 )
 
 summary = Table(
@@ -219,6 +222,8 @@ summary = Table(
     Column("prompt_version", Text),
     Column("created_at", Moment, nullable=False),
     Index("ix_summary_conversation_id_covers_until", "conversation_id", "covers_until"),
+    Index("ix_summary_covers_until", "covers_until"),
+    Index("ix_summary_branch_id", "branch_id"),
 )
 
 job = Table(

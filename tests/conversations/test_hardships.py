@@ -235,7 +235,7 @@ async def test_what_is_edited_while_it_waits_for_its_turn_is_remembered_as_edite
         assert "The capital of Frnace?" not in await remembered(bot)
 
 
-async def test_in_a_flood_everybody_is_told_once_to_come_back() -> None:
+async def test_in_a_flood_whoever_floods_is_told_once_to_come_back_and_others_find_room() -> None:
     async with TestBot([Say("Wait", hang=True), *["Answer."] * 40]) as bot:
         for number in range(60):
             await bot.says(f"Question {number}", user=BOB, wait=False)
@@ -243,10 +243,25 @@ async def test_in_a_flood_everybody_is_told_once_to_come_back() -> None:
         await bot.until("Wait")
         await bot.app.runner.stop(bot.place)
         await bot.idle()
-        assert sum("try again later" in text for text in bot.shown_privately) == 2
+        assert ["try again later" in text for text in bot.shown_privately] == [True]
+        asked = [prompt.messages[-1].text for prompt in bot.model.prompts]
+        assert asked[1].endswith("And I?")
         answered = sum("Answer." in line for line in bot.screen)
         await bot.says("Is there room now?")
         assert sum("Answer." in line for line in bot.screen) == answered + 1
+
+
+async def test_in_a_flood_of_many_everybody_is_told_once_to_come_back() -> None:
+    async with TestBot([Say("Wait", hang=True), *["Answer."] * 80]) as bot:
+        crowd = [User(f"u-{number}", f"Person {number}") for number in range(70)]
+        for person in (*crowd, *crowd):
+            await bot.says("I want to know", user=person, wait=False)
+        await bot.until("Wait")
+        await bot.app.runner.stop(bot.place)
+        await bot.idle()
+        told = sum("try again later" in text for text in bot.shown_privately)
+        assert told == 70
+        assert sum("Answer." in line for line in bot.screen) == 60
 
 
 async def test_what_a_button_returns_is_shown() -> None:

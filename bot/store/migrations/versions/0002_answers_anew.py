@@ -23,3 +23,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("message_id", "blob_id", name="pk_picture"),
     )
     op.create_index("ix_picture_blob_id", "picture", ["blob_id"])
+    # For finding variants and what somebody used, and for deleting rows that others refer to.
+    op.create_index("ix_message_variant_of", "message", ["variant_of"])
+    op.create_index("ix_usage_user_id_at", "usage", ["user_id", "at"])
+    op.create_index("ix_usage_message_id", "usage", ["message_id"])
+    op.create_index("ix_summary_covers_until", "summary", ["covers_until"])
+    op.create_index("ix_summary_branch_id", "summary", ["branch_id"])

@@ -1,0 +1,67 @@
+"""What is asked of places as such: their own settings, where a message went, how much was used there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from pydantic import JsonValue
+from sqlalchemy import func, or_, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bot.events import Place
+from bot.store.cleaning import storable
+from bot.store.tables import conversation, sent, state, usage
+
+
+@dataclass(frozen=True, slots=True)
+class Whose:
+    """Tokens of one person, of one channel with its threads, or of one workspace with all that is in it."""
+
+    user: str | None = None
+    channel: Place | None = None
+    workspace: str | None = None
+
+
+async def settings_of(connection: AsyncConnection, places: Sequence[Place]) -> Mapping[Place, Mapping[str, JsonValue]]:
+    """The settings of those conversations that exist; asking makes none."""
+    keys = {str(place): place for place in places}
+    rows = await connection.execute(
+        select(conversation.c.place, conversation.c.settings).where(conversation.c.place.in_(keys))
+    )
+    return {keys[row.place]: row.settings for row in rows}
+
+
+async def threads_with(connection: AsyncConnection, place: Place, messages: Sequence[str]) -> Sequence[Place]:
+    """The threads of a channel that remember one of the platform's messages, which was written in the channel."""
+    rows = await connection.execute(
+        select(conversation.c.place)
+        .join(sent, sent.c.conversation_id == conversation.c.id)
+        .where(sent.c.platform_id.in_([storable(id) for id in messages]))
+        .where(conversation.c.place.startswith(f"{place}/", autoescape=True))
+        .distinct()
+    )
+    return [Place.parse(text) for text in rows.scalars()]
+
+
+async def tokens_used(connection: AsyncConnection, since: datetime, platform: str, whose: Whose) -> int:
+    chosen = [usage.c.at >= since]
+    if whose.user is not None:
+        chosen.append(usage.c.user_id == storable(whose.user))
+    if whose.channel is not None:
+        inside = usage.c.place.startswith(f"{whose.channel}/", autoescape=True)
+        chosen.append(or_(usage.c.place == str(whose.channel), inside))
+    else:
+        # A person's id is unique on their platform only.
+        key = str(Place(platform, whose.workspace, "")) if whose.workspace is not None else f"{platform}:"
+        chosen.append(usage.c.place.startswith(key, autoescape=True))
+    total = select(func.coalesce(func.sum(usage.c.input + usage.c.output), 0)).where(*chosen)
+    return int((await connection.execute(total)).scalar_one())
+
+
+async def marks(connection: AsyncConnection, kind: str) -> Mapping[str, JsonValue]:
+    rows = await connection.execute(
+        select(state.c.key, state.c.value).where(state.c.plugin == "core", state.c.scope == kind)
+    )
+    return {row.key: row.value for row in rows}
