@@ -33,7 +33,7 @@ __all__ = [
 _TOOL_PATIENCE = 0.7
 _NOTE_CHARS = 400
 _FILE_NAME = "answer.md"
-_FILE_COMES = "… the rest comes as a file"
+_FILE_COMES = phrase("… the rest comes as a file")
 _FILE_IS_HERE = phrase("📄 the whole answer is in {file}")
 # Messages that hold less than this have no room for such a line.
 _ROOM_FOR_FILE_LINE = 100
@@ -290,7 +290,7 @@ class EditedStream:
         last = count if text else next((i for i in reversed(range(count)) if not self._pager.page(i).is_blank), -1)
         if self._most and last >= self._most:
             last = self._most - 1
-            text = self._head(self._pager.page(last), self._small + _FILE_COMES)
+            text = self._head(self._pager.page(last), self._small + say(_FILE_COMES))
         for index in range(self._settled, last + 1):
             shown = text if index == last and text else _visible(self._pager.page(index))
             look = Look(shown, () if index < last else self._controls)
