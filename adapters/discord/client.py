@@ -93,7 +93,7 @@ class DiscordClient(ShardedClient):
         self._settings = settings
         self._hand_over = handle
         self._commands = commands
-        self._own, self._asked_late = Ids(), Ids()
+        self._own, self._addressed = Ids(), Ids()
         self._explained: set[int] = set()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -198,6 +198,9 @@ class DiscordClient(ShardedClient):
         if self.hearing.hides_something(message, place):
             self._beside(lambda: self._explain(message.channel))
         if event is not None:
+            # An edit that came at the same moment may have made it addressed already.
+            if isinstance(event, Message) and event.addressed:
+                self._addressed.add(message.id)
             await self._hand_over(event)
 
     async def on_raw_message_edit(self, payload: discord.RawMessageUpdateEvent) -> None:
@@ -226,9 +229,9 @@ class DiscordClient(ShardedClient):
         """The question that an edit made out of a message which was not for the bot, once."""
         if not isinstance(event, Message) or not event.addressed or before is None:
             return None
-        if self.hearing.is_addressed(before, place) or before.id in self._asked_late:
+        if self.hearing.is_addressed(before, place) or before.id in self._addressed:
             return None
-        self._asked_late.add(before.id)
+        self._addressed.add(before.id)
         return event
 
     async def on_raw_message_delete(self, payload: discord.RawMessageDeleteEvent) -> None:

@@ -200,13 +200,17 @@ class FakeDiscord(Hands):
         author: Account | None = None,
         reply_to: Message | None = None,
         files: Sequence[tuple[str, bytes]] = (),
+        silent: bool = False,
     ) -> Message:
-        """A message. `@bot` and `@Name` become mentions. Lengths are not checked: people with Nitro write more."""
+        """A message. `@bot` and `@Name` become mentions; a `silent` reply does not mention whom it replies to. Lengths
+        are not checked: people with Nitro write more."""
         who = author or self.ada
         uploads = [Upload(name, content, _media_type(name)) for name, content in files]
         body: dict[str, Any] = {"content": self._mentions(text)}
         if reply_to is not None:
             body["message_reference"] = {"message_id": str(reply_to.id)}
+        if silent:
+            body["allowed_mentions"] = {"parse": ["users", "roles", "everyone"], "replied_user": False}
         message = await self.messages.create(channel or self.general, body, uploads, Posting(who, by_person=True))
         self._changed()
         return message

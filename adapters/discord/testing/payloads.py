@@ -269,10 +269,11 @@ def message_event(world: World, message: Message, *, content: bool) -> Json:
         for mentioned in data["mentions"]:
             account = world.accounts[int(mentioned["id"])]
             mentioned["member"] = member_json(guild, account, with_user=False)
-    own = message.author is world.bot and message.webhook is None
-    mentions_bot = any(mentioned["id"] == str(world.bot.id) for mentioned in data["mentions"])
-    if not (content or own or guild is None or mentions_bot):
-        data |= {"content": "", "attachments": [], "embeds": [], "components": []}
+    if not content and guild is not None:
+        for shown in filter(None, (data, data.get("referenced_message"))):
+            known = {shown["author"]["id"], *(mentioned["id"] for mentioned in shown["mentions"])}
+            if str(world.bot.id) not in known:
+                shown |= {"content": "", "attachments": [], "embeds": [], "components": []}
     return data
 
 
@@ -303,7 +304,8 @@ def _mentioned(world: World, message: Message) -> list[Json]:
     ids = dict.fromkeys(int(id) for id in re.findall(r"<@!?(\d+)>", message.text))
     if message.reply_to is not None and not message.author.is_bot:
         quoted = message.channel.messages.get(message.reply_to)
-        if quoted is not None and quoted.webhook is None:
+        pings = (message.states[0].allowed_mentions or {}).get("replied_user", True)
+        if quoted is not None and quoted.webhook is None and pings:
             ids[quoted.author.id] = None
     return [user_json(world.accounts[id]) for id in ids if id in world.accounts]
 
