@@ -58,7 +58,7 @@ from bot.streaming import AttachesFiles, EditedStream, Shown, Surface
 from bot.text import clip
 from bot.traffic import ChannelLane, Traffic
 from bot.turn import LanguageModel, ModelCall, ModelChoice, Prompt, PromptMessage, Turn, Usage
-from bot.words import counted, languages_known, phrase, say, spoken_now, tr
+from bot.words import counted, languages_known, phrase, say, speaking_to, spoken_now, tr
 
 __all__ = [
     "Adapter",
@@ -153,6 +153,7 @@ __all__ = [
     "parse_button_id",
     "phrase",
     "say",
+    "speaking_to",
     "spoken_now",
     "tr",
 ]

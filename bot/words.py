@@ -142,6 +142,13 @@ def speaking(languages: Languages, *wanted: str) -> Iterator[None]:
 
 
 @contextmanager
+def speaking_to(locale: str) -> Iterator[None]:
+    """Outside a turn: inside, the language of a person's client is spoken where it is known."""
+    with speaking(languages_known(), locale):
+        yield
+
+
+@contextmanager
 def in_english() -> Iterator[None]:
     """For what models read."""
     token = _voice.set(_Voice(_voice.get(_AT_FIRST).languages, ENGLISH))

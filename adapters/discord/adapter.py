@@ -57,6 +57,8 @@ from bot.api import (
     SystemClock,
     Text,
     clip,
+    phrase,
+    say,
 )
 
 log = logging.getLogger(__name__)
@@ -173,6 +175,7 @@ class DiscordAdapter:
             max_file_bytes=max_file_bytes,
             buttons=True,
             forms=True,
+            menus=True,
             threads=may_open(channel) and not is_guest,
             slow_mode=slow_mode(channel),
             age_restricted=age_restricted(channel),
@@ -239,6 +242,10 @@ class DiscordAdapter:
         return await fetch(attachment, max_bytes, self._settings.api_url)
 
     async def history(self, route: Route, after: str | None, limit: int) -> tuple[Posted, ...]:
+        if route.data.get("guest") is True:
+            raise DeliveryRefused(
+                "no member there", public=say("I am only a guest here and cannot read what was said.")
+            )
         return await history(self._client, route.place, after, limit)
 
     async def open_thread(self, route: Route, name: str) -> Route:
@@ -249,13 +256,13 @@ class DiscordAdapter:
     @property
     def _client(self) -> DiscordClient:
         if self._connected is None:
-            raise DeliveryError("not connected", public="I am not connected to Discord yet.")
+            raise DeliveryError("not connected", public=phrase("I am not connected to Discord yet."))
         return self._connected
 
     @property
     def _use_lanes(self) -> DiscordLanes:
         if self._lanes is None:
-            raise DeliveryError("not connected", public="I am not connected to Discord yet.")
+            raise DeliveryError("not connected", public=phrase("I am not connected to Discord yet."))
         return self._lanes
 
     def _pending(self, route: Route) -> Pending | None:

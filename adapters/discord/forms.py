@@ -13,7 +13,7 @@ from discord import ui
 from pydantic import JsonValue
 
 from adapters.discord.markup import as_text, length, plain_name
-from bot.api import Button, Clock, Command, File, Parameter, PluginError, Reply, Target, button_id, clip, tr
+from bot.api import Button, Clock, Command, File, Parameter, PluginError, Reply, Target, button_id, clip, say, tr
 
 PREFIX = "f1"
 # The button under a form that was not taken; no plugin can have an action of this name.
@@ -141,12 +141,16 @@ class Modal(ui.Modal):
     """A form as Discord shows it. What comes back is told by its id, so discord.py need not remember it."""
 
     def __init__(self, command: Command, id: FormId, values: Mapping[str, JsonValue]) -> None:
-        super().__init__(title=_clipped(command.description or command.name, MAX_TITLE), custom_id=str(id))
+        super().__init__(title=_clipped(_title(command), MAX_TITLE), custom_id=str(id))
         self._fields = [_field(parameter, command, values) for parameter in fields(command)]
         self.stop()
 
     def to_components(self) -> list[dict[str, Any]]:
         return self._fields
+
+
+def _title(command: Command) -> str:
+    return say(command.title if command.target is not None else command.description or command.name)
 
 
 def fields(command: Command) -> tuple[Parameter, ...]:
@@ -196,14 +200,14 @@ def _field(parameter: Parameter, command: Command, values: Mapping[str, JsonValu
     title = command.form.model_fields[parameter.name].title if command.form is not None else None
     field: Payload = {
         "type": LABEL,
-        "label": _clipped(title or parameter.name.replace("_", " ").capitalize(), MAX_LABEL),
+        "label": _clipped(say(title or parameter.name.replace("_", " ").capitalize()), MAX_LABEL),
         "component": {"custom_id": parameter.name, "required": parameter.required, **_input(parameter, shown)},
     }
     if parameter.description and parameter.description != title:
-        field["description"] = _clipped(parameter.description, MAX_HINT)
+        field["description"] = _clipped(say(parameter.description), MAX_HINT)
     if parameter.kind == "attachment" and isinstance(shown, dict):
         field["component"]["required"] = False
-        field["description"] = _clipped(f"Without a new one: {shown.get('name')}", MAX_HINT)
+        field["description"] = _clipped(say("Without a new one: {name}", name=shown.get("name")), MAX_HINT)
     return field
 
 
@@ -269,6 +273,8 @@ def _default(parameter: Parameter) -> JsonValue:
     default = parameter.default
     if isinstance(default, Enum):
         return next((text for text in parameter.choices if parameter.bind(text) is default), None)
+    if isinstance(default, str) and not parameter.choices:
+        return say(default)
     return default if isinstance(default, str | int | float | bool) else None
 
 

@@ -35,6 +35,8 @@ from bot.api import (
     UsageError,
     User,
     clip,
+    phrase,
+    speaking_to,
     tr,
 )
 
@@ -44,13 +46,13 @@ AnyInteraction: TypeAlias = discord.Interaction[Any]
 
 # Seconds in which a second press of the same button is the hand's, not the head's.
 DOUBLE, MOST_PRESSES = timedelta(seconds=0.7), 500
-UNAVAILABLE = "I am not available here."
-UNKNOWN_BUTTON = "This button is of no use any more. Please ask me again."
-UNKNOWN_FORM = "The command of this form is no longer there."
-LOST_TARGET = "I no longer have the message that this was about. Please open its menu again."
-LOST_FORM = "I no longer have what you wrote, apart from what you see above. Please call the command again."
-NO_FORM = "I could not open the form. Please try again."
-TWICE = "Once is enough: I am at it already."
+UNAVAILABLE = phrase("I am not available here.")
+UNKNOWN_BUTTON = phrase("This button is of no use any more. Please ask me again.")
+UNKNOWN_FORM = phrase("The command of this form is no longer there.")
+LOST_TARGET = phrase("I no longer have the message that this was about. Please open its menu again.")
+LOST_FORM = phrase("I no longer have what you wrote, apart from what you see above. Please call the command again.")
+NO_FORM = phrase("I could not open the form. Please try again.")
+TWICE = phrase("Once is enough: I am at it already.")
 
 
 class Pressed(ui.DynamicItem[ui.Button[Any]], template=r"d1/.*"):
@@ -185,7 +187,8 @@ class Interacting:
 
     async def _open(self, interaction: AnyInteraction, command: Command, draft: Draft) -> None:
         key = self._forms.keep(draft) if draft.values else ""
-        form = Modal(command, FormId(command.name, draft.target, key), draft.values)
+        with speaking_to(_locale(interaction)):
+            form = Modal(command, FormId(command.name, draft.target, key), draft.values)
         try:
             await interaction.response.send_modal(form)
         except CALL_ERRORS as error:
@@ -215,7 +218,7 @@ class Interacting:
         pending = self._begin(interaction, private=command is not None and command.private, more=draft_data(draft))
         if command is None or not self._hearing.allows(where.place, interaction.user):
             await self._say(pending, interaction, UNKNOWN_FORM if command is None else UNAVAILABLE)
-        elif problem := _problem(command, draft.values):
+        elif problem := _problem(command, draft.values, _locale(interaction)):
             await self._say(pending, interaction, problem)
         elif (target := await self._target(interaction, id.target, where)) is None and id.target:
             await self._say(pending, interaction, LOST_TARGET)
@@ -290,10 +293,11 @@ def _locale(interaction: AnyInteraction) -> str:
     return str(getattr(interaction.locale, "value", interaction.locale))
 
 
-def _problem(command: Command, values: Mapping[str, JsonValue]) -> str | None:
+def _problem(command: Command, values: Mapping[str, JsonValue], locale: str) -> str | None:
     """What is wrong with a form. Whatever else a check raises, the core meets again and tells."""
     try:
-        command.bind(values)
+        with speaking_to(locale):
+            command.bind(values)
     except UsageError as error:
         return str(error)
     except Exception:

@@ -9,6 +9,7 @@ import discord
 
 from adapters.discord import DiscordSettings
 from adapters.discord.manifest import NAMED_SERVERS, application_id, invitation, missing, page
+from bot.api import say
 
 
 def complaints(client: discord.Client, guilds: Iterable[discord.Guild]) -> Sequence[str]:
@@ -34,7 +35,8 @@ def without_content(settings: DiscordSettings) -> str:
 
 def blind(id: int | None) -> str:
     """For a channel, where somebody speaks to the bot about something that Discord does not show it."""
-    return (
-        "-# I can see that you mean me, but Discord shows me only messages that mention me. Whoever runs me can switch "
-        f"on the Message Content Intent at <{page(id)}>; until then, mention me with all that I should know."
+    return "-# " + say(
+        "I can see that you mean me, but Discord shows me only messages that mention me. Whoever runs me can switch "
+        "on the Message Content Intent at <{page}>; until then, mention me with all that I should know.",
+        page=page(id),
     )

@@ -11,7 +11,7 @@ from adapters.discord.errors import translated
 from adapters.discord.faces import FACE
 from adapters.discord.hearing import channel_id, is_direct, user_of
 from adapters.discord.markup import from_discord
-from bot.api import Attachment, DeliveryError, Message, Place, Posted
+from bot.api import Attachment, DeliveryError, Message, Place, Posted, say
 
 # Files are read from Discord's own servers only.
 FILE_HOSTS = {"cdn.discordapp.com", "media.discordapp.net"}
@@ -55,19 +55,25 @@ def _posted(client: DiscordClient, message: discord.Message, place: Place) -> Po
 async def fetch(attachment: Attachment, max_bytes: int, api_url: str) -> bytes:
     url = yarl.URL(attachment.url)
     if attachment.size > max_bytes:
-        raise DeliveryError(f"{attachment.size} bytes", public=f"`{attachment.name}` is too large for me.")
+        raise DeliveryError(
+            f"{attachment.size} bytes", public=say("`{name}` is too large for me.", name=attachment.name)
+        )
     if not _is_trusted(url, api_url):
-        raise DeliveryError(f"not a file of Discord: {url.host}", public=f"I cannot read `{attachment.name}`.")
+        raise DeliveryError(
+            f"not a file of Discord: {url.host}", public=say("I cannot read `{name}`.", name=attachment.name)
+        )
     with translated():
         async with aiohttp.ClientSession() as session, session.get(url, allow_redirects=False) as response:
             if response.status != 200:
-                gone = f"`{attachment.name}` is no longer there."
+                gone = say("`{name}` is no longer there.", name=attachment.name)
                 raise DeliveryError(f"HTTP {response.status} for a file", public=gone)
             content = bytearray()
             async for chunk in response.content.iter_chunked(CHUNK):
                 content += chunk
                 if len(content) > max_bytes:
-                    raise DeliveryError("larger than it claimed", public=f"`{attachment.name}` is too large for me.")
+                    raise DeliveryError(
+                        "larger than it claimed", public=say("`{name}` is too large for me.", name=attachment.name)
+                    )
     return bytes(content)
 
 

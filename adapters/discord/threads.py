@@ -11,7 +11,7 @@ from adapters.discord.errors import CALL_ERRORS, REFUSED, THREAD_EXISTS, THREAD_
 from adapters.discord.hearing import channel_id, is_direct, permissions_in
 from adapters.discord.manifest import PERMISSIONS
 from adapters.discord.markup import as_text
-from bot.api import DeliveryRefused, Place, Route
+from bot.api import DeliveryRefused, Place, Route, phrase, say
 
 MAX_NAME = 100
 # Minutes without a message until Discord puts a thread away; the next message brings it back.
@@ -37,7 +37,7 @@ async def open_thread(client: discord.Client, route: Route, name: str) -> Route:
         return route
     channel = client.get_channel(channel_id(place))
     if is_direct(place) or not isinstance(message, str):
-        raise DeliveryRefused("no message to open a thread on", public="There can be no thread for this.")
+        raise DeliveryRefused("no message to open a thread on", public=phrase("There can be no thread for this."))
     if isinstance(channel, discord.abc.GuildChannel):
         _check(channel)
     try:
@@ -79,10 +79,12 @@ def _check_open(client: discord.Client, id: int) -> None:
 
 def _check(channel: discord.abc.GuildChannel) -> None:
     if not isinstance(channel, discord.TextChannel):
-        raise DeliveryRefused("threads need a text channel", public="There can be no threads in this channel.")
+        raise DeliveryRefused("threads need a text channel", public=phrase("There can be no threads in this channel."))
     allowed = permissions_in(channel, channel.guild.me)
     lacking = [PERMISSIONS[flag][0] for flag in NEEDED if not getattr(allowed, flag)]
     if lacking:
-        names = " and ".join(f"“{name}”" for name in lacking)
-        public = f"I may not open a thread here: I miss the permission {names}. A moderator can give it to me."
+        public = say(
+            "I may not open a thread here: I miss the permission {names}. A moderator can give it to me.",
+            names=", ".join(f"“{name}”" for name in lacking),
+        )
         raise DeliveryRefused(f"missing permissions: {', '.join(lacking)}", public=public)

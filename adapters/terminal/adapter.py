@@ -39,15 +39,17 @@ from bot.api import (
     Speaker,
     SystemClock,
     User,
+    phrase,
+    say,
 )
 
 if TYPE_CHECKING:
     from adapters.terminal.prompt import Prompt
     from adapters.terminal.screen import ScreenDisplay
 
-LEAVE_HINT = "Press Ctrl-C once more, or Ctrl-D, to leave."
-TOO_LONG = "A line longer than 4 MB was left out."
-NOTHING_EARLIER = "There is no earlier conversation to go on with, so this is a new one."
+LEAVE_HINT = phrase("Press Ctrl-C once more, or Ctrl-D, to leave.")
+TOO_LONG = phrase("A line longer than 4 MB was left out.")
+NOTHING_EARLIER = phrase("There is no earlier conversation to go on with, so this is a new one.")
 LARGEST_FILE = 100_000_000
 
 log = logging.getLogger(__name__)
@@ -123,7 +125,7 @@ class TerminalAdapter:
     async def _talk(self, handle: Handle) -> None:
         screen, prompt = await self._open_screen()
         if self._begins_anew:
-            await screen.remark(NOTHING_EARLIER)
+            await screen.remark(say(NOTHING_EARLIER))
         if question := self._question:
             await self._hear(question, handle, screen)
             return
@@ -141,7 +143,7 @@ class TerminalAdapter:
                 if impatient:
                     return
                 impatient = True
-                await screen.remark(LEAVE_HINT)
+                await screen.remark(say(LEAVE_HINT))
                 continue
             impatient = False
             if not await self._hear(typed, handle, screen) or self._settings.once:
@@ -176,13 +178,13 @@ class TerminalAdapter:
     async def _work_off(self, handle: Handle) -> None:
         display = self._shown()
         if self._begins_anew:
-            await display.remark(NOTHING_EARLIER)
+            await display.remark(say(NOTHING_EARLIER))
         if question := self._question:
             await self._hear(question, handle, display)
             return
         async for line in Lines(self._stdin, whole=bool(self._settings.once)):
             if line is None:
-                await display.remark(TOO_LONG)
+                await display.remark(say(TOO_LONG))
             elif not await self._hear(line, handle, display):
                 return
             if display.closed.is_set():
@@ -240,7 +242,7 @@ class TerminalAdapter:
         except Exception as error:
             log.exception("a line could not be handled")
             public = error.public if isinstance(error, BotError) else BotError().public
-            await display.show(Reply(public, failed=True))
+            await display.show(Reply(say(public), failed=True))
             self._settle(event.route, failed=True)
 
     def _settle(self, route: Route, *, failed: bool = False) -> None:
@@ -296,8 +298,8 @@ class TerminalAdapter:
         try:
             path = await asyncio.to_thread(keep_file, self._settings.folder / "files", file)
         except OSError as error:
-            raise DeliveryError(str(error), public="The file could not be written.") from error
-        await self._shown().remark(f"Saved {path}")
+            raise DeliveryError(str(error), public=phrase("The file could not be written.")) from error
+        await self._shown().remark(say("Saved {path}", path=path))
 
     def stream(
         self,
@@ -316,10 +318,14 @@ class TerminalAdapter:
         await self.send(Route(route.place), reply)
 
     async def delete(self, route: Route, sent: SentId) -> None:
-        raise DeliveryRefused("a terminal keeps what it printed", public="What a terminal has shown stays there.")
+        raise DeliveryRefused(
+            "a terminal keeps what it printed", public=phrase("What a terminal has shown stays there.")
+        )
 
     async def fetch(self, attachment: Attachment, max_bytes: int) -> bytes:
-        raise DeliveryRefused("a terminal has no attachments", public="There are no attached files in a terminal.")
+        raise DeliveryRefused(
+            "a terminal has no attachments", public=phrase("There are no attached files in a terminal.")
+        )
 
     async def history(self, route: Route, after: str | None, limit: int) -> tuple[Posted, ...]:
         return ()

@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Protocol
 from uuid import uuid4
 
-from bot.api import BotError, Done, Notice, Piece, Reply, Resume, SentId, Speaker, Text
+from bot.api import BotError, Done, Notice, Piece, Reply, Resume, SentId, Speaker, Text, say
 
 
 class Answer:
@@ -104,7 +104,7 @@ class TerminalStream:
 
     async def __aenter__(self) -> TerminalStream:
         if self._resume is not None and self._resume.text:
-            self._answer.add(Notice("This answer was interrupted; here it is, and how it goes on."))
+            self._answer.add(Notice(say("This answer was interrupted; here it is, and how it goes on.")))
             self._answer.add(Text(self._resume.text))
         self._task = asyncio.create_task(self._tell(), name="terminal-answer")
         return self
@@ -113,7 +113,8 @@ class TerminalStream:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if error is not None and not self._told_why:
-            self._answer.add(Notice(error.public if isinstance(error, BotError) else "This answer was interrupted."))
+            why = say(error.public) if isinstance(error, BotError) else say("This answer was interrupted.")
+            self._answer.add(Notice(why))
         self._answer.end(broken=error is not None)
         assert self._task is not None, "left without being entered"
         try:

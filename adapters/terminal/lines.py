@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TextIO
 
 from adapters.terminal.safe import readable
-from bot.api import Command
+from bot.api import Command, say
 
 LONGEST_INPUT = 4_000_000
 
@@ -50,7 +50,7 @@ def understand(typed: str, commands: Sequence[Command]) -> Meant:
     if not text:
         return None
     if text == "/":
-        return Hint("Type /help to see the commands.")
+        return Hint(say("Type /help to see the commands."))
     match = _COMMAND.match(text)
     if match is None:
         return Said(text)

@@ -6,26 +6,30 @@ import json
 from decimal import Decimal
 
 from adapters.terminal.safe import clean
-from bot.api import Done, ToolEnd, ToolStart
+from bot.api import Done, ToolEnd, ToolStart, counted, phrase, say
 
-ENDINGS = {"stopped": "stopped", "length": "cut off", "filtered": "filtered", "truncated": "broken off"}
+ENDINGS = {
+    "stopped": phrase("stopped"),
+    "length": phrase("cut off"),
+    "filtered": phrase("filtered"),
+    "truncated": phrase("broken off"),
+}
 
 
 def footer(done: Done) -> list[str]:
     """`312 tokens`, `4.1 s`, `89 tok/s`, …: what is known of them. The speed leaves out the wait for the first one."""
-    parts = [ENDINGS[done.reason]] if done.reason in ENDINGS else []
+    parts = [say(ENDINGS[done.reason])] if done.reason in ENDINGS else []
     if done.usage is not None:
         about = "~" if done.usage.estimated else ""
-        tokens = done.usage.output
-        parts.append(f"{about}{tokens} {'token' if tokens == 1 else 'tokens'}")
+        parts.append(about + counted(done.usage.output, "{count} token", "{count} tokens"))
     if done.seconds is not None:
-        parts.append(f"{done.seconds:.1f} s")
+        parts.append(say("{seconds:.1f} s", seconds=done.seconds))
         writing = done.seconds - (done.first_token or 0.0)
         if done.usage is not None and done.usage.output > 1 and writing > 0.01:
             speed = done.usage.output / writing
-            parts.append(f"{about}{speed:.0f} tok/s" if speed >= 10 else f"{about}{speed:.1f} tok/s")
+            parts.append(about + (f"{speed:.0f} tok/s" if speed >= 10 else say("{speed:.1f} tok/s", speed=speed)))
     if done.first_token is not None:
-        parts.append(f"first token {done.first_token:.1f} s")
+        parts.append(say("first token {seconds:.1f} s", seconds=done.first_token))
     if done.cost is not None:
         parts.append(money(done.cost))
     return parts
@@ -33,10 +37,10 @@ def footer(done: Done) -> list[str]:
 
 def money(dollars: Decimal) -> str:
     if dollars == 0:
-        return "free"
+        return say("free")
     if dollars < Decimal("0.0001"):
-        return "<$0.0001"
-    return f"${dollars:.4f}" if dollars < 1 else f"${dollars:,.2f}"
+        return say("<$0.0001")
+    return say("${amount:.4f}", amount=dollars) if dollars < 1 else say("${amount:,.2f}", amount=dollars)
 
 
 def tool_running(tool: ToolStart) -> str:
