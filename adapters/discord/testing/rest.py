@@ -162,6 +162,8 @@ class Rest:
             raise ApiError(404, 10008, "Unknown Message")
         if message.author is not self._world.bot or message.webhook is not None:
             raise ApiError(403, 50005, "Cannot edit a message authored by another user")
+        if request.uploads:
+            self._require("attach_files", channel)
         if channel.archived:
             raise ApiError(400, 50083, "Thread is archived")
         await self._messages.edit(message, request.body, request.uploads)
