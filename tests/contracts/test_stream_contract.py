@@ -95,19 +95,31 @@ async def test_streams_keep_their_promises(make: MakeStream) -> None:
     await stream_contract(make)
 
 
-async def test_the_contract_notices_a_stream_that_loses_its_end() -> None:
-    class Losing(Memory):
-        async def edit(self, sent: SentId, text: str, buttons: Sequence[Button] | None = None) -> Shown:
-            return await super().edit(sent, text[:-3], buttons)
+class LosesTheEnd(Memory):
+    async def edit(self, sent: SentId, text: str, buttons: Sequence[Button] | None = None) -> Shown:
+        return await super().edit(sent, text[:-3], buttons)
 
+
+class KeepsOldMessages(Memory):
+    async def delete(self, sent: SentId) -> None:
+        pass
+
+
+class KeepsOldButtons(Memory):
+    async def edit(self, sent: SentId, text: str, buttons: Sequence[Button] | None = None) -> Shown:
+        return await super().edit(sent, text, buttons or None)
+
+
+@pytest.mark.parametrize("broken", [LosesTheEnd, KeepsOldMessages, KeepsOldButtons])
+async def test_the_contract_notices(broken: type[Memory]) -> None:
     @asynccontextmanager
-    async def losing() -> AsyncIterator[StreamUnderTest]:
-        memory = Losing()
+    async def make() -> AsyncIterator[StreamUnderTest]:
+        memory = broken()
 
         def open_stream(resume: Resume | None) -> ReplyStream:
             return EditedStream(memory, OpenLane(), max_chars=500, clock=SystemClock(), resume=resume)
 
-        yield StreamUnderTest(open_stream, memory.screen)
+        yield StreamUnderTest(open_stream, memory.screen, max_chars=500, buttons=memory.buttons)
 
     with pytest.raises(AssertionError):
-        await stream_contract(losing)
+        await stream_contract(make)
