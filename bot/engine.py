@@ -8,13 +8,13 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import TypeVar
 
 import structlog
 
 from bot.behaviour import Manners
 from bot.botloops import BotTalks
 from bot.calling import Calling, called_by
+from bot.changes import Changes
 from bot.clock import Clock
 from bot.commands import Commands
 from bot.context import Loaded
@@ -31,7 +31,6 @@ from bot.events import (
     MessageEdited,
     Online,
     Place,
-    Route,
 )
 from bot.exchanges import Exchanges
 from bot.handler import Taken
@@ -48,8 +47,6 @@ from bot.turns import Turns
 from bot.words import Languages, phrase, say, speaking
 
 log = structlog.get_logger(__name__)
-
-Changed = TypeVar("Changed", MessageEdited, MessageDeleted)
 
 # Enough for a listener that lets the model speak; one that hangs must not hold its place for ever.
 LISTENER_SECONDS = 300.0
@@ -88,11 +85,11 @@ class Engine:
         self._turns = turns
         self._runner = runner
         self._recovery = recovery
-        self._exchanges = exchanges
         self._languages = languages
         self._manners = manners
         self._membership = membership
         self._merging = Merging(runner, clock, answers.merge_wait, self.perform)
+        self._changes = Changes(store, runner, exchanges, self._merging)
         self._bots = BotTalks(answers.bot_turns)
         self._turned_away: dict[Place, set[str]] = {}
         self._closed = False
@@ -238,12 +235,13 @@ class Engine:
             case Message():
                 return await self._message(event, earlier)
             case MessageEdited():
-                for each in await self._wherever(event, [event.message]):
-                    await self._rewrite(each)
+                await self._changes.edited(event)
+                if event.question is not None:
+                    await self._ask_late(event.question)
                 await self._tell_listeners(event)
             case MessageDeleted():
-                for each in await self._wherever(event, event.messages):
-                    await self._forget_deleted(each)
+                for unanswered in await self._changes.deleted(event):
+                    await self._close(unanswered)
                 await self._tell_listeners(event)
             case Joined(is_me=True):
                 await self._membership.joined(event)
@@ -322,51 +320,12 @@ class Engine:
                     taken = taken or isinstance(result, Taken)
         return taken
 
-    async def _wherever(self, event: Changed, messages: Sequence[str]) -> Sequence[Changed]:
-        """The event, also for the threads of this channel that questions asked in it were answered in."""
-        if event.place.thread is not None:
-            return (event,)
-        threads = await self._store.threads_with(event.place, messages)
-        return (event, *(replace(event, route=Route(place, event.route.data)) for place in threads))
-
-    async def _rewrite(self, event: MessageEdited) -> None:
-        known = await self._store.rewrite(event.place, event.message, event.text)
-        if known is None and self._merging.edited(event.place, event.message, event.text):
-            return
-        if self._runner.standing(event.place):
-            # It may be a question that waits for its turn and is remembered only then, or is being answered.
-            await self._runner.passed(event.place)
-            known = known or await self._store.rewrite(event.place, event.message, event.text)
-        if event.question is not None:
-            await self._ask_late(event.question)
-        elif known is not None:
-            await self._exchanges.question_edited(event, known)
-
     async def _ask_late(self, event: Message) -> None:
-        """What was only overheard until an edit addressed it to the bot is forgotten and asked."""
+        """What was only overheard until an edit addressed it to the bot; it is remembered where it was said."""
         if (await self._manner(event)).speak == "never":
             return
         async with self._runner.turn(event.place, event.user.id):
-            overheard = await self._store.message_of(event.place, event.id)
-            if overheard is not None:
-                await self._store.forget(event.place, [overheard.id])
             await self._message(event)
-
-    async def _forget_deleted(self, event: MessageDeleted) -> None:
-        for waiting in self._merging.deleted(event.place, event.messages):
-            await self._close(waiting)
-        all_known = await self._forget_known(event)
-        if not all_known and self._runner.standing(event.place):
-            await self._runner.passed(event.place)
-            await self._forget_known(event)
-
-    async def _forget_known(self, event: MessageDeleted) -> bool:
-        """Whether all the messages that were deleted are known."""
-        known = [await self._store.message_of(event.place, message) for message in event.messages]
-        found = zip(known, event.messages, strict=True)
-        for message in [one for one, id in found if one is not None and await self._exchanges.is_its_first(one, id)]:
-            await self._exchanges.deleted(event, message)
-        return None not in known
 
     def _adapter(self, event: AnyEvent) -> Adapter:
         return self._adapters[event.place.platform]

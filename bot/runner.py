@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Protocol, TypeAlias
 
@@ -113,6 +113,10 @@ class LocalRunner:
     @property
     def running(self) -> int:
         return len(self._tasks)
+
+    @property
+    def tasks(self) -> Collection[asyncio.Task[None]]:
+        return tuple(self._tasks)
 
     async def drop(self, belongs: Callable[[Place], bool]) -> None:
         """Cancel what runs or waits for places that are gone, and wait for it to end."""

@@ -13,6 +13,7 @@ class HandClock:
         self._start = start
         self._passed = 0.0
         self._waiting: list[tuple[float, asyncio.Future[None]]] = []
+        self._began = asyncio.Event()
 
     def now(self) -> datetime:
         return self._start + timedelta(seconds=self._passed)
@@ -26,7 +27,14 @@ class HandClock:
             return
         until: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append((self._passed + seconds, until))
+        self._began.set()
         await until
+
+    async def waits(self, seconds: float) -> None:
+        """Until something waits for so long from now on."""
+        while not any(until == self._passed + seconds for until, _ in self._waiting):
+            self._began.clear()
+            await self._began.wait()
 
     def passes(self, seconds: float) -> None:
         self._passed += seconds

@@ -240,7 +240,7 @@ async def test_whoever_goes_on_writing_is_answered_all_the_same() -> None:
             await bot.says(f"and {number}", wait=False)
             clock.passes(0.75)
         await bot.until("First.")
-        assert [each.text for each in model.prompts[0].messages if each.role == "user"][0] == "and 0"
+        assert next(each.text for each in model.prompts[0].messages if each.role == "user") == "and 0"
 
 
 async def test_other_people_are_not_merged() -> None:
@@ -278,23 +278,23 @@ async def test_a_message_that_waits_to_be_merged_can_be_edited_and_taken_back() 
         second = await bot.says("with salt", wait=False)
         await bot.edits(first, "Tea, please", wait=False)
         await bot.deletes(second, wait=False)
-        await settled(bot, 3)
+        await settled(bot)
         clock.passes(1.5)
         await bot.idle()
         assert await texts(bot) == ["Tea, please", "Tea it is."]
         alone = await bot.says("oh, nothing", wait=False)
         await bot.deletes(alone, wait=False)
-        await settled(bot, 5)
+        await settled(bot)
         clock.passes(1.5)
         await bot.idle()
         assert len(model.turns) == 1
         assert await bot.app.store.left_behind("fake") == ()
 
 
-async def settled(bot: TestBot, events: int) -> None:
-    """Until the edits and deletions are made; only the question waits for the clock."""
-    while bot.app.runner.running > 1:
-        await asyncio.sleep(0.001)
+async def settled(bot: TestBot) -> None:
+    """Until only a question is left, which waits for the clock."""
+    while len(tasks := bot.app.runner.tasks) > 1:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
 
 
 async def test_messages_that_were_to_be_merged_are_answered_once_after_a_crash(tmp_path: Path) -> None:
@@ -306,8 +306,8 @@ async def test_messages_that_were_to_be_merged_are_answered_once_after_a_crash(t
     bot = TestBot(["I am Duologue."], folder=tmp_path, adapter=adapter, clock=clock, settings=speaking(busy="merge"))
     async with bot:
         online = asyncio.create_task(bot.comes_online())
-        while not bot.app.engine._merging.gathering(PLACE):
-            await asyncio.sleep(0.001)
+        await clock.waits(1.5)
+        await settled(bot)
         clock.passes(6)
         await online
         await bot.comes_online()
@@ -346,13 +346,10 @@ async def test_a_new_message_of_the_same_person_stops_the_answer_and_is_answered
 
 
 async def test_a_question_stopped_before_the_first_word_is_still_known() -> None:
-    model = Scripted([Say(hang=True), "Yes, both."])
+    model = Scripted([Say(notice="I am thinking", hang=True), "Yes, both."])
     async with TestBot(model, settings=speaking(busy="interrupt")) as bot:
         await bot.says("Do you like tea?", wait=False)
-        while not model.turns:
-            await asyncio.sleep(0.001)
-        while not await bot.app.runner.stop(bot.place, of=ANN.id):
-            await asyncio.sleep(0.001)
+        await bot.until("I am thinking")
         await bot.says("And coffee?")
         assert bot.last.text == "Yes, both."
         assert await texts(bot) == ["Do you like tea?", "And coffee?", "Yes, both."]
