@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from bot.api import (
     Arg,
@@ -46,7 +46,7 @@ async def ask(
 class About(BaseModel):
     """What somebody wants to know about a message."""
 
-    question: Annotated[str, Arg("Your question", max_length=2000)] = WHAT_ABOUT_IT
+    question: Annotated[str, Arg(max_length=2000)] = Field(WHAT_ABOUT_IT, title="Your question")
 
 
 @plugin.command("ask_about_this", target="message", form=About)

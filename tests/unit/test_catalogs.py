@@ -6,6 +6,7 @@ import ast
 import re
 import tomllib
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -68,10 +69,12 @@ def told_of_commands() -> dict[str, str]:
     return found
 
 
+@cache
 def core() -> dict[str, str]:
     return {**said_in("bot", "adapters"), **public_sentences()}
 
 
+@cache
 def commands() -> dict[str, str]:
     return {**said_in("plugins/commands"), **told_of_commands()}
 
