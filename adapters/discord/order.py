@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections import OrderedDict
@@ -33,6 +34,7 @@ class Order:
         self._client = client
         self._settings = settings
         self._listed = {*settings.roles, *settings.deny_roles}
+        self._asking: dict[tuple[int, int], asyncio.Lock] = {}
         self._known: OrderedDict[tuple[int, int], tuple[float, frozenset[int]]] = OrderedDict()
 
     def allows(self, place: Place, user: discord.abc.Snowflake) -> bool:
@@ -61,8 +63,8 @@ class Order:
             return
         for user in {each.id: each for each in people}.values():
             for guild in self._guilds_of(place):
-                if not _tells_roles(user, guild.id) and self._remembered(guild.id, user.id) is None:
-                    await self._ask(guild, user)
+                if not _tells_roles(user, guild.id):
+                    await self._learn(guild, user)
 
     def _allows_roles(self, place: Place, user: discord.abc.Snowflake) -> bool:
         settings = self._settings
@@ -90,6 +92,17 @@ class Order:
             guild = self._client.get_guild(int(place.workspace))
             return [guild] if guild is not None else []
         return [guild for guild in self._client.guilds if any(guild.get_role(role) for role in self._listed)]
+
+    async def _learn(self, guild: discord.Guild, user: discord.abc.Snowflake) -> None:
+        """Whoever writes twice in a moment is asked about once."""
+        key = (guild.id, user.id)
+        asking = self._asking.setdefault(key, asyncio.Lock())
+        try:
+            async with asking:
+                if self._remembered(*key) is None:
+                    await self._ask(guild, user)
+        finally:
+            self._asking.pop(key, None)
 
     async def _ask(self, guild: discord.Guild, user: discord.abc.Snowflake) -> None:
         try:

@@ -328,6 +328,10 @@ class FakeDiscord(Hands):
         event = "THREAD_DELETE" if channel.kind == THREAD else "CHANNEL_DELETE"
         await self.gateway.dispatch(event, payloads.channel_json(channel), intent=GUILDS)
 
+    async def locks(self, thread: Channel) -> None:
+        thread.locked = True
+        await self.gateway.dispatch("THREAD_UPDATE", thread_event(thread, new=False), intent=GUILDS)
+
     async def archives(self, thread: Channel, *, locked: bool = False) -> None:
         thread.archived, thread.locked = True, locked
         await self.gateway.dispatch("THREAD_UPDATE", thread_event(thread, new=False), intent=GUILDS)
