@@ -159,7 +159,7 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
         main(["--help"])
     assert left.value.code == 0
     shown = capsys.readouterr().out
-    assert all(name in shown for name in ("run", "chat", "check", "plugins", "migrate", "setup"))
+    assert all(name in shown for name in ("run", "chat", "check", "plugins", "manifest", "migrate", "setup"))
 
 
 async def test_check_finds_everything_well(server: FakeOpenAI) -> None:

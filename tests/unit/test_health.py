@@ -30,6 +30,18 @@ async def test_a_bot_that_can_answer_is_ready() -> None:
         assert (await ask(server.port, "/"))[0] == 404
 
 
+async def test_what_a_platform_tells_about_itself_is_passed_on() -> None:
+    shards = {"shards": {"0": {"connected": True, "latency_ms": 42, "guilds": 3}}}
+
+    async def probe() -> Health:
+        return Health(database=True, adapters={"discord": True}, details={"discord": shards, "terminal": {}})
+
+    async with HealthServer("127.0.0.1", 0, probe) as server:
+        _, told = await ask(server.port)
+    assert isinstance(told, dict)
+    assert told["details"] == {"discord": shards}
+
+
 @pytest.mark.parametrize(
     ("state", "database", "discord"),
     [
