@@ -3,7 +3,8 @@
 #   make run      start the bot on the platforms set up in .env
 #   make test     the gate: make check, then all tests
 #   make check    formatting, lint, types, architecture
-#   make bench    the benchmarks
+#   make bench    the benchmarks, with a minute of make soak
+#   make soak     ten minutes of twenty busy channels on a Discord that fails by lot (ARGS="--minutes 1 --seed 7")
 #   make docs     write settings, commands and bot.api into config/bot.toml, docs/api.md and the README
 #   make lock     bring the locks up to date with pyproject.toml (UPGRADE=1: with the newest versions)
 
@@ -16,7 +17,7 @@ ARGS ?=
 TESTS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help chat run test check format bench docs lock clean
+.PHONY: help chat run test check format bench soak docs lock clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -43,6 +44,9 @@ format: $(VENV)/.dev
 
 bench: $(VENV)/.dev $(VENV)/.local-model
 	$(BIN)/python -m benchmarks $(ARGS)
+
+soak: $(VENV)/.dev
+	$(BIN)/python -m benchmarks.soak $(ARGS)
 
 docs: $(VENV)/.dev
 	$(BIN)/python -m tests.docs.reference

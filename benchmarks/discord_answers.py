@@ -1,4 +1,4 @@
-"""How fresh live answers are on Discord: the real discord.py client and adapter against the fake Discord.
+"""How fresh live answers are on Discord: the real discord.py client against the fake Discord, beside the usual rule.
 
 python -m benchmarks.discord_answers [--quick] [--only NAME]
 """
@@ -8,308 +8,205 @@ from __future__ import annotations
 import argparse
 import asyncio
 import random
-import re
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from itertools import chain
 
-import discord
-
-from adapters.discord.adapter import DiscordAdapter, point_at
-from adapters.discord.testing import Channel, FakeDiscord
+from adapters.discord.testing import FakeDiscord
 from adapters.discord.testing.limits import WindowKind
-from benchmarks.measures import Freshness, Said, freshness, mean, spread
-from bot.api import AnyEvent, Done, Message, Online, ReplyStream, Text
+from benchmarks.answering import (
+    LATENCY,
+    Answered,
+    Ask,
+    Script,
+    coded,
+    duologue,
+    missing,
+    naive,
+    prose,
+    wrong_side,
+)
+from benchmarks.figures import Figure, load, table
+from benchmarks.measures import Freshness, mean, spread
 
-LATENCY = 0.08
+Rule = Callable[[FakeDiscord], AbstractAsyncContextManager[Ask]]
+
+FIRST, STALE, FREEZE = "first text, worst", "staleness, mean", "longest freeze"
+FINAL, LATE, WORST = "last token → last text, median", "the same, 95 % within", "the same, worst"
+MEASURES: Mapping[str, Callable[[Sequence[Freshness]], float]] = {
+    FIRST: lambda answers: max(each.first for each in answers),
+    STALE: lambda answers: mean([each.stale for each in answers]),
+    FREEZE: lambda answers: max(each.freeze for each in answers),
+    FINAL: lambda answers: spread([each.final for each in answers])[0],
+    LATE: lambda answers: spread([each.final for each in answers])[1],
+    WORST: lambda answers: spread([each.final for each in answers])[2],
+}
 
 
 @dataclass(frozen=True, slots=True)
-class Script:
-    """What the model says: tokens, so many a second."""
+class Scenario:
+    """`runs` follow each other, each on a new Discord; in one run all scripts are asked for, `apart` seconds after each
+    other and over the channels in turn. The usual rule is measured on the first run only."""
 
-    tokens: tuple[str, ...]
-    rate: float
-
-
-@dataclass(frozen=True, slots=True)
-class Answered:
-    said: Said
-    channel: Channel
-    ids: tuple[int, ...]
-
-    @property
-    def messages(self) -> list[str]:
-        return [self.channel.messages[id].text for id in self.ids]
-
-    def shown(self) -> list[tuple[float, int]]:
-        """How many letters were visible after every change."""
-        changes = [
-            (state.at, id, _letters(state.text)) for id in self.ids for state in self.channel.messages[id].states
-        ]
-        visible: dict[int, int] = {}
-        steps: list[tuple[float, int]] = []
-        for at, id, letters in sorted(changes):
-            visible[id] = letters
-            steps.append((at, sum(visible.values())))
-        return steps
-
-    def fresh(self) -> Freshness:
-        return freshness(self.said, self.shown())
+    name: str
+    window: WindowKind
+    runs: Sequence[Sequence[Script]]
+    targets: Mapping[str, float | None]
+    channels: int = 1
+    apart: float = 0.0
+    beside_naive: bool = True
 
 
 @dataclass(slots=True)
-class Row:
-    name: str
-    answers: list[Freshness]
-    refused: int
-    limits: tuple[float, float, float, float]
-    note: str = ""
-    late: float = 0.0
+class Measured:
+    answers: list[Freshness] = field(default_factory=list)
+    refused: int = 0
+    lost: int = 0
+    cpu: float = 0.0
 
 
-def _letters(text: str) -> int:
-    return sum(not char.isspace() for char in text)
-
-
-def prose(seconds: float, rate: float, seed: int) -> Script:
-    """Tokens of four characters on average, as a model says them."""
-    rng = random.Random(seed)
-    count = int(seconds * rate)
-    return Script((*("w" * rng.choice((2, 3, 4)) + " " for _ in range(count - 1)), "end."), rate)
-
-
-async def speak(stream: ReplyStream, script: Script) -> tuple[Said, tuple[int, ...]]:
-    moments: list[tuple[float, int]] = []
-    letters = 0
-    async with stream:
-        began = time.monotonic()
-        for number, token in enumerate(script.tokens):
-            wait = began + number / script.rate - time.monotonic()
-            if wait > 0:
-                await asyncio.sleep(wait)
-            letters += _letters(token)
-            moments.append((time.monotonic(), letters))
-            await stream.write(Text(token))
-        await stream.write(Done("stop"))
-    return Said(tuple(moments)), tuple(int(sent.id) for sent in stream.sent)
-
-
-@asynccontextmanager
-async def talking(
-    fake: FakeDiscord, script: Callable[[str], Script]
-) -> AsyncIterator[Callable[[Channel, str], Awaitable[Answered]]]:
-    """A bot that answers every mention with a script picked by its text; yields how to ask it."""
-    adapter = DiscordAdapter(fake.settings())
-    online = asyncio.Event()
-    waiting: dict[str, asyncio.Future[Answered]] = {}
-    tasks: set[asyncio.Task[None]] = set()
-
-    async def answer(event: Message) -> None:
-        said, ids = await speak(adapter.stream(event.route), script(event.text))
-        channel = fake.world.channels[int(event.place.channel)]
-        waiting[event.text].set_result(Answered(said, channel, ids))
-
-    async def handle(event: AnyEvent) -> None:
-        if isinstance(event, Online):
-            online.set()
-        elif isinstance(event, Message) and event.addressed:
-            task = asyncio.create_task(answer(event))
-            tasks.add(task)
-            task.add_done_callback(tasks.discard)
-
-    async def ask(channel: Channel, text: str) -> Answered:
-        waiting[text] = asyncio.get_running_loop().create_future()
-        await fake.says(f"@bot {text}", channel=channel)
-        return await waiting[text]
-
-    running = asyncio.create_task(adapter.run(handle, ()))
-    try:
-        async with asyncio.timeout(30):
-            await online.wait()
-        yield ask
-    finally:
-        running.cancel()
-        await asyncio.gather(running, *tasks, return_exceptions=True)
-
-
-async def run(
-    name: str,
-    window: WindowKind,
-    scripts: Sequence[Script],
-    limits: tuple[float, float, float, float],
-    *,
-    channels: int = 1,
-    apart: float = 0.0,
-    late: float = 0.0,
-) -> Row:
-    """Ask for all answers and measure them. `limits` are the targets, `late` that of the 95th percentile of ends."""
-    async with FakeDiscord(window=window, latency=LATENCY) as fake:
-        places = [fake.channel(f"room-{number}") for number in range(channels)]
-        async with talking(fake, lambda text: scripts[int(text)]) as ask:
+async def run(rule: Rule, scenario: Scenario, scripts: Sequence[Script]) -> tuple[Measured, list[Answered]]:
+    """What is not exact is not measured, only counted."""
+    async with FakeDiscord(window=scenario.window, latency=LATENCY) as fake:
+        places = [fake.channel(f"room-{number}") for number in range(scenario.channels)]
+        async with rule(fake) as ask:
             cpu = time.process_time()
 
-            async def one(number: int) -> Answered:
-                await asyncio.sleep(number * apart)
-                return await ask(places[number % channels], str(number))
+            async def one(number: int, script: Script) -> Answered:
+                await asyncio.sleep(number * scenario.apart)
+                return await ask(places[number % len(places)], script)
 
-            answers = await asyncio.gather(*(one(number) for number in range(len(scripts))))
+            answers = await asyncio.gather(*(one(*each) for each in enumerate(scripts)))
             cpu = time.process_time() - cpu
-        for answer, script in zip(answers, scripts, strict=True):
-            if "".join("".join(answer.messages).split()) != "".join("".join(script.tokens).split()):
-                raise AssertionError(f"{name}: an answer is not what was said")
-        note = f"CPU {1000 * cpu / len(scripts):.0f} ms an answer, the fake Discord's included"
-        return Row(name, [answer.fresh() for answer in answers], len(fake.refused), limits, note, late)
+        whole = [answer for answer in answers if not missing(answer)]
+        fresh = [answer.fresh() for answer in whole]
+        return Measured(fresh, len(fake.refused), len(answers) - len(whole), cpu), answers
 
 
-async def naive(name: str, window: WindowKind, scripts: Sequence[Script]) -> Row:
-    """The usual rule, for comparison: an edit is awaited when the last one is a second old."""
-    async with FakeDiscord(window=window, latency=LATENCY) as fake:
-        point_at(fake.settings())
-        client = discord.Client(intents=discord.Intents.default())
-        running = asyncio.create_task(client.start(fake.token))
-        await fake.online()
-
-        async def answer(script: Script) -> Answered:
-            channel = client.get_partial_messageable(fake.general.id)
-            moments: list[tuple[float, int]] = []
-            text, letters, last = "", 0, 0.0
-            message: discord.Message | None = None
-            began = time.monotonic()
-            for number, token in enumerate(script.tokens):
-                due = began + number / script.rate
-                await asyncio.sleep(max(due - time.monotonic(), 0))
-                letters += _letters(token)
-                # The model does not wait for the bot.
-                moments.append((due, letters))
-                text += token
-                if message is None:
-                    message, last = await channel.send(text), time.monotonic()
-                elif time.monotonic() - last >= 1.0 and len(text) <= 2000:
-                    await message.edit(content=text)
-                    last = time.monotonic()
-            assert message is not None
-            await message.edit(content=text)
-            return Answered(Said(tuple(moments)), fake.general, (message.id,))
-
-        answers = await asyncio.gather(*(answer(script) for script in scripts))
-        await client.close()
-        await asyncio.gather(running, return_exceptions=True)
-        return Row(name, [each.fresh() for each in answers], len(fake.refused), (0.0, 0.0, 0.0, 0.0))
+async def measure(scenario: Scenario) -> Sequence[Figure]:
+    ours = Measured()
+    for scripts in scenario.runs:
+        measured, _ = await run(duologue, scenario, scripts)
+        ours.answers += measured.answers
+        ours.refused += measured.refused
+        ours.lost += measured.lost
+        ours.cpu += measured.cpu
+    usual = (await run(naive, scenario, scenario.runs[0]))[0] if scenario.beside_naive else None
+    figures = []
+    for what, target in scenario.targets.items():
+        value = MEASURES[what](ours.answers)
+        told = f"usual rule {MEASURES[what](usual.answers):.2f}" if usual is not None else ""
+        figures.append(Figure(f"{scenario.name}: {what}", value, "s", target, told))
+    told = f"usual rule {usual.refused}" if usual is not None else ""
+    cpu = 1000 * ours.cpu / max(len(ours.answers), 1)
+    figures.append(Figure(f"{scenario.name}: 429", ours.refused, "", 0, told))
+    figures.append(
+        Figure(f"{scenario.name}: not exact", ours.lost, "", 0, f"CPU {cpu:.0f} ms an answer, Discord's included")
+    )
+    return figures
 
 
-def coded(tokens: int, seed: int = 1) -> Script:
-    """Prose words `p…` and code words `c…` in many blocks."""
-    rng = random.Random(seed)
-    out: list[str] = []
-    while len(out) < tokens:
-        out += [f"p{rng.randrange(999)} " for _ in range(rng.randint(5, 40))]
-        out += ["\n", "``", "`py", "thon\n"]
-        for _ in range(rng.randint(3, 25)):
-            out += ["    ", *(f"c{rng.randrange(999)} " for _ in range(rng.randint(2, 6))), "\n"]
-        out += ["`", "``\n", "\n"]
-    return Script(tuple(out), 50.0)
+def scenarios(quick: bool) -> Sequence[Scenario]:
+    found = list(chain(_alone(quick), *(_three(quick, window) for window in ("sliding", "fixed"))))
+    short = [prose(8, 50, number) for number in range(20)]
+    # Four answers share what a channel takes: one edit a second.
+    fair = {FIRST: 0.3, FREEZE: 3 * 4.0, STALE: None, FINAL: None, WORST: None}
+    for window in ("sliding", "fixed"):
+        found.append(Scenario(f"20 answers in 5 channels, {window}", window, [short], fair, channels=5))
+    many = 60 if quick else 200
+    found.append(
+        Scenario(
+            f"{many} channels at once",
+            "sliding",
+            [[prose(5, 30, number) for number in range(many)]],
+            {FIRST: None, FINAL: 2.2, LATE: 3.4},
+            channels=many,
+            beside_naive=False,
+        )
+    )
+    found.append(
+        Scenario(
+            "20 channels, 0.25 s apart",
+            "sliding",
+            [short],
+            {FIRST: 0.15, STALE: 0.55, FREEZE: 1.05, FINAL: 0.15},
+            channels=20,
+            apart=0.25,
+            beside_naive=False,
+        )
+    )
+    return found
 
 
-def wrong_side(text: str) -> int:
-    """Words that this message shows on the wrong side of a fence, as Discord pairs them."""
-    parts = text.split("```")
-    if len(parts) % 2 == 0:
-        return len(parts[-1].split()) + 1
-    outside, inside = " ".join(parts[::2]), " ".join(parts[1::2])
-    return len(re.findall(r"\bc\d+", outside)) + len(re.findall(r"\bp\d+", inside)) + outside.count("`")
+def _alone(quick: bool) -> Sequence[Scenario]:
+    found = []
+    for seconds, stale in ((8, 0.5),) if quick else ((8, 0.5), (30, 0.55)):
+        runs = [[prose(seconds, 50, seed)] for seed in range(1 if quick else 3)]
+        targets = {FIRST: 0.15, STALE: stale, FREEZE: 1.05, FINAL: 0.12, WORST: None}
+        found.append(Scenario(f"1 answer, {seconds} s, sliding", "sliding", runs, targets))
+        fixed = {FIRST: 0.15, STALE: 0.75, FREEZE: 1.4, FINAL: 0.12, WORST: None}
+        found.append(Scenario(f"1 answer, {seconds} s, fixed", "fixed", runs[:1], fixed))
+    return found
 
 
-async def code_blocks(tokens: int) -> tuple[int, int, float]:
-    """States that were shown, words on a wrong side in any of them, and how long the end took."""
-    script = coded(tokens)
-    async with FakeDiscord(window="sliding", latency=LATENCY) as fake:
-        room = fake.channel("code")
-        async with talking(fake, lambda _: script) as ask:
-            answer = await ask(room, "code")
-        states = [state for id in answer.ids for state in room.messages[id].states]
-        final = max(state.at for state in states) - answer.said.ended
-        words = re.findall(r"\b[pc]\d+", "\n".join(answer.messages))
-        if words != re.findall(r"\b[pc]\d+", "".join(script.tokens)):
-            raise AssertionError("a word of the code answer is lost")
-        return len(states), sum(wrong_side(state.text) for state in states), final
-
-
-def _against(value: float, target: float) -> str:
-    return f"{value:.2f} ({value / target:.0%} of {target:g})" if target else f"{value:.2f}"
-
-
-def table(rows: Sequence[Row]) -> str:
-    """Median first text, mean staleness, worst freeze, and the end; each against its target."""
-    lines = [
-        "| scenario | first text | staleness | longest freeze | final, median | p95 | worst | 429 | note |",
-        "|---|---|---|---|---|---|---|---|---|",
+def _three(quick: bool, window: WindowKind) -> Sequence[Scenario]:
+    lot = random.Random(7)
+    lengths = [[8.0, 8.0, 8.0], *([lot.uniform(5, 15) for _ in range(3)] for _ in range(0 if quick else 2))]
+    runs = [[prose(seconds, 50, number) for number, seconds in enumerate(each)] for each in lengths]
+    sliding = {FIRST: 0.3, STALE: 1.45, FREEZE: 3.6, FINAL: 0.12, WORST: None}
+    fixed = {FIRST: 0.3, STALE: 2.1, FREEZE: 5.1, FINAL: 0.12, WORST: 1.8}
+    targets = sliding if window == "sliding" else fixed
+    return [
+        Scenario(f"3 answers, 1 channel, {window}", window, runs, targets),
+        Scenario(f"3 answers, 1 channel, 0.37 s apart, {window}", window, runs, targets, apart=0.37),
     ]
-    for row in rows:
-        final = spread([each.final for each in row.answers])
-        measured = (
-            spread([each.first for each in row.answers])[0],
-            mean([each.stale for each in row.answers]),
-            max(each.freeze for each in row.answers),
-            final[0],
-        )
-        cells = [_against(value, target) for value, target in zip(measured, row.limits, strict=True)]
-        cells += [_against(final[1], row.late), f"{final[2]:.2f}", str(row.refused), row.note]
-        lines.append(f"| {row.name} | {' | '.join(cells)} |")
-    return "\n".join(lines)
 
 
-async def main(quick: bool, only: str) -> None:
-    rng = random.Random(7)
-    lengths = [[rng.uniform(5, 20) for _ in range(3)] for _ in range(1 if quick else 3)]
-    kinds: tuple[WindowKind, ...] = ("sliding", "fixed")
-    one = {"sliding": (0.15, 0.55, 1.05, 0.15), "fixed": (0.15, 0.75, 1.4, 0.15)}
-    three = {"sliding": (0.0, 1.5, 3.6, 0.15), "fixed": (0.0, 2.2, 5.1, 0.15)}
-    jobs: list[tuple[str, Callable[[], Awaitable[Row]]]] = []
-    for kind in kinds:
-        for seconds in (8,) if quick else (8, 30):
-            script = prose(seconds, 50, seconds)
-            name = f"1 answer, {seconds} s, {kind}"
-            jobs.append((name, lambda k=kind, s=script, n=name: run(n, k, [s], one[k])))  # type: ignore[misc]
-        jobs.append((f"naive, 8 s, {kind}", lambda k=kind: naive(f"naive rule, 8 s, {k}", k, [prose(8, 50, 8)])))  # type: ignore[misc]
-        for each in lengths:
-            scripts = [prose(seconds, 50, number) for number, seconds in enumerate(each)]
-            name = f"3 answers at once, one channel, {kind}"
-            jobs.append((name, lambda k=kind, s=scripts, n=name: run(n, k, s, three[k])))  # type: ignore[misc]
-        short = [prose(8, 50, number) for number in range(3)]
-        jobs.append((f"naive, 3, {kind}", lambda k=kind, s=short: naive(f"naive rule, 3 at once, {k}", k, s)))  # type: ignore[misc]
-    many = [prose(5, 30, number) for number in range(60 if quick else 200)]
-    jobs.append(
-        (
-            f"{len(many)} channels",
-            lambda: run(
-                f"{len(many)} channels at once", "sliding", many, (3.0, 0.0, 0.0, 2.2), channels=len(many), late=3.4
-            ),
-        )
-    )
-    twenty = [prose(8, 50, number) for number in range(20)]
-    jobs.append(
-        (
-            "20 channels",
-            lambda: run("20 channels, 0.25 s apart", "sliding", twenty, one["sliding"], channels=20, apart=0.25),
-        )
-    )
-    rows = []
-    for name, job in jobs:
-        if only in name:
-            rows.append(await job())
-            print(table(rows[-1:]).splitlines()[-1], flush=True)
-    print("\nSeconds, and in brackets what part of the target that is.\n")
-    print(table(rows))
+async def code_blocks(tokens: int, runs: int) -> Sequence[Figure]:
+    """Every character arrives, and no message ever shows a word on the wrong side of a fence."""
+    scenario = Scenario("code", "sliding", (), {})
+    scripts = [coded(tokens, 100, seed) for seed in range(runs)]
+    each = [await run(duologue, scenario, [script]) for script in scripts]
+    usual, theirs = await run(naive, scenario, scripts[:1])
+    states = [state for _, answers in each for answer in answers for state in answer.states]
+    bad, worse = _broken(states), _broken([state for answer in theirs for state in answer.states])
+    final, _, worst = spread([answer.final for measured, _ in each for answer in measured.answers])
+    told = f"usual rule {usual.answers[0].final:.2f}" if usual.answers else ""
+    lost, refused = sum(measured.lost for measured, _ in each), sum(measured.refused for measured, _ in each)
+    name = f"{tokens:,} tokens at 100/s with code blocks"
+    return [
+        Figure(f"{name}: answers with a character missing", lost, "", 0, f"usual rule {usual.lost}"),
+        Figure(f"{name}: broken fences in {len(states)} states shown", bad, "", 0, f"usual rule {worse}"),
+        Figure(f"{name}: {FINAL}", final, "s", 0.15, told),
+        Figure(f"{name}: {WORST}", worst, "s", None, f"of {runs} runs"),
+        Figure(f"{name}: 429", refused, "", 0, f"usual rule {usual.refused}"),
+    ]
+
+
+def _broken(states: Sequence[str]) -> int:
+    return sum(wrong_side(state) > 0 for state in states)
+
+
+async def main(quick: bool = False, only: str = "") -> None:
+    figures: list[Figure] = []
+    for scenario in scenarios(quick):
+        if only in scenario.name:
+            found = await measure(scenario)
+            figures += found
+            print(table(found).split("\n", 2)[2], flush=True)
     if only in "code":
-        states, wrong, final = await code_blocks(400 if quick else 1500)
-        print(f"\nMarkdown with code: {states} states shown, {wrong} words on the wrong side, final {final:.2f} s")
+        found = await code_blocks(500 if quick else 1500, 1 if quick else 3)
+        figures += found
+        print(table(found).split("\n", 2)[2], flush=True)
+    missed = [figure.name for figure in figures if not figure.is_met]
+    print(f"\n{table(figures)}\n\nMissed: {', '.join(missed) or 'none'}. {load()}\n", flush=True)
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--only", default="")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="one run of each, and no long answers")
+    parser.add_argument("--only", default="", help="scenarios with this in their name")
     args = parser.parse_args()
     asyncio.run(main(args.quick, args.only))

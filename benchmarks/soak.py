@@ -11,8 +11,10 @@ from __future__ import annotations
 import argparse
 import asyncio
 import random
+import re
 import secrets
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -90,6 +92,9 @@ async def soak(minutes: float, seed: int) -> Sequence[Figure]:
         print(f"    {example}", flush=True)
     middle, late, worst = spread(count.seconds) if count.seconds else (0.0, 0.0, 0.0)
     by_chance = {chance.status: chance.met for chance in chances}
+    waits = {wait for chance in chances for wait in chance.waits}
+    own = [refused for refused in discord.refused if refused.retry_after not in waits]
+    routes = Counter(f"{each.scope} {each.method} {re.sub(r'[0-9]{5,}', '…', each.path)}" for each in own)
     return [
         Figure("questions", count.questions, "", None, f"{CHANNELS} channels, {minutes:g} minutes, seed {seed}"),
         Figure("answered exactly once with the exact text", count.answers, "", None),
@@ -100,7 +105,9 @@ async def soak(minutes: float, seed: int) -> Sequence[Figure]:
         Figure("REST calls", calls, "", None),
         Figure("429 by lot", by_chance[429], "", None),
         Figure("500 by lot", by_chance[500], "", None),
-        Figure("429 that the bot ran into by itself", len(discord.refused) - by_chance[429], "", 0),
+        Figure(
+            "429 that the bot met by itself", len(own), "", None, ", ".join(f"{n} × {at}" for at, n in routes.items())
+        ),
         Figure("gateway drops", drops, "", None, f"{forgotten} of them with the session forgotten"),
         Figure("question → whole answer, median", middle, "s", None, f"95 % within {late:.1f} s, worst {worst:.1f} s"),
     ]

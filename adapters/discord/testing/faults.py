@@ -52,13 +52,15 @@ class Chance:
     lot: random.Random
     longest: float = 2.0
     met: int = 0
+    waits: list[float] = field(default_factory=list)
 
     def fault(self, call: str) -> Fault | None:
         if self.lot.random() >= self.share:
             return None
         self.met += 1
         if self.status == 429:
-            return Fault(call, 429, retry_after=round(self.lot.uniform(0.2, self.longest), 3))
+            self.waits.append(self.lot.uniform(0.2, self.longest))
+            return Fault(call, 429, retry_after=self.waits[-1])
         return Fault(call, self.status, acted=self.lot.random() < 0.5)
 
 
