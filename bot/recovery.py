@@ -11,7 +11,7 @@ import structlog
 
 from bot.clock import Clock
 from bot.errors import BotError, DeliveryError
-from bot.events import AnyEvent, CommandCall, Joined, Left, Message, Online, Place, Route
+from bot.events import AnyEvent, CommandCall, FormSubmitted, Joined, Left, Message, Online, Place, Route
 from bot.platform import Adapter, Posted, is_connected
 from bot.replies import SentId
 from bot.runner import LocalRunner
@@ -32,6 +32,7 @@ DIRECT_CHANNELS = 10
 WATCH_SECONDS = 30.0
 # Who called a command has been told by the platform that it failed, and has called it again or thought better of it.
 COMMAND_AGE = timedelta(seconds=15)
+CALLS = (CommandCall, FormSubmitted)
 # An answer is gone on with, and an event or answer touched at all, at no more starts than this: whatever made the bot
 # die each time must not do so for ever.
 MOST_COMPLETIONS = 3
@@ -153,8 +154,7 @@ class Recovery:
 
     async def _shown(self, draft: Draft) -> Draft:
         """The draft as the platform knows it: messages that were sent but not yet journaled belong to it too."""
-        adapter = self._adapters[draft.route.place.platform]
-        route = Route(draft.route.place)
+        adapter, route = self._adapters[draft.route.place.platform], draft.route
         try:
             posted = await adapter.history(route, draft.event_id, ANSWER_MESSAGES)
             if len(posted) == ANSWER_MESSAGES:
@@ -184,12 +184,14 @@ class Recovery:
                 await self._store.done(event.place, event.id)
             elif isinstance(event, Message):
                 await take(event if age <= self._missed_age else replace(event, addressed=False), claim)
-            elif isinstance(event, CommandCall) and age <= (self._missed_age if claim.started else COMMAND_AGE):
-                await take(event, claim)
-            elif isinstance(event, Joined | Left):
+            elif isinstance(event, Joined | Left) or (isinstance(event, CALLS) and age <= self._call_age(event, claim)):
                 await take(event, claim)
             else:
                 await self._store.done(event.place, event.id)
+
+    def _call_age(self, event: AnyEvent, claim: Claim) -> timedelta:
+        """Nobody waits long for a command that was not begun; what was begun or written is worth more."""
+        return self._missed_age if claim.started or isinstance(event, FormSubmitted) else COMMAND_AGE
 
     async def _find_missed(self, event: Online, heard: Mapping[str, str], handle: Handle) -> None:
         """Messages written while nobody listened, only in channels whose newest message is not the last one heard."""
@@ -278,11 +280,10 @@ def with_shown(draft: Draft, own: Sequence[Posted], limit: int) -> Draft:
 
 
 def _parts(text: str, limit: int) -> list[str]:
-    """What a stream shows in its messages when it has got so far."""
+    """What a stream shows in its messages when it has got so far, and when that was all."""
     pager = Pager(limit)
     pager.feed(text)
-    parts = [page.text for page in pager.sealed] + [pager.live()]
-    return [part for part in parts if part.strip()]
+    return [page.text for page in pager.finish() if not page.is_blank]
 
 
 def _belongs(message: Posted, draft: Draft, index: int) -> bool:

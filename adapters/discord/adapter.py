@@ -22,6 +22,7 @@ from adapters.discord.pictures import Pictures
 from adapters.discord.reading import fetch, history
 from adapters.discord.replying import Pending, Replies, Timing
 from adapters.discord.sending import (
+    BY_GUEST,
     MAX_CHARS,
     PRIVATE,
     ChannelSurface,
@@ -274,7 +275,12 @@ class DiscordAdapter:
         return min(most or MOST_FOR_GUESTS, MOST_FOR_GUESTS) if route.data.get("guest") is True else most
 
     def _surface_of(self, route: Route, sent: SentId, speaker: Speaker | None = None) -> tuple[Surface, Lane]:
-        """The one through which a message is reached again."""
+        """The one through which a message is reached again: nothing but a token reaches some."""
+        if sent.kind in (PRIVATE, BY_GUEST) and "token" not in route.data:
+            writer = self._replies.writer(sent.id) if self._replies is not None else None
+            if writer is None:
+                return NoSurface(), self._use_lanes.channel(channel_id(route.place))
+            route = Route(route.place, {**route.data, **writer.data})
         nobody = Speaker("", "") if hook_of(sent) is not None else None
         return self._surface(route, speaker or nobody, private=sent.kind == PRIVATE, resumed=(sent,))
 

@@ -20,7 +20,7 @@ from adapters.discord.errors import (
     UNKNOWN_WEBHOOK,
     translate,
 )
-from adapters.discord.forms import Forms
+from adapters.discord.forms import Forms, Kept
 from adapters.discord.lanes import DiscordLanes
 from bot.api import Clock, Reply
 
@@ -58,6 +58,7 @@ class Pending:
         clock: Clock,
         data: Mapping[str, JsonValue],
         forms: Forms,
+        writers: Kept[Pending],
         *,
         interaction: discord.Interaction | None = None,
         private: bool = False,
@@ -70,6 +71,7 @@ class Pending:
         self._clock = clock
         self._lanes = lanes
         self._forms = forms
+        self._writers = writers
         self._interaction = interaction
         self._private = private
         self._stage: Stage = "answered" if interaction is None else "open"
@@ -124,7 +126,9 @@ class Pending:
         """The next message of the answer, as Discord keeps it. Raises DeliveryError."""
         saying = _Saying(text, private, files or [], list(components), mentions or discord.AllowedMentions.none())
         async with self._posting:
-            return await self._guarded(self._post(saying))
+            message = await self._guarded(self._post(saying))
+        self._writers.put(str(message["id"]), self)
+        return message
 
     async def edit(
         self,
@@ -134,17 +138,24 @@ class Pending:
         files: list[discord.File] | None = None,
     ) -> dict[str, Any]:
         """An empty text leaves the one that is there, None as components or files those."""
-        edit = self._webhook.edit_message(
+        writer = self._writer_of(message)
+        edit = writer._webhook.edit_message(
             message,
             content=text or discord.utils.MISSING,
             view=discord.utils.MISSING if components is None else Rows(list(components)),
             attachments=discord.utils.MISSING if files is None else files,
             allowed_mentions=discord.AllowedMentions.none(),
         )
-        return await self._guarded(self._lanes.landed(edit))
+        return await writer._guarded(self._lanes.landed(edit))
 
     async def delete(self, message: int) -> None:
-        await self._guarded(self._webhook.delete_message(message))
+        writer = self._writer_of(message)
+        await writer._guarded(writer._webhook.delete_message(message))
+
+    def _writer_of(self, message: int) -> Pending:
+        """A token reaches what was written with it and the message that was pressed, nothing else."""
+        writer = None if str(message) == self.pressed else self._writers.get(str(message))
+        return writer if writer is not None and writer.is_alive() else self
 
     async def say_nothing(self) -> None:
         """The command is done and has nothing to show: nobody is left with "thinking"."""
@@ -278,6 +289,7 @@ class Replies:
         self._clock = clock
         self._timing = timing
         self._pending: dict[str, Pending] = {}
+        self._writers: Kept[Pending] = Kept(clock)
         self.forms = Forms(clock)
 
     def begin(
@@ -294,9 +306,7 @@ class Replies:
             **({"private": True} if private else {}),
             **(more or {}),
         }
-        pending = Pending(
-            interaction.client, self._lanes, self._clock, data, self.forms, interaction=interaction, private=private
-        )
+        pending = self._make(interaction.client, data, interaction=interaction, private=private)
         self._pending[pending.token] = pending
         pending.defer_after(self._timing.defer_after)
         return pending
@@ -307,8 +317,16 @@ class Replies:
         if not isinstance(token, str):
             return None
         if token not in self._pending:
-            self._pending[token] = Pending(client, self._lanes, self._clock, data, self.forms)
+            self._pending[token] = self._make(client, data)
         return self._pending[token]
+
+    def writer(self, message: str) -> Pending | None:
+        """The interaction through which a message was written, as long as it can still be reached that way."""
+        writer = self._writers.get(message)
+        return writer if writer is not None and writer.is_alive() else None
+
+    def _make(self, client: discord.Client, data: Mapping[str, JsonValue], **more: Any) -> Pending:
+        return Pending(client, self._lanes, self._clock, data, self.forms, self._writers, **more)
 
     def close(self) -> None:
         for pending in self._pending.values():

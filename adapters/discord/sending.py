@@ -40,7 +40,7 @@ Result = TypeVar("Result")
 
 MAX_CHARS = 2000
 # How an answer's message is reached again.
-BY_BOT, BY_TOKEN, PRIVATE = "", "interaction", "private"
+BY_BOT, BY_TOKEN, PRIVATE, BY_GUEST = "", "interaction", "private", "guest"
 
 
 def as_shown(given: str, answer: dict[str, Any]) -> str:
@@ -231,7 +231,8 @@ class InteractionSurface:
                 raise
             return await self._post_without_token(text, buttons)
         self._notify, self._files = None, ()
-        return Shown(SentId(str(answer["id"]), PRIVATE if self._private else BY_TOKEN), as_shown(text, answer))
+        kind = PRIVATE if self._private else BY_GUEST if self._pending.is_guest else BY_TOKEN
+        return Shown(SentId(str(answer["id"]), kind), as_shown(text, answer))
 
     async def edit(self, sent: SentId, text: str, buttons: Sequence[Button] | None = None) -> Shown:
         return await self._edit(sent, text, buttons, None)
