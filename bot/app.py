@@ -32,6 +32,7 @@ from bot.plugin import Plugin
 from bot.recovery import Recovery
 from bot.runner import LocalRunner
 from bot.settings import Settings
+from bot.settings.servers import own_providers
 from bot.shelves import AdapterShelf
 from bot.store import Claim, Store
 from bot.suggestions import for_adapters
@@ -132,6 +133,8 @@ class App:
             retry=model.retry,
             clock=self._clock,
         )
+        for own in own_providers(self.settings.servers, model):
+            registry.add(open_provider(own.settings), server=own.server, instead_of=own.instead_of)
         for plugin in plugins:
             for name, language_model in plugin.models.items():
                 if name in registry.providers:

@@ -10,9 +10,10 @@ from pathlib import Path
 from bot.edges import adapter_specs
 from bot.errors import BotError
 from bot.loading import installed, not_listed
-from bot.model import open_provider
+from bot.model import ProviderSettings, open_provider
 from bot.platform import AdapterSpec, Finding
 from bot.settings import Settings
+from bot.settings.servers import own_choice, own_providers
 from bot.store import Store
 
 PATIENCE = 60.0
@@ -34,6 +35,10 @@ async def _findings(settings: Settings) -> AsyncIterator[Finding]:
     yield installation()
     yield await _database(settings)
     yield await _model(settings)
+    for own in own_providers(settings.servers, settings.model):
+        choice = own_choice(settings.servers[own.server], settings.model.choice)
+        found = await _asked(own.settings, choice.model)
+        yield Finding(found.ok, f"server {own.server}", f"its own key: {found.says}")
     configured = False
     for spec in adapter_specs().values():
         section = settings.section(spec.name, spec.settings)
@@ -78,15 +83,19 @@ async def _model(settings: Settings) -> Finding:
     given = {each.name: each for each in settings.model.providers()}
     if choice.provider not in given:
         return Finding(True, "model", f"{choice.provider} is a plugin's and was not tried")
-    provider = open_provider(given[choice.provider])
+    found = await _asked(given[choice.provider], choice.model)
+    return Finding(found.ok, f"model {choice.provider}", found.says)
+
+
+async def _asked(given: ProviderSettings, model: str) -> Finding:
+    provider = open_provider(given)
     try:
         async with asyncio.timeout(PATIENCE):
-            found = await provider.check(choice.model or None)
+            return await provider.check(model or None)
     except (BotError, TimeoutError) as error:
-        return Finding(False, f"model {choice.provider}", str(error) or "no answer for a minute")
+        return Finding(False, given.name, str(error) or "no answer for a minute")
     finally:
         await provider.aclose()
-    return Finding(found.ok, f"model {found.subject}", found.says)
 
 
 async def platform(spec: AdapterSpec, section: object) -> Sequence[Finding]:

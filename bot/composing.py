@@ -12,10 +12,11 @@ from pydantic import JsonValue
 from bot.clock import Clock
 from bot.errors import StoreError
 from bot.events import Place
-from bot.model.registry import Registry
+from bot.model.registry import Registry, server_key
 from bot.model.settings import default_model
 from bot.prompts import Assembled, Frame, Limits, assemble
 from bot.settings import Settings
+from bot.settings.servers import ServerSettings, own_choice
 from bot.store import Path, Store
 from bot.tokens import Tokens
 from bot.turn import ModelChoice, Prompt
@@ -58,9 +59,11 @@ class Composer:
     async def count(self, text: str) -> int:
         return await self._tokens.measure(text)
 
-    def choice(self, settings: Mapping[str, JsonValue]) -> ModelChoice:
-        """The conversation's own choice over the default one; its own parameters over its mode's."""
-        default = self._settings.model.choice
+    def choice(self, settings: Mapping[str, JsonValue], place: Place) -> ModelChoice:
+        """The conversation's own choice over its server's over the default one; its own parameters over its mode's."""
+        default, server = self._settings.model.choice, self._server(place)
+        if server is not None:
+            default = own_choice(server, default)
         provider = _text(settings.get("provider")) or default.provider
         usual = default.model if provider == default.provider else default_model(provider)
         model = _text(settings.get("model")) or usual
@@ -73,8 +76,13 @@ class Composer:
             parameters.update(self._registry.mode(mode, told))
         return replace(base, parameters={**parameters, **own})
 
-    def system_prompt(self, settings: Mapping[str, JsonValue]) -> str:
-        return _text(settings.get("system")) or self._settings.answers.system_prompt
+    def system_prompt(self, settings: Mapping[str, JsonValue], place: Place) -> str:
+        server = self._server(place)
+        of_server = server.system_prompt if server is not None else ""
+        return _text(settings.get("system")) or of_server or self._settings.answers.system_prompt
+
+    def _server(self, place: Place) -> ServerSettings | None:
+        return self._settings.servers.get(server_key(place)) if self._settings.servers else None
 
     @property
     def most_tokens(self) -> int:
@@ -86,17 +94,17 @@ class Composer:
     ) -> Composed:
         """Of everything that was said, or of what was said `until` a message. Raises UsageError for a mode that no
         longer exists."""
-        limits = self._limits(self.choice(settings), shrink)
+        limits = self._limits(self.choice(settings, place), place, shrink)
         path = await self._store.path(place, max_tokens=limits.budget, until=until)
         return self.compose_from(path, settings, shrink=shrink)
 
     def compose_from(self, path: Path, settings: Mapping[str, JsonValue], *, shrink: float = 1.0) -> Composed:
         """The same from what was read of the conversation."""
-        choice = self.choice(settings)
-        limits = self._limits(choice, shrink)
-        frame = Frame(
-            self.system_prompt(settings), self._clock.now().astimezone(self._zone), self._settings.memory.time_zone
-        )
+        place = path.conversation.place
+        choice = self.choice(settings, place)
+        limits = self._limits(choice, place, shrink)
+        now, zone = self._clock.now().astimezone(self._zone), self._settings.memory.time_zone
+        frame = Frame(self.system_prompt(settings, place), now, zone)
         start = path.conversation.window_start
         return Composed(choice, assemble(path.messages, frame, limits, self._tokens.count, start), path)
 
@@ -113,7 +121,8 @@ class Composer:
         except StoreError as error:
             log.warning("window could not be kept", error=repr(error))
 
-    def _limits(self, choice: ModelChoice, shrink: float) -> Limits:
+    def _limits(self, choice: ModelChoice, place: Place, shrink: float) -> Limits:
+        choice = self._registry.own(choice, place)
         memory = self._settings.memory
         budget = memory.budget_tokens
         longest = choice.parameters.get("max_tokens")

@@ -52,9 +52,9 @@ class Speaking(Protocol):
 
     async def report(self, place: Place) -> WindowReport: ...
 
-    def choice(self, settings: Mapping[str, JsonValue]) -> ModelChoice: ...
+    def choice(self, settings: Mapping[str, JsonValue], place: Place) -> ModelChoice: ...
 
-    def system_prompt(self, settings: Mapping[str, JsonValue]) -> str: ...
+    def system_prompt(self, settings: Mapping[str, JsonValue], place: Place) -> str: ...
 
     def may(self, user: User, command: Command) -> bool: ...
 
@@ -63,12 +63,18 @@ class Speaking(Protocol):
     async def end_job(self, place: Place, plugin: str, job: Job) -> bool: ...
 
 
+class ModelsEverywhere(Protocol):
+    """All models, of which every server sees its own part."""
+
+    def at(self, place: Place) -> Models: ...
+
+
 @dataclass(frozen=True, slots=True)
 class House:
     """What the engine shares with the contexts it makes."""
 
     store: Store
-    models: Models
+    models: ModelsEverywhere
     speaking: Speaking
     commands: Sequence[Command]
 
@@ -83,11 +89,11 @@ class EngineTalk:
 
     @property
     def system_prompt(self) -> str:
-        return self.house.speaking.system_prompt(self.settings)
+        return self.house.speaking.system_prompt(self.settings, self.place)
 
     @property
     def model(self) -> ModelChoice:
-        return self.house.speaking.choice(self.settings)
+        return self.house.speaking.choice(self.settings, self.place)
 
     async def manner(self) -> Manner:
         return await self.house.speaking.manner(self.place)
@@ -179,7 +185,7 @@ class EngineContext:
 
     @property
     def models(self) -> Models:
-        return self._house.models
+        return self._house.models.at(self.place)
 
     @property
     def commands(self) -> Sequence[Command]:

@@ -12,6 +12,7 @@ from pydantic import BaseModel, JsonValue
 from bot.commands import Command
 from bot.events import AnyEvent, Attachment, Place, User
 from bot.manners import Manner
+from bot.model.moderation import Verdict
 from bot.platform import Capabilities, Posted
 from bot.replies import Piece, Reply, ReplyStream, SentId, Speaker
 from bot.store.records import Remembered
@@ -133,6 +134,10 @@ class Models(Protocol):
 
     def check_parameter(self, name: str, value: JsonValue) -> JsonValue:
         """The value as it will be sent; texts such as `0.9` are understood. Raises UsageError."""
+        ...
+
+    async def moderate(self, text: str) -> Verdict:
+        """Whether a provider's moderation finds something in a text. Raises ModelError where none can tell."""
         ...
 
 

@@ -229,7 +229,7 @@ class Turns:
     async def say(self, event: AnyEvent, speaker: Speaker | None, prompt: Prompt) -> Line:
         await self._check(event)
         conversation = await self._store.conversation(event.place)
-        turn = self._turn(event, prompt, self._composer.choice(conversation.settings), speaker=speaker)
+        turn = self._turn(event, prompt, self._composer.choice(conversation.settings, event.place), speaker=speaker)
         draft = await self._store.open_draft(conversation.id, event.route, event.id, None, epoch=0, speaker=speaker)
         answer = Answer(turn, self._model(event, conversation), self._clock)
         speech = Speech(event, draft, turn, answer, tool_messages(prompt))
@@ -242,7 +242,7 @@ class Turns:
     async def ask(self, event: AnyEvent, prompt: Prompt, model: ModelChoice | None) -> str:
         await self._check(event)
         conversation = await self._store.conversation(event.place)
-        choice = model or self._composer.choice(conversation.settings)
+        choice = model or self._composer.choice(conversation.settings, event.place)
         turn = replace(self._turn(event, prompt, choice), feature="ask")
         said = []
         try:
@@ -452,11 +452,11 @@ class Turns:
         conversation = await self._store.conversation(place)
         return (await self._composer.compose(place, conversation.settings)).report
 
-    def choice(self, settings: Mapping[str, JsonValue]) -> ModelChoice:
-        return self._composer.choice(settings)
+    def choice(self, settings: Mapping[str, JsonValue], place: Place) -> ModelChoice:
+        return self._composer.choice(settings, place)
 
-    def system_prompt(self, settings: Mapping[str, JsonValue]) -> str:
-        return self._composer.system_prompt(settings)
+    def system_prompt(self, settings: Mapping[str, JsonValue], place: Place) -> str:
+        return self._composer.system_prompt(settings, place)
 
     def may(self, user: User, command: Command) -> bool:
         """Whether this person may run the command; the settings overrule what its plugin declared."""

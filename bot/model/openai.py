@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING
 
 from pydantic import JsonValue, SecretStr
 
-from bot.errors import ModelError
-from bot.model import parameters
+from bot.errors import ModelError, ModelTimeout
+from bot.model import moderation, parameters
 from bot.model.chat import chat_request, chat_stream
 from bot.model.deadlines import Deadline
 from bot.model.healing import Learned
+from bot.model.moderation import Verdict
 from bot.model.parameters import Wire
-from bot.model.request import identity
+from bot.model.request import clean, identity
 from bot.model.responses import response_request, response_stream
 from bot.model.settings import OpenAISettings, Timeouts
 from bot.model.sight import sees
@@ -159,6 +160,21 @@ class OpenAIProvider:
             raise ModelError("the list of models did not come in time") from error
         except Exception as error:
             raise translated(error, {}) from error
+
+    async def moderate(self, text: str) -> Verdict:
+        client = await self._connected()
+        from bot.model.openai_errors import translated
+
+        try:
+            async with asyncio.timeout(moderation.PATIENCE):
+                found = await client.moderations.create(model=moderation.MODEL, input=clean(text))
+        except TimeoutError as error:
+            raise ModelTimeout("the check of a text did not come in time") from error
+        except Exception as error:
+            raise translated(error, {}) from error
+        said = [result.categories.model_dump(by_alias=True) for result in found.results]
+        categories = sorted({name for each in said for name, flag in each.items() if flag})
+        return Verdict(any(result.flagged for result in found.results), tuple(categories))
 
     async def aclose(self) -> None:
         if self._listing is not None:

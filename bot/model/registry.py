@@ -13,10 +13,13 @@ from dataclasses import dataclass, field, replace
 from pydantic import JsonValue
 
 from bot.clock import Clock, SystemClock
-from bot.errors import BadRequest, BotError, ModelError
+from bot.errors import BadRequest, BotError, ModelError, NoQuota, UnknownModel, WrongKey
+from bot.events import Place
 from bot.model import Provider, Retry, Timeouts, parameters
 from bot.model.healing import Learned, ParameterRefused
+from bot.model.here import ModelsHere
 from bot.model.ledger import Meter
+from bot.model.moderation import Moderates, Verdict
 from bot.model.prices import Prices
 from bot.model.retry import Pauses
 from bot.model.settings import default_model
@@ -36,6 +39,14 @@ Remember = Callable[[str, str, Mapping[str, JsonValue]], Awaitable[None]]
 EMPTY = phrase(
     "The answer stayed empty: everything that `max_tokens` allows was used for thinking. "
     "Raise it with `/params set max_tokens`, or lower `effort`."
+)
+NOBODY_CHECKS = phrase("None of my providers can check texts: moderation needs a key of OpenAI.")
+OWN_KEY = phrase(
+    "The language model does not accept this server's own API key. Whoever looks after this server can give "
+    "whoever runs me a new one."
+)
+OWN_QUOTA = phrase(
+    "The account behind this server's own API key has no credit left. Whoever looks after this server can add some."
 )
 CALIBRATED_CALLS = 5
 RECALIBRATED_EVERY = 10
@@ -72,6 +83,7 @@ class Registry:
     ) -> None:
         self._providers: dict[str, Provider] = {}
         self._slots: dict[str, asyncio.Semaphore] = {}
+        self._own: dict[tuple[str, str], str] = {}
         self._models: dict[tuple[str, str], _Model] = {}
         self._tokens = tokens or Tokens()
         self._prices = prices or Prices()
@@ -84,7 +96,10 @@ class Registry:
         for provider in providers:
             self.add(provider)
 
-    def add(self, provider: Provider) -> None:
+    def add(self, provider: Provider, *, server: str = "", instead_of: str = "") -> None:
+        """With a `server` (`discord:123`) it belongs to that one alone, under the name of the one it replaces there."""
+        if server:
+            self._own[server, instead_of] = provider.name
         if provider.name in self._providers:
             raise ValueError(f"there are two language model providers named {provider.name!r}")
         self._providers[provider.name] = provider
@@ -100,11 +115,12 @@ class Registry:
 
     async def stream(self, turn: Turn) -> AsyncGenerator[Piece, None]:
         """Raises ModelError. When it does so after a Text, the answer broke off in the middle."""
-        provider = self._provider(turn.model.provider)
-        known = await self._model(turn.model)
+        choice = self.own(turn.model, turn.place)
+        provider = self._provider(choice.provider)
+        known = await self._model(choice)
         pauses = Pauses(self._retry, self._chance)
         while True:
-            asked, seen = await self._prepared(turn, known)
+            asked, seen = await self._prepared(turn, choice, known)
             meter = Meter(asked, provider, self._tokens, self._prices, self._clock)
             try:
                 async with self._slots[provider.name], aclosing(self._call(asked, provider, known, meter)) as pieces:
@@ -112,7 +128,7 @@ class Registry:
                         yield piece
                 break
             except ParameterRefused as refusal:
-                if meter.visible or not await self._heal(turn.model, known, refusal):
+                if meter.visible or not await self._heal(choice, known, refusal):
                     raise
             except BadRequest as error:
                 if meter.visible or not seen.shown or not blames_pictures(error):
@@ -122,25 +138,27 @@ class Registry:
             except ModelError as error:
                 pause = None if meter.visible else pauses.after(error)
                 if pause is None:
+                    if choice.provider != turn.model.provider:
+                        _tell_server(error)
                     raise
                 log.info("model call failed, trying again in %.1f s: %s", pause, error)
                 await self._clock.sleep(pause)
             finally:
                 meter.close()
-        await self._calibrate(asked, known, meter)
+        await self._calibrate(asked, choice, known, meter)
         if seen.unseen:
-            yield Notice(self._unseen(turn.model, seen))
+            yield Notice(self._unseen(choice, seen))
         if meter.done.reason == "length" and not meter.said_anything:
             yield Notice(say(EMPTY))
         yield meter.done
 
-    async def _prepared(self, turn: Turn, known: _Model) -> tuple[Turn, Looked]:
+    async def _prepared(self, turn: Turn, choice: ModelChoice, known: _Model) -> tuple[Turn, Looked]:
         """The turn as this model takes it: without what it refuses, and with its pictures read."""
         asked = copy.copy(turn)
         asked.model = replace(turn.model, parameters=known.learned.applied(turn.model.parameters))
         if "tools" in known.learned.refused:
             asked.tools = ()
-        sees = self.sees(turn.model)
+        sees = self.sees(choice)
         seen = await looked(turn.prompt, self._pictures, sees=sees, unreadable=known.unreadable)
         asked.prompt = seen.prompt
         return asked, seen
@@ -180,14 +198,13 @@ class Registry:
         await self._keep(choice, learned.to_facts())
         return True
 
-    async def _calibrate(self, turn: Turn, known: _Model, meter: Meter) -> None:
+    async def _calibrate(self, turn: Turn, choice: ModelChoice, known: _Model, meter: Meter) -> None:
         """Compare what was counted with what the provider says: at first each time, then now and then."""
         known.calls += 1
         usage = meter.done.usage
         often = known.calls <= CALIBRATED_CALLS or known.calls % RECALIBRATED_EVERY == 0
         if usage is None or usage.estimated or turn.tools or has_pictures(turn.prompt) or not often:
             return
-        choice = turn.model
         counted = self._tokens.count_messages(turn.prompt.messages)
         factor = self._tokens.calibrate(choice.provider, choice.model, counted=counted, real=usage.input)
         if abs(factor - known.stored_factor) > 0.02:
@@ -206,11 +223,11 @@ class Registry:
     def _provider(self, name: str) -> Provider:
         provider = self._providers.get(name)
         if provider is None:
-            known = ", ".join(self._providers) or "–"
+            known = ", ".join(self.providers) or "–"
             problem = say(
                 "There is no language model provider `{name}`. There are: {known}.", name=name[:60], known=known
             )
-            raise ModelError(f"no provider {name[:60]!r}", public=problem)
+            raise ModelError(f"no provider {name[:60]!r}, only {known}", public=problem)
         return provider
 
     async def _model(self, choice: ModelChoice) -> _Model:
@@ -233,7 +250,21 @@ class Registry:
 
     @property
     def providers(self) -> tuple[str, ...]:
-        return tuple(self._providers)
+        """Those that everybody may ask."""
+        return tuple(name for name in self._providers if name not in self._own.values())
+
+    def offered(self, place: Place) -> tuple[str, ...]:
+        """The names of those that may be asked at a place."""
+        own = [shared for server, shared in self._own if server == server_key(place)]
+        return tuple(dict.fromkeys((*own, *self.providers)))
+
+    def at(self, place: Place) -> ModelsHere:
+        return ModelsHere(self, place)
+
+    def own(self, choice: ModelChoice, place: Place) -> ModelChoice:
+        """The choice with the name of the provider that is really asked: the server's own, where it has one."""
+        shared = choice.provider.partition("@")[0]
+        return replace(choice, provider=self._own.get((server_key(place), shared), shared))
 
     def provider(self, name: str) -> Provider:
         """Raises ModelError naming those there are."""
@@ -285,6 +316,29 @@ class Registry:
         window = provider.context_window(choice.model)
         return window or self._prices.context_window(choice.model, provider.price_list)
 
+    async def moderate(self, text: str, place: Place | None = None) -> Verdict:
+        """Asks the first provider that checks texts, a server's own before the others. Raises ModelError."""
+        names = self.offered(place) if place is not None else self.providers
+        chosen = [self.own(ModelChoice(name, ""), place).provider if place is not None else name for name in names]
+        for provider in map(self._provider, chosen):
+            if isinstance(provider, Moderates):
+                try:
+                    return await self._checked(provider, text)
+                except UnknownModel as error:
+                    log.info("%s checks no texts: %s", provider.name, error)
+        raise ModelError("no provider checks texts", public=NOBODY_CHECKS)
+
+    async def _checked(self, provider: Moderates, text: str) -> Verdict:
+        pauses = Pauses(self._retry, self._chance)
+        while True:
+            try:
+                return await provider.moderate(text)
+            except ModelError as error:
+                pause = pauses.after(error)
+                if pause is None:
+                    raise
+                await self._clock.sleep(pause)
+
     async def warm(self, provider: str) -> None:
         await self._provider(provider).warm()
 
@@ -300,3 +354,16 @@ class Registry:
 
     async def __aexit__(self, *error: object) -> None:
         await self.aclose()
+
+
+def server_key(place: Place) -> str:
+    """A place's server as the settings name it."""
+    return f"{place.platform}:{place.workspace}".casefold()
+
+
+def _tell_server(error: ModelError) -> None:
+    """Whose key it is decides who can do something about it."""
+    if isinstance(error, WrongKey):
+        error.public = OWN_KEY
+    elif isinstance(error, NoQuota):
+        error.public = OWN_QUOTA

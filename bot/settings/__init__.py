@@ -31,6 +31,7 @@ from bot.settings.sections import (
     PriceSettings,
     Section,
 )
+from bot.settings.servers import Servers, ServerSettings, fill_keys, wrong_servers
 from bot.settings.sources import (
     CONFIG_NAME,
     Entry,
@@ -63,6 +64,7 @@ __all__ = [
     "PriceSettings",
     "RoleLimits",
     "Section",
+    "ServerSettings",
     "Settings",
     "entries",
 ]
@@ -87,6 +89,11 @@ class Settings(BaseSettings):
     commands: CommandSettings = CommandSettings()
     log: LogSettings = LogSettings()
     health: HealthSettings = HealthSettings()
+    servers: Servers = Field(
+        default_factory=dict,
+        description="What a server has of its own: `[servers.'discord:123456789']` with `provider`, `name`, "
+        "`parameters`, `base_url`, `system_prompt`, and `api_key_env`, the name of the variable that holds its key.",
+    )
     plugins: PluginSettings = PluginSettings()
 
     _found: dict[tuple[str, ...], Found] = PrivateAttr(default_factory=dict)
@@ -154,7 +161,13 @@ class Settings(BaseSettings):
             value: Any = self
             for step in entry.path:
                 value = getattr(value, step)
-            yield entry.dotted, _shown(entry, value), self.origin(entry.dotted)
+            if entry.item is None or not value:
+                yield entry.dotted, _shown(entry, value), self.origin(entry.dotted)
+                continue
+            for key, item in value.items():
+                for inner in entries(entry.item, (*entry.path, key)):
+                    if (shown := getattr(item, inner.path[-1])) not in (None, "", {}):
+                        yield inner.dotted, _shown(inner, shown), self.origin(entry.dotted)
 
     def secrets(self) -> Iterator[str]:
         """The plain text of every secret, for those who hide them."""
@@ -164,6 +177,9 @@ class Settings(BaseSettings):
                 value = getattr(value, step)
             if isinstance(value, SecretStr):
                 yield value.get_secret_value()
+        for server in self.servers.values():
+            if server.api_key is not None:
+                yield server.api_key.get_secret_value()
         if password := urlsplit(self.memory.url).password:
             yield password
 
@@ -212,6 +228,7 @@ class _Reading:
         for source in sources:
             self.problems += source.problems
         self.problems += settle_parameters(sources)
+        self.problems += fill_keys(sources, {**self.env_file, **self.environment})
         settings = self._validated(model, sources) or self._validated(model, sources)
         if settings is not None and settings.model.is_small:
             # A longer prompt, or a name of its own, confuses so small a model: measured by its answers.
@@ -222,6 +239,7 @@ class _Reading:
             settings._found.update(found)
             self.problems += () if self.provider_misread else nobody_to_answer(settings)
             self.problems += contradictions(settings, found, self.file)
+            self.problems += wrong_servers(settings.servers, settings.model)
             for check in checks:
                 self.problems += check(settings)
         if self.problems or settings is None:

@@ -39,6 +39,10 @@ def explain(path: Steps, kind: str, message: str, given: Found | None, entry: En
     own = message.startswith("Value error, ")  # ours name the value themselves
     message = message.removeprefix("Value error, ").replace("Input should be", "it must be")
     says = f"it must be {expected}" if expected else f"{message[:1].lower()}{message[1:]}"
+    if given is not None and (isinstance(given.value, dict) or path[-1] == "api_key"):
+        # Inside of a table: what else stands there may be a secret.
+        says = "this is not a setting" if kind == "extra_forbidden" else says
+        return f"{'.'.join(step for step in path if step != '[key]')} {given.where}: {says}."
     value = "" if own or given is None or (entry is not None and entry.secret) else f", not {given.value!r}"
     return f"{given.origin if given else '.'.join(path)}: {says}{value}."
 

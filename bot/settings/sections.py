@@ -163,6 +163,9 @@ class ModelSettings(Section):
     silence_timeout: PositiveFloat = Field(30.0, description="Seconds of silence in the middle of an answer.")
     attempts: PositiveInt = Field(4, description="Tries per answer before its first word.")
     concurrency: PositiveInt = Field(256, description="Requests at the same time, per provider.")
+    sees: bool | Literal["auto"] = Field(
+        "auto", description="Whether models are shown pictures; `auto` knows OpenAI's, and tries with others."
+    )
     tool_rounds: NonNegativeInt = Field(8, description="How often in one answer the model may call tools.")
     openai: OpenAISettings = OpenAISettings()
     azure: AzureSettings = AzureSettings()
@@ -200,6 +203,14 @@ class ModelSettings(Section):
         return self.chosen_provider == "local" and self.local.path is None
 
     @property
+    def sight(self) -> bool | None:
+        return None if self.sees == "auto" else self.sees
+
+    @property
+    def timeouts(self) -> Timeouts:
+        return Timeouts(self.connect_timeout, self.first_token_timeout, self.silence_timeout, self.thinking_timeout)
+
+    @property
     def retry(self) -> Retry:
         return Retry(attempts=self.attempts)
 
@@ -211,7 +222,7 @@ class ModelSettings(Section):
 
     def providers(self) -> tuple[ProviderSettings, ...]:
         """Every provider that is set up, so that a conversation may choose any of them."""
-        timeouts = Timeouts(self.connect_timeout, self.first_token_timeout, self.silence_timeout, self.thinking_timeout)
+        timeouts, sees = self.timeouts, self.sight
         given: list[ProviderSettings] = []
         openai, azure, compatible, local = self.openai, self.azure, self.compatible, self.local
         if openai.api_key or openai.base_url:
@@ -222,6 +233,7 @@ class ModelSettings(Section):
                     api=openai.api,
                     organization=openai.organization or None,
                     project=openai.project or None,
+                    sees=sees,
                     timeouts=timeouts,
                     concurrency=self.concurrency,
                 )
@@ -233,6 +245,7 @@ class ModelSettings(Section):
                     api_key=azure.api_key,
                     ad_token=azure.ad_token,
                     api_version=azure.api_version or None,
+                    sees=sees,
                     timeouts=timeouts,
                     concurrency=self.concurrency,
                 )
@@ -244,6 +257,7 @@ class ModelSettings(Section):
                     api_key=compatible.api_key,
                     base_url=compatible.base_url,
                     api="chat",
+                    sees=sees,
                     timeouts=timeouts,
                     concurrency=self.concurrency,
                 )

@@ -25,7 +25,7 @@ Steps = tuple[str, ...]
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One setting as it may be written. `names` are its environment variables, our own first; `open` says that it is
-    a table with free keys."""
+    a table with free keys, of which each may be a section like `item`."""
 
     path: Steps
     field: FieldInfo
@@ -33,6 +33,7 @@ class Entry:
     secret: bool
     listed: bool
     open: bool
+    item: type[BaseModel] | None = None
 
     @property
     def dotted(self) -> str:
@@ -72,7 +73,17 @@ def entries(model: type[BaseModel], path: Steps = ()) -> Iterator[Entry]:
             secret=SecretStr in kinds,
             listed=bool(origins & {list, tuple, set, frozenset, Sequence}),
             open=bool(origins & {dict, Mapping}),
+            item=_item(kinds),
         )
+
+
+def _item(kinds: Sequence[Any]) -> type[BaseModel] | None:
+    """The section that each value of a table is."""
+    for kind in kinds:
+        value = get_args(kind)[-1:] if get_origin(kind) is dict else ()
+        if value and isinstance(value[0], type) and issubclass(value[0], BaseModel):
+            return value[0]
+    return None
 
 
 def _kinds(annotation: Any) -> Iterator[Any]:
@@ -195,9 +206,20 @@ class Toml(Source):
             )
         elif entry.open and isinstance(value, dict):
             for key, inner in value.items():
-                self._put((*entry.path, key), inner)
+                self._put((*entry.path, key), self._without_secrets(entry, key, inner))
         elif value != "" or isinstance(entry.field.default, str):
             self._put(entry.path, value)
+
+    def _without_secrets(self, entry: Entry, key: str, value: Any) -> Any:
+        if entry.item is None or not isinstance(value, dict):
+            return value
+        secrets = {each.path[0] for each in entries(entry.item) if each.secret} & value.keys()
+        for name in secrets:
+            self.problems.append(
+                f"{entry.dotted}.{key}.{name} {self._where} is a secret, and secrets do not belong in this file. "
+                f"Put it into the environment or into .env, and its name there into {name}_env."
+            )
+        return {name: inner for name, inner in value.items() if name not in secrets}
 
     def _put(self, path: Steps, value: Any) -> None:
         self.found[path] = Found(path, value, ".".join(path), self._where)

@@ -1,0 +1,86 @@
+"""The registry as one server sees it: with its own providers, and nobody else's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from pydantic import JsonValue
+
+from bot.events import Place
+from bot.model.moderation import Verdict
+from bot.turn import ModelChoice
+
+
+class Everywhere(Protocol):
+    """What is asked of the registry here."""
+
+    @property
+    def providers(self) -> tuple[str, ...]: ...
+
+    @property
+    def parameter_names(self) -> tuple[str, ...]: ...
+
+    def own(self, choice: ModelChoice, place: Place) -> ModelChoice: ...
+
+    def offered(self, place: Place) -> tuple[str, ...]: ...
+
+    def default(self, provider: str) -> str: ...
+
+    async def known(self, provider: str) -> tuple[str, ...]: ...
+
+    async def recall(self, choice: ModelChoice) -> None: ...
+
+    def reasons(self, choice: ModelChoice) -> bool: ...
+
+    def refused(self, choice: ModelChoice) -> Mapping[str, str]: ...
+
+    def mode(self, name: str, choice: ModelChoice) -> Mapping[str, JsonValue]: ...
+
+    def check_parameter(self, name: str, value: JsonValue) -> JsonValue: ...
+
+    async def moderate(self, text: str, place: Place | None = None) -> Verdict: ...
+
+
+@dataclass(frozen=True, slots=True)
+class ModelsHere:
+    """Names are those that everybody uses; behind them may be the server's own."""
+
+    everywhere: Everywhere
+    place: Place
+
+    @property
+    def providers(self) -> tuple[str, ...]:
+        return self.everywhere.offered(self.place)
+
+    @property
+    def parameter_names(self) -> tuple[str, ...]:
+        return self.everywhere.parameter_names
+
+    def default(self, provider: str) -> str:
+        return self.everywhere.default(provider)
+
+    async def known(self, provider: str) -> tuple[str, ...]:
+        return await self.everywhere.known(self._own(ModelChoice(provider, "")).provider)
+
+    async def recall(self, choice: ModelChoice) -> None:
+        await self.everywhere.recall(self._own(choice))
+
+    def reasons(self, choice: ModelChoice) -> bool:
+        return self.everywhere.reasons(choice)
+
+    def refused(self, choice: ModelChoice) -> Mapping[str, str]:
+        return self.everywhere.refused(self._own(choice))
+
+    def mode(self, name: str, choice: ModelChoice) -> Mapping[str, JsonValue]:
+        return self.everywhere.mode(name, choice)
+
+    def check_parameter(self, name: str, value: JsonValue) -> JsonValue:
+        return self.everywhere.check_parameter(name, value)
+
+    async def moderate(self, text: str) -> Verdict:
+        return await self.everywhere.moderate(text, self.place)
+
+    def _own(self, choice: ModelChoice) -> ModelChoice:
+        return self.everywhere.own(choice, self.place)
