@@ -45,11 +45,12 @@ def bot_toml() -> str:
     for entry in ordered():
         if entry.secret:
             continue
-        if entry.path[:-1] != section:
-            section = entry.path[:-1]
+        if section_of(entry) != section:
+            section = section_of(entry)
             lines.append(f"\n[{'.'.join(section)}]")
         lines += [f"# {line}" for line in wrapped(entry.field.description or "", 116)]
-        lines.append(f"#{entry.path[-1]} = {toml_value(default(entry))}")
+        if entry.path != section:
+            lines.append(f"#{entry.path[-1]} = {toml_value(default(entry))}")
     return "\n".join(lines) + "\n"
 
 
@@ -121,10 +122,15 @@ def sentence(documented: object) -> str:
 def ordered() -> Iterator[Entry]:
     """A section's own settings come before those of the sections inside it."""
     known = list(entries(settings_model()))
-    sections = list(dict.fromkeys(entry.path[:-1] for entry in known))
-    tops = list(dict.fromkeys(section[0] for section in sections))
-    for section in sorted(sections, key=lambda path: (tops.index(path[0]), len(path) > 1)):
-        yield from (entry for entry in known if entry.path[:-1] == section)
+    sections = list(dict.fromkeys(section_of(entry) for entry in known))
+    tops = list(dict.fromkeys(section[0] for section in sections if section))
+    for section in sorted(sections, key=lambda path: (tops.index(path[0]) if path else -1, len(path) > 1)):
+        yield from (entry for entry in known if section_of(entry) == section)
+
+
+def section_of(entry: Entry) -> tuple[str, ...]:
+    """A table of tables, such as `servers`, is a section by itself."""
+    return entry.path[:-1] or entry.path
 
 
 def default(entry: Entry) -> Any:
