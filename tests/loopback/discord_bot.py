@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from adapters.discord.adapter import DiscordAdapter
 from adapters.discord.replying import Timing
 from adapters.discord.testing import FakeDiscord
-from bot.api import AnyEvent, ButtonPressed, Command, CommandCall, FormSubmitted, Message, Online, Reply, Shelf
+from bot.api import AnyEvent, ButtonPressed, Clock, Command, CommandCall, FormSubmitted, Message, Online, Reply, Shelf
 
 Event = TypeVar("Event", bound=AnyEvent)
 QUICK = Timing(ready_after=0.02, identify_again=0.0, reconnect_after=4.5)
@@ -30,9 +30,7 @@ class Listener:
     async def handle(self, event: AnyEvent) -> None:
         self.events.append(event)
         self._heard.set()
-        if self._answer is not None and isinstance(
-            event, Message | CommandCall | ButtonPressed | FormSubmitted
-        ):
+        if self._answer is not None and isinstance(event, Message | CommandCall | ButtonPressed | FormSubmitted):
             task = asyncio.create_task(self._run(self._answer, event))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
@@ -75,11 +73,12 @@ async def connected(
     *,
     commands: Sequence[Command] = (),
     timing: Timing = QUICK,
+    clock: Clock | None = None,
     shelf: Shelf | None = None,
     **settings: Any,
 ) -> AsyncIterator[Listener]:
     """A bot that is online; `answer(adapter, event)` is run beside it for every message and command."""
-    adapter = DiscordAdapter(discord.settings(**settings), timing=timing)
+    adapter = DiscordAdapter(discord.settings(**settings), timing=timing, clock=clock)
     if shelf is not None:
         adapter.use(shelf)
     listener = Listener(adapter, (lambda event: answer(adapter, event)) if answer is not None else None)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -23,6 +25,7 @@ from bot.api import (
     Reply,
     Resume,
     SentId,
+    SystemClock,
     TargetGone,
     Text,
 )
@@ -261,21 +264,35 @@ async def test_in_direct_messages_buttons_work_as_well() -> None:
         await discord.wait_until(lambda: discord.answers(here, viewer=discord.ada) == ["pick", "for you"])
 
 
-async def test_a_long_slash_answer_keeps_its_buttons_when_the_token_dies_under_it() -> None:
-    """Discord's token is given up in the middle: what was begun through it goes on by the bot itself."""
+class Ahead(SystemClock):
+    """The time of day can be put forward."""
+
+    def __init__(self) -> None:
+        self.ahead = timedelta()
+
+    def now(self) -> datetime:
+        return super().now() + self.ahead
+
+
+@pytest.mark.parametrize("how", ["in time", "too early"])
+async def test_a_long_slash_answer_keeps_its_buttons_when_its_token_ends_under_it(how: str) -> None:
+    """What was begun through the token goes on by the bot itself: before the quarter of an hour is over, and also when
+    Discord does not know the token any more."""
 
     async def at_length(adapter: DiscordAdapter, event: Any) -> None:
         async with adapter.stream(event.route) as stream:
             await stream.write(Controls((STOP,)))
             await stream.write(Text("one "))
             await discord.wait_until(lambda: used.texts == ["one"])
-            discord.expire_interactions()
+            if how == "in time":
+                clock.ahead = timedelta(minutes=14, seconds=1)
+            else:
+                discord.expire_interactions()
             await stream.write(Text("two " * 900))
             await stream.write(Controls((AGAIN,)))
             await stream.write(Done("stop"))
-            sent.append(stream)
 
-    sent: list[Any] = []
+    clock = Ahead()
     plugin = Plugin("fun", "For tests")
 
     @plugin.command()
@@ -283,14 +300,16 @@ async def test_a_long_slash_answer_keeps_its_buttons_when_the_token_dies_under_i
         """Tell at length."""
         return ""
 
-    async with FakeDiscord() as discord, connected(discord, at_length, commands=plugin.commands) as bot:
+    said = "one " + ("two " * 900).strip()
+    async with FakeDiscord() as discord, connected(discord, at_length, commands=plugin.commands, clock=clock) as bot:
         used = await discord.runs("/tell")
-        said = "one " + ("two " * 900).strip()
-        await discord.wait_until(lambda: bool(sent) and " ".join(discord.answers()).split() == said.split())
-        await discord.wait_until(lambda: bool(discord.screen()[-1].components))
+        await discord.wait_until(lambda: " ".join(discord.answers()).split() == said.split())
+        await discord.wait_until(lambda: "Again" in str(discord.screen()[-1].components))
         first, last = discord.screen()
         assert first.components == []
         assert [each["label"] for each in last.components[0]["components"]] == ["Again"]
-        by_bot = [call for call in discord.calls if call.path.startswith("/channels/") and "/messages" in call.path]
-        assert {call.method for call in by_bot} == {"PATCH", "POST"}
+        by_bot = [call.method for call in discord.calls if re.match("/channels/.*/messages", call.path)]
+        assert {*by_bot} == {"PATCH", "POST"}
+        refused = [call for call in discord.calls if call.status == 401]
+        assert bool(refused) == (how == "too early")
         assert bot.errors == []

@@ -31,7 +31,6 @@ from bot.testing.openai_server import FakeOpenAI
 from tests.loopback.discord_bot import QUICK, connected
 from tests.loopback.whole_bot import WholeBot, whole_bot
 
-
 ENDED = ["🔄 Again", "🗑 Forget"]
 
 
