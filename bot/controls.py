@@ -9,7 +9,8 @@ from bot.events import Place
 from bot.replies import Button, Look, Reason, SentId
 from bot.words import say
 
-STOP, AGAIN, VARIANT, CONTINUE, FORGET = "stop", "again", "variant", "continue", "forget"
+# No plugin can have actions of such names.
+STOP, AGAIN, VARIANT, CONTINUE, FORGET = "+stop", "+again", "+variant", "+continue", "+forget"
 # An answer that ended so can be gone on with.
 CUT: frozenset[Reason] = frozenset({"length", "truncated", "stopped", "failed"})
 # Places of which it is known where their last buttons stand.
@@ -53,7 +54,7 @@ class Below:
         label = f"{self.shown}/{self.variants}"
         return [
             self._button(VARIANT, "◀", str(self.shown - 1), enabled=self.shown > 1),
-            Button("shown", label, who="anyone", enabled=False),
+            Button("+shown", label, who="anyone", enabled=False),
             self._button(VARIANT, "▶", str(self.shown + 1), enabled=self.shown < self.variants),
         ]
 

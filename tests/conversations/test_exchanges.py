@@ -52,7 +52,7 @@ async def test_what_was_said_meanwhile_stays_when_an_answer_is_had_again() -> No
     async with TestBot(["One.", "Two.", "Sure."]) as bot:
         await bot.says("Count.")
         await bot.says("Nice weather.", user=BOB, addressed=False)
-        await bot.presses("again")
+        await bot.presses("+again")
         assert bot.screen == ["Ann: Count.", "bot: Two.", "Bob: Nice weather."]
         assert "Nice weather." not in str(remembered(bot))
         await bot.says("Is it?")
@@ -98,7 +98,7 @@ async def test_stop_ends_the_answer_and_continue_goes_on() -> None:
 async def test_stop_without_anything_to_stop_says_so_and_goes() -> None:
     async with TestBot(["One."]) as bot:
         await bot.says("Count.")
-        await bot.presses("stop", message=bot.last.id)
+        await bot.presses("+stop", message=bot.last.id)
         assert bot.shown_privately == ["⚠️ There is nothing to stop any more."]
         assert bot.buttons == []
 
@@ -106,12 +106,12 @@ async def test_stop_without_anything_to_stop_says_so_and_goes() -> None:
 async def test_what_is_forgotten_never_comes_back() -> None:
     async with TestBot(["The key is under the mat.", "Under the stone.", "What key?"]) as bot:
         await bot.says("Where is the key?")
-        await bot.presses("again")
-        await bot.presses("forget")
+        await bot.presses("+again")
+        await bot.presses("+forget")
         assert bot.buttons == []
         await bot.says("And the key?")
         assert remembered(bot) == [remembered(bot)[-1]]
-        await bot.presses("again", "1", message=bot.adapter.messages[1].id)
+        await bot.presses("+again", "1", message=bot.adapter.messages[1].id)
         assert "no longer remember" in bot.shown_privately[-1]
 
 
@@ -131,7 +131,7 @@ async def test_a_failed_answer_can_be_tried_again() -> None:
 async def test_a_variant_that_fails_leaves_what_was_there() -> None:
     async with TestBot(["One.", WrongKey("no")]) as bot:
         await bot.says("Count.")
-        await bot.presses("again")
+        await bot.presses("+again")
         assert bot.screen == ["Ann: Count.", "bot: One."]
         assert "API key" in bot.shown_privately[-1]
         assert bot.buttons == ["🔄 Again", "🗑 Forget"]
@@ -155,25 +155,25 @@ async def test_the_offer_is_made_after_a_restart_too(tmp_path: Path) -> None:
     async with TestBot(["Rome."], folder=tmp_path, adapter=adapter) as bot:
         await bot.edits(asked, "Capital of Italy?")
         assert "🔄 Answer the new question" in bot.buttons
-        await bot.presses("again")
+        await bot.presses("+again")
         assert bot.screen == ["Ann: Capital of Italy?", "bot: Rome."]
 
 
 async def test_buttons_work_after_a_restart(tmp_path: Path) -> None:
     async with TestBot(["One.", "Two."], folder=tmp_path) as bot:
         await bot.says("Count.")
-        await bot.presses("again")
+        await bot.presses("+again")
         adapter = bot.adapter
     async with TestBot(["Three."], folder=tmp_path, adapter=adapter) as bot:
         await bot.presses("◀")
         assert bot.screen == ["Ann: Count.", "bot: One."]
-        await bot.presses("again")
+        await bot.presses("+again")
         assert bot.screen == ["Ann: Count.", "bot: Three."]
         assert bot.buttons[2] == "3/3"
 
 
 def pressing(place: Place) -> ButtonPressed:
-    return ButtonPressed(id="b-1", user=ANN, route=Route(place), at=datetime.now(UTC), action="again", message="")
+    return ButtonPressed(id="b-1", user=ANN, route=Route(place), at=datetime.now(UTC), action="+again", message="")
 
 
 async def test_a_variant_that_a_crash_cut_is_finished_in_its_messages(tmp_path: Path) -> None:
@@ -233,7 +233,7 @@ async def test_a_shorter_variant_leaves_no_empty_messages() -> None:
     async with TestBot([long, "Short."], capabilities=offers) as bot:
         await bot.says("Tell me.")
         assert len(bot.screen) > 2
-        await bot.presses("again")
+        await bot.presses("+again")
         assert bot.screen == ["Ann: Tell me.", "bot: Short."]
         await bot.presses("◀")
         assert " ".join(line.removeprefix("bot: ").strip() for line in bot.screen[1:]) == long
@@ -243,10 +243,10 @@ async def test_two_presses_at_once_make_one_variant() -> None:
     model = Scripted(["One.", Say("Two", hang=True)])
     async with TestBot(model) as bot:
         await bot.says("Count.")
-        again = next(each for each in bot.last.buttons if each.action == "again")
+        again = next(each for each in bot.last.buttons if each.action == "+again")
         await bot.presses(again, wait=False)
         await bot.until("Two")
-        await bot.presses("again", *again.args, message=bot.last.id, wait=False)
+        await bot.presses("+again", *again.args, message=bot.last.id, wait=False)
         async with bot.adapter.grew:
             await bot.adapter.grew.wait_for(lambda: bool(bot.shown_privately))
         assert bot.shown_privately == ["⚠️ I am at it already."]
@@ -258,9 +258,9 @@ async def test_a_button_of_another_conversation_reaches_nothing_here() -> None:
     elsewhere = Place("fake", "workspace", "elsewhere")
     async with TestBot(["Secret.", "Public."]) as bot:
         await bot.says("Tell me the secret.", place=elsewhere)
-        again = next(each for each in bot.last.buttons if each.action == "again")
+        again = next(each for each in bot.last.buttons if each.action == "+again")
         await bot.says("Hello.")
-        await bot.presses("again", *again.args, message=bot.last.id)
+        await bot.presses("+again", *again.args, message=bot.last.id)
         assert "no longer remember" in bot.shown_privately[-1]
 
 

@@ -60,7 +60,7 @@ async def test_a_second_answer_sees_the_same(tmp_path: Path) -> None:
 async def test_the_same_answer_anew_sees_the_same() -> None:
     async with TestBot(["A dog.", "A cat."]) as bot:
         await bot.says("Who is this?", attachments=(sends(bot, "cat.png", png()),))
-        again = next(button for button in bot.last.buttons if button.action == "again")
+        again = next(button for button in bot.last.buttons if button.action == "+again")
         await bot.presses(again.action, *again.args, message=bot.last.id)
         assert [seen(prompt) for prompt in bot.model.prompts] == [[png()], [png()]]
 

@@ -183,7 +183,7 @@ async def test_with_no_days_to_keep_it_everything_is_forgotten_at_once(monkeypat
         for number in range(5):
             await bot.says(f"Question {number}", user=BOB)
             await bot.says("hi", user=BOB, place=ELSEWHERE)
-        await bot.presses("again", message=bot.last.id) if bot.last.buttons else None
+        await bot.presses("+again", message=bot.last.id) if bot.last.buttons else None
         await bot.hears(leaves(bot))
         assert await left_of(bot, "workspace") == []
         assert {"conversation", "message"} <= set(await left_of(bot, "workspace2"))

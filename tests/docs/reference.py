@@ -71,7 +71,8 @@ def commands_table() -> str:
         for command in load_plugin(reference, ROOT).commands:
             who = " *(moderators)*" if command.who == "moderators" else ""
             usage = command.usage.replace("|", "\\|")
-            rows.append(f"| `{usage}`{who} | {command.description} |")
+            called = f"`{usage}`" if command.target is None else f"**{command.title}** in the menu of a message"
+            rows.append(f"| {called}{who} | {command.description} |")
     return "\n".join(rows)
 
 
@@ -120,7 +121,7 @@ def sentence(documented: object) -> str:
 
 
 def ordered() -> Iterator[Entry]:
-    """A section's own settings come before those of the sections inside it."""
+    """What stands in no section comes first, a section's own settings before those of the sections inside it."""
     known = list(entries(settings_model()))
     sections = list(dict.fromkeys(section_of(entry) for entry in known))
     tops = list(dict.fromkeys(section[0] for section in sections if section))

@@ -6,13 +6,14 @@ import re
 import sys
 import tomllib
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
 
 from bot import api
-from bot.api import Button, Plugin
+from bot.api import Button, Capabilities, Plugin, Target
 from bot.loading import load_plugin, load_plugins
 from bot.model.scripted import Scripted
 from bot.settings import Settings
@@ -26,7 +27,7 @@ SNIPPETS: dict[str, str] = dict(re.findall(r"```\w+ (\S+)\n(.*?)```", README.rea
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     for name, text in SNIPPETS.items():
-        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).parent.mkdir(exist_ok=True, parents=True)
         (tmp_path / name).write_text(text, encoding="utf-8")
     return tmp_path
 
@@ -115,6 +116,63 @@ async def test_the_filter_and_the_listener(everything: Plugin) -> None:
         assert bot.screen[-1] == "bot: HELLO, ANN."
         assert len(bot.model.prompts) == 1
         assert [tool.name for tool in bot.model.turns[0].tools] == ["weather"]
+
+
+async def test_the_poll_asks_counts_and_closes(folder: Path) -> None:
+    async with TestBot(plugins=[load_plugin("poll.py", folder)]) as bot:
+        await bot.fills("poll", about="Cake?")
+        assert bot.last.text == "Cake?"
+        assert bot.buttons == ["Yes", "No", "Close"]
+        await bot.presses("Yes", user=BOB)
+        assert bot.shown_privately[-1] == "1 vote so far."
+        await bot.presses("No", user=BOB)
+        assert bot.shown_privately[-1] == "1 vote so far."
+        await bot.presses("Yes")
+        assert bot.shown_privately[-1] == "2 votes so far."
+        await bot.presses("Close", user=BOB)
+        assert "whoever asked" in bot.shown_privately[-1]
+        await bot.presses("Close")
+        assert bot.buttons == []
+        assert "bot: Cake?" in bot.screen
+
+
+async def test_a_vote_on_a_message(folder: Path) -> None:
+    poll = load_plugin("poll.py", folder)
+    async with TestBot(plugins=[poll]) as bot:
+        target = Target("7", BOB, "Let us eat cake.", datetime.now(UTC))
+        await bot.runs("/vote_on_this", target=target, locale="de")
+        assert bot.last.text == "> Bob: Let us eat cake."
+        assert bot.buttons == ["Ja", "Nein", "Schließen"]
+        told = {command.name: command for command in bot.adapter.commands}
+        assert told["vote_on_this"].title == "Vote on this"
+        assert told["poll"].descriptions == {"de": "Startet eine Umfrage."}
+
+
+async def test_a_toast_only_among_grown_ups(folder: Path) -> None:
+    poll = load_plugin("poll.py", folder)
+    async with TestBot(plugins=[poll]) as bot:
+        await bot.runs("/toast")
+        assert "marked for adults" in bot.shown_privately[-1]
+    pub = Capabilities(max_chars=2000, edits=True, buttons=True, age_restricted=True)
+    async with TestBot(plugins=[poll], capabilities=pub) as bot:
+        await bot.runs("/toast")
+        assert (bot.last.text, bot.buttons) == ("To your health!", ["🍺"])
+
+
+async def test_the_bakery_speaks_french(folder: Path) -> None:
+    bakery = load_plugin("bakery/__init__.py", folder)
+    async with TestBot(plugins=[commands, bakery]) as bot:
+        await bot.runs("/bake 1000", locale="fr")
+        assert bot.last.text == "Voici 1 000 gâteaux."
+        await bot.runs("/bake 2000", locale="fr")
+        assert bot.shown_privately[-1] == "⚠️ Personne ne peut manger 2 000 gâteaux."
+        await bot.runs("/bake")
+        assert bot.last.text == "Here is 1 cake."
+        told = {command.name: command for command in bot.adapter.commands}
+        assert told["bake"].names == {"fr": "cuire"}
+        await bot.runs("/language français")
+        await bot.runs("/bake", locale="de")
+        assert bot.last.text == "Voici 1 gâteau."
 
 
 async def test_the_job_counts_down(everything: Plugin) -> None:
