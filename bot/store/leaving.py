@@ -2,68 +2,69 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Table, delete, exists, or_, select, update
+from sqlalchemy import delete, exists, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.events import Place
+from bot.store.places import inside
 from bot.store.tables import branch, conversation, draft, event, job, message, picture, sent, state, summary, usage
 
-ROWS_AT_ONCE = 500
+ROWS_AT_ONCE = 200
 
 
 async def drop_running(connection: AsyncConnection, platform: str, workspace: str) -> None:
-    prefix = str(Place(platform, workspace, ""))
-    await connection.execute(delete(draft).where(_inside(connection, draft.c.place, prefix)))
-    await connection.execute(delete(job).where(_inside(connection, job.c.place, prefix)))
-    left = update(event).where(_inside(connection, event.c.place, prefix), event.c.state != "done")
+    prefix = _prefix(platform, workspace)
+    await connection.execute(delete(draft).where(inside(connection, draft.c.place, prefix)))
+    await connection.execute(delete(job).where(inside(connection, job.c.place, prefix)))
+    left = update(event).where(inside(connection, event.c.place, prefix), event.c.state != "done")
     await connection.execute(left.values(state="done", data=None))
-
-
-async def forget_some(connection: AsyncConnection, platform: str, workspace: str) -> bool:
-    """Delete a few rows; False once there are none left. What refers to others goes before them."""
-    prefix = str(Place(platform, workspace, ""))
-    for table, chosen in _rows(connection, prefix):
-        key = next(iter(table.primary_key))
-        # The newest first: a variant is younger than the answer that it is one of.
-        ids = (await connection.execute(select(key).where(chosen).order_by(key.desc()).limit(ROWS_AT_ONCE))).scalars()
-        if found := list(ids):
-            if table is message:
-                await connection.execute(delete(picture).where(picture.c.message_id.in_(found)))
-                await connection.execute(update(message).where(message.c.parent_id.in_(found)).values(parent_id=None))
-            await connection.execute(delete(table).where(key.in_(found)))
-            return True
-    # What plugins keep for the workspace and for its places.
-    kept = or_(
-        state.c.scope == f"workspace:{platform}:{workspace}", _inside(connection, state.c.scope, f"place:{prefix}")
-    )
-    await connection.execute(delete(state).where(kept))
-    return False
 
 
 async def heard_since(connection: AsyncConnection, platform: str, workspace: str, since: datetime) -> bool:
     """Whether anything was heard from there after a moment."""
-    inside = _inside(connection, event.c.place, str(Place(platform, workspace, "")))
-    found = await connection.execute(select(exists().where(inside, event.c.claimed_at > since)))
+    there = inside(connection, event.c.place, _prefix(platform, workspace))
+    found = await connection.execute(select(exists().where(there, event.c.claimed_at > since)))
     return bool(found.scalar_one())
 
 
-def _rows(connection: AsyncConnection, prefix: str) -> Iterator[tuple[Table, ColumnElement[bool]]]:
-    conversations = select(conversation.c.id).where(_inside(connection, conversation.c.place, prefix))
-    for table in (draft, summary, sent):
-        yield table, table.c.conversation_id.in_(conversations)
-    yield usage, _inside(connection, usage.c.place, prefix)
-    yield message, message.c.conversation_id.in_(conversations)
-    yield branch, branch.c.conversation_id.in_(conversations)
-    yield conversation, _inside(connection, conversation.c.place, prefix)
-    yield job, _inside(connection, job.c.place, prefix)
-    yield event, _inside(connection, event.c.place, prefix)
+async def forget_some(connection: AsyncConnection, platform: str, workspace: str) -> bool:
+    """Delete a few rows; False once there are none left. What refers to others goes before them."""
+    prefix = _prefix(platform, workspace)
+    for table in (draft, job, usage, event):
+        key = next(iter(table.primary_key))
+        there = select(key).where(inside(connection, table.c.place, prefix)).limit(ROWS_AT_ONCE)
+        if ids := (await connection.execute(there)).scalars().all():
+            await connection.execute(delete(table).where(key.in_(ids)))
+            return True
+    some = select(conversation.c.id).where(inside(connection, conversation.c.place, prefix)).limit(1)
+    one: int | None = (await connection.execute(some)).scalar_one_or_none()
+    if one is not None:
+        await _forget_some_of(connection, one)
+        return True
+    # What plugins keep for the workspace and for its places.
+    of_places = inside(connection, state.c.scope, f"place:{prefix}")
+    await connection.execute(delete(state).where(or_(state.c.scope == f"workspace:{platform}:{workspace}", of_places)))
+    return False
 
 
-def _inside(connection: AsyncConnection, place: ColumnElement[str], prefix: str) -> ColumnElement[bool]:
-    if connection.dialect.name == "sqlite":
-        # A range uses the index, which LIKE does not there; "0" is the sign after the slash that the prefix ends with.
-        return (place >= prefix) & (place < f"{prefix.removesuffix('/')}0")
-    return place.startswith(prefix, autoescape=True)
+async def _forget_some_of(connection: AsyncConnection, one: int) -> None:
+    """The newest messages of a conversation, for a variant is younger than the answer it belongs to, or the rest of it
+    when it has none."""
+    newest = select(message.c.id).where(message.c.conversation_id == one).order_by(message.c.id.desc())
+    ids = (await connection.execute(newest.limit(ROWS_AT_ONCE))).scalars().all()
+    if not ids:
+        for table in (draft, summary, branch):
+            await connection.execute(delete(table).where(table.c.conversation_id == one))
+        await connection.execute(delete(conversation).where(conversation.c.id == one))
+        return
+    await connection.execute(delete(summary).where(summary.c.covers_until.in_(ids)))
+    await connection.execute(delete(sent).where(sent.c.message_id.in_(ids)))
+    await connection.execute(delete(picture).where(picture.c.message_id.in_(ids)))
+    await connection.execute(update(message).where(message.c.parent_id.in_(ids)).values(parent_id=None))
+    await connection.execute(delete(message).where(message.c.id.in_(ids)))
+
+
+def _prefix(platform: str, workspace: str) -> str:
+    return str(Place(platform, workspace, ""))

@@ -7,12 +7,20 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from pydantic import JsonValue
-from sqlalchemy import func, or_, select
+from sqlalchemy import ColumnElement, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.events import Place
 from bot.store.cleaning import storable
 from bot.store.tables import conversation, sent, state, usage
+
+
+def inside(connection: AsyncConnection, column: ColumnElement[str], prefix: str) -> ColumnElement[bool]:
+    """Whether a text begins with a prefix, which ends with a sign of ASCII."""
+    if connection.dialect.name == "sqlite":
+        # A range uses the index, which LIKE does not there.
+        return (column >= prefix) & (column < prefix[:-1] + chr(ord(prefix[-1]) + 1))
+    return column.startswith(prefix, autoescape=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +47,7 @@ async def threads_with(connection: AsyncConnection, place: Place, messages: Sequ
         select(conversation.c.place)
         .join(sent, sent.c.conversation_id == conversation.c.id)
         .where(sent.c.platform_id.in_([storable(id) for id in messages]))
-        .where(conversation.c.place.startswith(f"{place}/", autoescape=True))
+        .where(inside(connection, conversation.c.place, f"{place}/"))
         .distinct()
     )
     return [Place.parse(text) for text in rows.scalars()]
@@ -50,12 +58,12 @@ async def tokens_used(connection: AsyncConnection, since: datetime, platform: st
     if whose.user is not None:
         chosen.append(usage.c.user_id == storable(whose.user))
     if whose.channel is not None:
-        inside = usage.c.place.startswith(f"{whose.channel}/", autoescape=True)
-        chosen.append(or_(usage.c.place == str(whose.channel), inside))
+        threads = inside(connection, usage.c.place, f"{whose.channel}/")
+        chosen.append(or_(usage.c.place == str(whose.channel), threads))
     else:
         # A person's id is unique on their platform only.
         key = str(Place(platform, whose.workspace, "")) if whose.workspace is not None else f"{platform}:"
-        chosen.append(usage.c.place.startswith(key, autoescape=True))
+        chosen.append(inside(connection, usage.c.place, key))
     total = select(func.coalesce(func.sum(usage.c.input + usage.c.output), 0)).where(*chosen)
     return int((await connection.execute(total)).scalar_one())
 
