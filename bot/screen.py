@@ -193,7 +193,8 @@ class Screen:
     async def _call(self, part: Part, look: Look) -> Shown:
         try:
             if part.sent is not None:
-                buttons = None if look.buttons == part.buttons else look.buttons
+                # What seems to be there already is being repaired, so nothing is taken for granted.
+                buttons = None if look.buttons == part.buttons and not part.looks(look) else look.buttons
                 if look.files not in (None, part.files) and isinstance(self._surface, AttachesFiles):
                     return await self._surface.attach(part.sent, look.text, buttons, look.files or ())
                 return await self._surface.edit(part.sent, look.text, buttons)

@@ -210,8 +210,8 @@ class EditedStream:
             page = pages[index] if index < len(pages) else None
             is_last = index + 1 == len(resume.sent)
             if page is not None and (same_text(page, seen) or (not seen and not is_last)):
-                # Unseen, but the next message is posted only when the one before it is complete.
-                self._screen.parts.append(Part(sent, page, seen or page, None if is_last else ()))
+                # Unseen, but most likely complete when there is a next one: the end makes sure of it.
+                self._screen.parts.append(Part(sent, page, seen, None if is_last else ()))
             else:
                 self._screen.parts.append(Part(sent, None, seen))
         if resume.sent:

@@ -24,6 +24,10 @@ def demand(kept: bool, otherwise: str) -> None:
         raise Wrong(otherwise)
 
 
+class Dead(BaseException):
+    """The process is gone: nothing that it would still do happens."""
+
+
 class Board:
     """A surface that strips white space as platforms do, is slow, and fails as told.
 
@@ -39,6 +43,7 @@ class Board:
         self.history: list[tuple[str, str]] = []
         self.limit = 10_000
         self.closed = False
+        self.dead = False
         self._latency = latency
         self._faults = list(faults)
         self._random = random.Random(seed)
@@ -97,6 +102,8 @@ class Board:
     async def _meet(self, method: str) -> str:
         demand(not self.closed, "a call after the stream was left")
         await asyncio.sleep(self._latency * self._random.random())
+        if self.dead:
+            raise Dead
         fault = self._faults.pop(0) if self._faults else ""
         if fault:
             match fault:

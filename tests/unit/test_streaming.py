@@ -229,10 +229,21 @@ def test_a_resumed_answer_goes_on_in_its_last_message() -> None:
     sent = tuple(SentId(f"old-{number}") for number in range(len(pages)))
     board.messages = {each.id: page.strip() for each, page in zip(sent, pages, strict=True)}
     board.messages[sent[-1].id] = "half"
-    stream = say(board, Text("And more."), Done("stop"), limit=100, resume=Resume(sent, said))
+    resume = Resume(sent, said, shown=(*pages[:-1], "half"))
+    stream = say(board, Text("And more."), Done("stop"), limit=100, resume=resume)
     assert board.screen == as_seen(said + "And more.", 100)
     assert stream.sent[: len(sent)] == sent
     assert {id for id, _ in board.history} <= {sent[-1].id, *(each.id for each in stream.sent[len(sent) :])}
+
+
+def test_what_the_messages_of_a_resumed_answer_show_is_made_sure_of_where_nobody_saw_it() -> None:
+    said = "Sentence one is here. " * 9
+    sent = tuple(SentId(f"old-{number}") for number in range(len(split(said, 100))))
+    board = Board()
+    board.messages = {each.id: "nobody knows" for each in sent}
+    say(board, Done("stop"), limit=100, resume=Resume(sent, said))
+    assert board.screen == as_seen(said, 100)
+    assert len(board.history) == len(sent)
 
 
 def test_a_resumed_message_that_was_seen_to_differ_is_put_right() -> None:

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.errors import DeliveryError
-from bot.replies import Button, Controls, Done, Resume, Text
-from bot.testing.clock import run_virtual
+from bot.events import Place, Route, User
+from bot.platform import Posted
+from bot.recovery import with_shown
+from bot.replies import Button, Controls, Done, Resume, SentId, Text
+from bot.store import Draft
+from bot.streaming import EditedStream, OpenLane
+from bot.testing.clock import VirtualClock, run_virtual
 from bot.text import split
 from tests.unit.board import CHUNKS, FAULTS, Board, FileBoard, SlowLane, as_seen, live, old_answer, say
 
-AGAIN = Button("again", "Again")
+STOP, AGAIN = Button("stop", "Stop"), Button("again", "Again")
+BOT, NOW = User("bot", "bot", is_bot=True), datetime(2026, 1, 1, tzinfo=UTC)
 LONG = "".join(f"Sentence {number} says something. " for number in range(60))
 COMES, IS_HERE = "-# … the rest comes as a file", "-# 📄 the whole answer is in answer.md"
 
@@ -134,3 +141,69 @@ def test_messages_beyond_the_file_are_taken_back(seen: bool) -> None:
     assert len(board.screen) == 2
     assert stream.sent == old[:2]
     assert board.files[old[1].id] == {"answer.md": LONG.encode()}
+
+
+BLOCK = "```py\n" + "".join(f"line_{number} = {number}\n" for number in range(12)) + "```\n\n"
+
+
+@given(
+    st.lists(st.sampled_from(["One short sentence. ", "Another, **bold** one.\n\n", BLOCK]), min_size=1, max_size=20),
+    st.floats(0.0, 12.0),
+    st.integers(0, 3),
+    st.integers(0, 5),
+)
+@settings(max_examples=100, deadline=None)
+def test_a_crash_at_any_moment_changes_nothing_in_the_end(said: list[str], moment: float, most: int, seed: int) -> None:
+    """As recovery does it: what was journaled and what the channel shows, and the model says the rest."""
+    text = "".join(said)
+    tokens = [text[at : at + 7] for at in range(0, len(text), 7)]
+    whole, board = FileBoard(seed=seed), FileBoard(seed=seed)
+    journal: tuple[str, tuple[SentId, ...]] = ("", ())
+
+    async def speak() -> None:
+        nonlocal journal
+
+        async def before_post() -> None:
+            nonlocal journal
+            journal = (stream.text, stream.sent)
+
+        stream = EditedStream(
+            board,
+            OpenLane(),
+            max_chars=200,
+            clock=VirtualClock(),
+            max_messages=most,
+            before_post=before_post,
+            small="-# ",
+        )
+        async with stream:
+            await stream.write(Controls((STOP,)))
+            for token in tokens:
+                await stream.write(Text(token))
+                await asyncio.sleep(0.1)
+            await stream.write(Controls((AGAIN,)))
+
+    async def killed() -> None:
+        speaking = asyncio.create_task(speak())
+        await asyncio.wait({speaking}, timeout=moment)
+        board.dead = True
+        speaking.cancel()
+        await asyncio.wait({speaking})
+        if not speaking.cancelled():
+            # It ended before, or with Dead.
+            speaking.exception()
+
+    say(whole, *(Text(token) for token in tokens), Controls((AGAIN,)), limit=200, most=most)
+    run_virtual(killed())
+    board.dead = False
+    draft = Draft(1, 1, Route(Place("p", "w", "c")), "q", 1, journal[0], journal[1], 0, NOW)
+    posted = [Posted(id, BOT, shown, NOW, own=True, in_reply_to="q") for id, shown in board.messages.items()]
+    found = with_shown(draft, posted, 200)
+    assert text.startswith(found.text)
+    rest = Text(text[len(found.text) :])
+    say(board, rest, Controls((AGAIN,)), limit=200, most=most, resume=Resume(found.sent, found.text))
+    assert board.screen == whole.screen
+    assert list(board.buttons.values()) == list(whole.buttons.values())
+    assert [list(each.values()) for each in board.files.values()] == [
+        list(each.values()) for each in whole.files.values()
+    ]
