@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -88,6 +89,21 @@ async def test_more_than_fifty_calls_a_second_are_refused_for_the_whole_bot() ->
         assert statuses == [200, 200, 200, 429]
         assert call.headers["X-RateLimit-Global"] == "true"
         assert discord.refused[0].scope == "global"
+
+
+async def test_calls_fail_by_the_lots_of_a_seed() -> None:
+    async def statuses(seed: int) -> list[int]:
+        async with calling() as (discord, call):
+            discord.limits.enforced = False
+            for status in (429, 500):
+                discord.fails_by_chance(status, 0.2, random.Random(seed + status))
+            return [(await call.post(discord.general, content=str(number)))[0] for number in range(60)]
+
+    first = await statuses(1)
+    assert {*first} == {200, 429, 500}
+    assert first.count(200) > 20
+    assert await statuses(1) == first
+    assert await statuses(2) != first
 
 
 @pytest.mark.parametrize(
