@@ -87,7 +87,7 @@ class Stage:
     async def comes_back(self) -> None:
         async with BotProcess(self.setup()) as bot:
             await self.discord.online()
-            await self.discord.wait_until(lambda: self.shown() == TEXT, timeout=30)
+            await self.discord.wait_until(lambda: self.shown() == TEXT and self.is_marked_as_ended(), timeout=30)
             await self.remembered()
             bot.terminate()
             await bot.gone()
@@ -95,6 +95,12 @@ class Stage:
 
     def shown(self) -> str:
         return " ".join(text.strip() for text in self.discord.answers())
+
+    def is_marked_as_ended(self) -> bool:
+        """Nothing says that it is still being written, and only the last message has buttons."""
+        own = [message for message in self.discord.screen() if message.author is self.discord.bot]
+        under = [[button["label"] for row in each.components for button in row["components"]] for each in own]
+        return bool(under) and not any(under[:-1]) and "⏹ Stop" not in under[-1] and "🔄 Again" in under[-1]
 
     async def remembered(self) -> None:
         place = Place("discord", str(self.discord.guild.id), str(self.discord.general.id))
