@@ -58,7 +58,8 @@ async def offer(adapter: DiscordAdapter, event: AnyEvent) -> None:
 async def picked(discord: FakeDiscord) -> Message:
     """The bot's message with buttons, after Ada asked for it."""
     await discord.says("@bot what now?")
-    return await discord.wait_until(lambda: next((each for each in discord.screen() if each.components), None))
+    await discord.wait_until(lambda: any(each.components for each in discord.screen()))
+    return discord.screen()[-1]
 
 
 def test_components_are_rows_of_five_with_what_discord_takes() -> None:
@@ -254,9 +255,8 @@ async def test_in_direct_messages_buttons_work_as_well() -> None:
     async with FakeDiscord() as discord, connected(discord, offer) as bot:
         here = discord.direct()
         await discord.says("what now?", channel=here)
-        message = await discord.wait_until(
-            lambda: next((each for each in discord.screen(here) if each.components), None)
-        )
+        await discord.wait_until(lambda: discord.answers(here) == ["pick"])
+        message = discord.screen(here)[-1]
         await discord.presses(message, "Again")
         event = await bot.heard(ButtonPressed)
         assert (event.place.workspace, event.place.channel) == ("dm", str(here.id))

@@ -108,7 +108,8 @@ async def test_a_menu_brings_the_message_along_though_the_bot_may_not_read_it() 
 async def test_a_menu_on_an_answer_of_the_bot_and_on_an_embed_reads_them() -> None:
     async with FakeDiscord() as discord, connected(discord, name_it, commands=commands()) as bot:
         await discord.runs("/tell")
-        answer = await discord.wait_until(lambda: next(iter(discord.screen()), None))
+        await discord.wait_until(discord.answers)
+        answer = discord.screen()[-1]
         used = await discord.uses("Explain this", answer)
         await discord.wait_until(lambda: used.texts == ["explain_this: tell: nothing"])
         news = await discord.says("")
