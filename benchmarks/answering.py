@@ -16,7 +16,7 @@ import discord
 from adapters.discord.adapter import DiscordAdapter, point_at
 from adapters.discord.testing import Channel, FakeDiscord
 from benchmarks.measures import Freshness, Said, freshness
-from bot.api import AnyEvent, Done, Message, Online, ReplyStream, Text
+from bot.api import AnyEvent, Done, Message, Online, ReplyStream, Speaker, Text
 
 LATENCY = 0.08
 
@@ -114,7 +114,7 @@ def _bare(text: str) -> str:
 
 
 @asynccontextmanager
-async def duologue(fake: FakeDiscord) -> AsyncIterator[Ask]:
+async def duologue(fake: FakeDiscord, speaker: Speaker | None = None) -> AsyncIterator[Ask]:
     """The adapter, answering every mention with the script it was asked for."""
     adapter = DiscordAdapter(fake.settings())
     online = asyncio.Event()
@@ -123,7 +123,7 @@ async def duologue(fake: FakeDiscord) -> AsyncIterator[Ask]:
 
     async def answer(event: Message) -> None:
         script, told = wanted[event.text]
-        said, ids = await _speak(adapter.stream(event.route), script)
+        said, ids = await _speak(adapter.stream(event.route, speaker), script)
         told.set_result(Answered(script, said, fake.world.channels[int(event.place.channel)], ids))
 
     async def handle(event: AnyEvent) -> None:
@@ -148,6 +148,15 @@ async def duologue(fake: FakeDiscord) -> AsyncIterator[Ask]:
     finally:
         running.cancel()
         await asyncio.gather(running, *tasks, return_exceptions=True)
+
+
+@asynccontextmanager
+async def with_a_face(fake: FakeDiscord) -> AsyncIterator[Ask]:
+    """The same under another name, through a webhook of the channel."""
+    for channel in fake.world.channels.values():
+        await fake.allows("manage_webhooks", channel)
+    async with duologue(fake, Speaker("ann", "Ann")) as ask:
+        yield ask
 
 
 async def _speak(stream: ReplyStream, script: Script) -> tuple[Said, tuple[int, ...]]:

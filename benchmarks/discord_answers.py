@@ -26,6 +26,7 @@ from benchmarks.answering import (
     missing,
     naive,
     prose,
+    with_a_face,
     wrong_side,
 )
 from benchmarks.figures import Figure, load, table
@@ -57,6 +58,7 @@ class Scenario:
     channels: int = 1
     apart: float = 0.0
     beside_naive: bool = True
+    rule: Rule = duologue
 
 
 @dataclass(slots=True)
@@ -88,7 +90,7 @@ async def run(rule: Rule, scenario: Scenario, scripts: Sequence[Script]) -> tupl
 async def measure(scenario: Scenario) -> Sequence[Figure]:
     ours = Measured()
     for scripts in scenario.runs:
-        measured, _ = await run(duologue, scenario, scripts)
+        measured, _ = await run(scenario.rule, scenario, scripts)
         ours.answers += measured.answers
         ours.refused += measured.refused
         ours.lost += measured.lost
@@ -148,6 +150,10 @@ def _alone(quick: bool) -> Sequence[Scenario]:
         found.append(Scenario(f"1 answer, {seconds} s, sliding", "sliding", runs, targets))
         fixed = {FIRST: 0.15, STALE: 0.75, FREEZE: 1.4, FINAL: 0.12, WORST: None}
         found.append(Scenario(f"1 answer, {seconds} s, fixed", "fixed", runs[:1], fixed))
+    # Its first text waits for the webhook to be made.
+    name, faces = "1 answer with a face, 8 s, sliding", [[prose(8, 50, seed)] for seed in range(1 if quick else 3)]
+    shown = {FIRST: None, STALE: 0.5, FREEZE: 1.05, FINAL: 0.12, WORST: None}
+    found.append(Scenario(name, "sliding", faces, shown, beside_naive=False, rule=with_a_face))
     return found
 
 
