@@ -14,7 +14,7 @@ from adapters.discord.checking import check
 from adapters.discord.manifest import NEEDED
 from adapters.discord.testing import FakeDiscord
 from adapters.discord.testing.world import PERMISSIONS
-from bot.api import Message, Online
+from bot.api import ConfigError, Message, Online
 from tests.loopback.discord_bot import QUICK, Listener, connected, echo
 
 
@@ -49,6 +49,20 @@ async def test_the_log_of_a_start_names_what_is_missing(caplog: pytest.LogCaptur
             await bot.heard(Message)
     (said,) = [record.getMessage() for record in caplog.records if "The Workshop" in record.getMessage()]
     assert "Send Messages (I cannot answer)" in said
+
+
+async def test_the_log_tells_where_the_refused_intent_is_switched_on(caplog: pytest.LogCaptureFixture) -> None:
+    async with FakeDiscord(message_content=False) as discord, connected(discord, echo):
+        said = [record.getMessage() for record in caplog.records if "Message Content Intent" in record.getMessage()]
+        assert len(said) == 1
+        assert "https://discord.com/developers/applications/123/bot" in said[0]
+
+
+async def test_members_that_are_refused_end_the_bot_with_where_to_switch_them_on() -> None:
+    async with FakeDiscord(message_content=False) as discord:
+        with pytest.raises(ConfigError, match=r"Server Members Intent.*applications/123/bot"):
+            async with connected(discord, member_events=True):
+                pass
 
 
 async def test_the_log_of_a_bot_on_no_server_shows_its_invitation(caplog: pytest.LogCaptureFixture) -> None:

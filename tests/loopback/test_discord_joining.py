@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from adapters.discord.adapter import DiscordAdapter
 from adapters.discord.testing import Channel, FakeDiscord
 from adapters.discord.testing.world import PERMISSIONS, Guild
-from bot.api import Joined, Left, Message, MessageEdited, Online, Place, Reacted
+from bot.api import Joined, Left, Message, MessageEdited, Online, Place, Reacted, Reply, Speaker
 from bot.testing.openai_server import FakeOpenAI
 from tests.loopback.discord_bot import connected, echo
 from tests.loopback.whole_bot import prompt_of, whole_bot
@@ -100,6 +101,22 @@ async def test_reactions_to_its_own_messages_are_heard_and_no_others() -> None:
         assert (first.user.name, first.added) == ("Ada", True)
         assert first.place == Place("discord", str(discord.guild.id), str(discord.general.id))
         assert len({event.id for event in bot.of(Reacted)}) == 2
+
+
+async def test_a_reaction_to_one_of_its_faces_is_heard() -> None:
+    async def play(adapter: DiscordAdapter, event: Message) -> None:
+        if event.addressed:
+            await adapter.send(event.route, Reply("Good day.", speaker=Speaker("ann", "Ann")))
+
+    async with FakeDiscord() as discord:
+        await discord.allows("manage_webhooks")
+        async with connected(discord, play) as bot:
+            await discord.says("@bot hello")
+            await discord.wait_until(discord.answers)
+            face = discord.screen()[-1]
+            assert face.webhook is not None
+            await discord.servers.reacts(face, "👍", discord.ada)
+            assert (await bot.heard(Reacted)).message == str(face.id)
 
 
 async def test_a_reaction_to_what_was_said_before_a_restart_is_heard() -> None:

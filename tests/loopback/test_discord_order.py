@@ -6,8 +6,9 @@ from collections import Counter
 
 import pytest
 
+from adapters.discord.adapter import DiscordAdapter
 from adapters.discord.testing import Account, FakeDiscord
-from bot.api import Message, MessageEdited, Place, Reacted, Route
+from bot.api import CommandCall, Context, Message, MessageEdited, Place, Plugin, Reacted, Reply, Route
 from tests.loopback.discord_bot import connected, echo
 
 
@@ -78,6 +79,27 @@ async def test_who_is_on_none_of_its_servers_is_not_answered_where_roles_are_wan
             await discord.says("hello", author=mo, channel=discord.direct(mo))
             assert (await bot.heard(Message)).text == "hello"
             assert len(bot.of(Message)) == 1
+
+
+async def test_commands_are_for_people_with_the_role_too() -> None:
+    plugin = Plugin("tea", "Tea")
+
+    @plugin.command()
+    async def tea(ctx: Context) -> str:
+        """Make tea."""
+        return ""
+
+    async def serve(adapter: DiscordAdapter, event: CommandCall) -> None:
+        await adapter.send(event.route, Reply("🍵"))
+
+    async with FakeDiscord() as discord:
+        mo, role = with_role(discord, "Mo")
+        async with connected(discord, serve, commands=list(plugin.commands), roles=[role]):
+            for author, answer in ((mo, "🍵"), (discord.ada, "⚠️ I am not available here.")):
+                for channel in (discord.general, discord.direct(author)):
+                    used = await discord.runs("/tea", author=author, channel=channel)
+                    await discord.wait_until(lambda used=used: used.texts)  # type: ignore[misc]  # each its own
+                    assert used.texts == [answer]
 
 
 async def test_messages_that_are_read_back_know_their_authors_roles() -> None:
