@@ -15,7 +15,7 @@ import discord
 from adapters.discord import DiscordSettings
 from adapters.discord import commands as registry
 from adapters.discord.errors import CALL_ERRORS, start_error
-from adapters.discord.hearing import Hearing, guild_of, place_of, user_of
+from adapters.discord.hearing import Hearing, guild_of, language_of, place_of, user_of
 from adapters.discord.interacting import Interacting, Pressed
 from adapters.discord.lacking import blind, complaints
 from adapters.discord.order import DIRECT
@@ -154,7 +154,8 @@ class DiscordClient(ShardedClient):
         at = (guild.me.joined_at if guild.me is not None else None) or discord.utils.utcnow()
         id = f"{guild.id}:joined:{int(at.timestamp())}"
         route = hall(guild, writable=True)
-        await self._hand_over(Joined(id=id, user=user_of(self.user, None), route=route, at=at, is_me=True))
+        me, locale = user_of(self.user, None), language_of(guild)
+        await self._hand_over(Joined(id=id, user=me, route=route, at=at, locale=locale, is_me=True))
 
     async def _tell_online(
         self, name: str, guilds: Iterable[discord.Guild], since: str | None, *, silent: tuple[str, ...] = ()

@@ -96,13 +96,14 @@ class Hearing:
         user = self._author(message, place)
         data: dict[str, JsonValue] = {"message": str(message.id), "user": str(message.author.id)}
         route, mentions = Route(place, data), self._mentions(message)
-        id, at = str(message.id), message.created_at
+        id, at, locale = str(message.id), message.created_at, language_of(message.guild)
         if command := self._typed_command(said, addressed):
             return CommandCall(
                 id=id,
                 user=user,
                 route=route,
                 at=at,
+                locale=locale,
                 command=command["name"],
                 text=command["rest"] or "",
                 mentions=mentions,
@@ -112,6 +113,7 @@ class Hearing:
             user=user,
             route=route,
             at=at,
+            locale=locale,
             text=said,
             addressed=addressed,
             attachments=tuple(_attachment(each) for each in message.attachments),
@@ -151,8 +153,10 @@ class Hearing:
         return self._is_hidden(message, place) or (replied is not None and self._is_hidden(replied, place))
 
     def target(self, message: discord.Message) -> Target:
-        """What a menu was opened on."""
+        """What a menu was opened on. Of a message without words, such as another bot's, its embeds are read."""
         text = from_discord(message.content) if self.is_own(message) else self.text(message)
+        embedded = [part for embed in message.embeds for part in (embed.title, embed.description) if part]
+        text = text or to_markdown("\n\n".join(embedded), self._names(message))
         files = tuple(_attachment(each) for each in message.attachments)
         return Target(str(message.id), self.person(message.author), text, message.created_at, files)
 
@@ -252,6 +256,11 @@ def permissions_in(channel: discord.abc.GuildChannel | discord.Thread, member: d
 def slow_mode(channel: object) -> float:
     """Seconds that everybody must wait between two messages here."""
     return float(getattr(channel, "slowmode_delay", 0) or 0)
+
+
+def language_of(guild: discord.Guild | None) -> str:
+    """Only community servers say which language they speak; all others count as American."""
+    return str(guild.preferred_locale) if guild is not None and "COMMUNITY" in guild.features else ""
 
 
 def age_restricted(channel: object) -> bool:

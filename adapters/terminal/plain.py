@@ -13,7 +13,7 @@ from pydantic import JsonValue
 from adapters.terminal.answer import Answer
 from adapters.terminal.outlet import Outlet
 from adapters.terminal.safe import Cleaner, clean
-from bot.api import Done, Notice, Piece, Reply, Speaker, Text, ToolEnd, ToolStart
+from bot.api import Controls, Done, Notice, Reply, Speaker, Text, ToolEnd, ToolStart
 
 # JSON leaves these as they are, but a terminal would obey some and no encoding takes the others.
 _AWKWARD = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff]")
@@ -116,7 +116,9 @@ class JsonDisplay:
         async for batch in answer.batches():
             done = done or any(isinstance(piece, Done) for piece in batch)
             for piece in batch:
-                await self._line(piece_to_json(piece))
+                # There are no buttons in a terminal.
+                if not isinstance(piece, Controls):
+                    await self._line(piece_to_json(piece))
         if not done:
             await self._line({"type": "done", "reason": "failed"})
 
@@ -133,7 +135,7 @@ class JsonDisplay:
         await self._out.write(_AWKWARD.sub(lambda match: f"\\u{ord(match[0]):04x}", text) + "\n")
 
 
-def piece_to_json(piece: Piece) -> dict[str, JsonValue]:
+def piece_to_json(piece: Text | Notice | ToolStart | ToolEnd | Done) -> dict[str, JsonValue]:
     match piece:
         case Text(text):
             return {"type": "text", "text": text}

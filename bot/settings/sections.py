@@ -27,12 +27,13 @@ from bot.model import settings as model
 from bot.model.prices import UnitPrices
 from bot.model.settings import ProviderSettings, Retry, Timeouts, default_model
 from bot.turn import ModelChoice
+from bot.words import phrase
 
 DEFAULT_SYSTEM_PROMPT = (
     "You are Duologue, a warm, quick-witted companion in a chat. Answer in the language you are spoken to, "
     "come to the point, and use Markdown where it helps. Say so when you do not know something."
 )
-DEFAULT_GREETING = (
+DEFAULT_GREETING = phrase(
     "👋 Hello! I am here to talk with you. Mention me or reply to one of my messages, and I answer; `/help` shows what "
     "else I can do. Moderators decide with `/speak` when I answer in a channel, and with `/system` who I am there."
 )

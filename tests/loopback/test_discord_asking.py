@@ -151,3 +151,11 @@ async def test_marks_and_buttons_speak_the_language_of_the_channel(tmp_path: Pat
         answer = discord.screen()[-1]
         labels = [button["label"] for row in answer.components for button in row["components"]]
         assert labels == ["⏩ Weiter", "🔄 Noch einmal", "🗑 Vergessen"]
+
+
+async def test_a_community_server_is_spoken_to_in_its_language(tmp_path: Path) -> None:
+    async with FakeDiscord() as discord:
+        discord.guild.locale = "de"
+        async with running(discord, Scripted([Say("", reason="stop")]), tmp_path):
+            await discord.says("@bot hallo")
+            await discord.wait_until(lambda: "-# Dazu habe ich nichts zu sagen." in discord.answers())

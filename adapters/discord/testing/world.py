@@ -71,6 +71,7 @@ class Guild:
     roles: dict[int, Role] = field(default_factory=dict)
     members: dict[int, set[int]] = field(default_factory=dict)  # account id → role ids
     greets_in: Channel | None = None
+    locale: str = ""  # of a community server; others have none
 
 
 @dataclass(slots=True, eq=False)
