@@ -8,13 +8,18 @@ from typing import Any
 import pytest
 
 from adapters.discord.adapter import DiscordAdapter
+from adapters.discord.replying import Timing
 from adapters.discord.testing import Call, Channel, FakeDiscord, Message
 from bot.api import (
     Button,
+    Command,
+    CommandCall,
+    Context,
     Controls,
     DeliveryError,
     Done,
     File,
+    Plugin,
     Reply,
     Resume,
     Route,
@@ -363,6 +368,24 @@ async def test_a_whisper_is_never_said_through_a_webhook() -> None:
         assert discord.answers(discord.direct()) == ["**Ann:** between us"]
 
 
+async def test_a_command_is_answered_by_a_face_and_nobody_is_left_thinking() -> None:
+    async def play(adapter: DiscordAdapter, event: CommandCall) -> None:
+        await discord.wait_until(lambda: discord.interactions[-1].deferred)
+        await speak(adapter, event.route, ANN, "The play ", "begins")
+
+    async with FakeDiscord() as discord:
+        soon = Timing(ready_after=0.02, identify_again=0.0, defer_after=0.02)
+        async with connected(discord, play, commands=scene(), timing=soon) as bot:
+            await discord.allows("manage_webhooks")
+            interaction = await discord.runs("play")
+            await discord.wait_until(lambda: interaction.original is not None and interaction.original.deleted)
+            await discord.wait_until(lambda: said(discord) == [("Ann", "The play begins")])
+            await discord.denies("manage_webhooks")
+            await discord.runs("play")
+            await discord.wait_until(lambda: said(discord)[1:] == [("duologue", "**Ann:** The play begins")])
+            assert bot.errors == []
+
+
 async def test_a_face_in_a_channel_that_is_gone_fails_like_the_bot_itself() -> None:
     async with FakeDiscord() as discord, connected(discord) as bot:
         route = await stage(discord, bot)
@@ -370,6 +393,17 @@ async def test_a_face_in_a_channel_that_is_gone_fails_like_the_bot_itself() -> N
         await discord.removes(discord.general)
         with pytest.raises(DeliveryError):
             await speak(bot.adapter, route, ANN, "Anybody here?")
+
+
+def scene() -> list[Command]:
+    plugin = Plugin("scene", "For tests")
+
+    @plugin.command()
+    async def play(ctx: Context) -> str:
+        """Begin a play."""
+        return ""
+
+    return list(plugin.commands)
 
 
 def labels(message: Message) -> list[str]:
