@@ -227,7 +227,7 @@ class Budget:
 
 
 # A sliding window's surplus is shown as extra edits over about this long.
-_SPEND_OVER = 9.0
+_SPEND_OVER = 8.0
 # Faster than this nobody can read.
 _SHORTEST = 0.25
 # The pace while the platform has not told enough to know what kind of window it is.
