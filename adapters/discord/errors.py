@@ -16,7 +16,7 @@ from bot.api import BotError, ConfigError, DeliveryError, DeliveryRefused, Targe
 UNKNOWN_CHANNEL, UNKNOWN_MESSAGE, UNKNOWN_WEBHOOK, UNKNOWN_INTERACTION = 10003, 10008, 10015, 10062
 MISSING_ACCESS, MISSING_PERMISSIONS, CANNOT_MESSAGE_USER = 50001, 50013, 50007
 NO_REPLY_WITHOUT_HISTORY, INVALID_WEBHOOK_TOKEN, THREAD_IS_ARCHIVED = 160002, 50027, 50083
-TOO_LARGE, ALREADY_ACKNOWLEDGED = 40005, 40060
+TOO_LARGE, ALREADY_ACKNOWLEDGED, NO_MORE_FOLLOW_UPS = 40005, 40060, 40094
 THREAD_EXISTS, THREAD_IS_LOCKED, TOO_MANY_THREADS, NO_THREADS_HERE = 160004, 160005, 160006, 50024
 
 GONE = {
@@ -37,6 +37,7 @@ REFUSED = {
     ),
     THREAD_IS_LOCKED: phrase("This thread is locked. A moderator can open it again."),
     TOO_MANY_THREADS: phrase("There are too many open threads on this server. Close some of them, and ask again."),
+    NO_MORE_FOLLOW_UPS: phrase("I am only a guest here and may say no more. Please ask again."),
     NO_THREADS_HERE: phrase("There can be no threads in this channel."),
     NO_REPLY_WITHOUT_HISTORY: phrase("I may not read this channel's history, so I cannot reply here."),
 }

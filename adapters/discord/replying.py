@@ -333,5 +333,6 @@ class Replies:
             pending.close()
 
     def _forget_old(self) -> None:
-        for token in [token for token, pending in self._pending.items() if not pending.is_alive()]:
-            self._pending.pop(token).close()
+        """They die in the order in which they came."""
+        while self._pending and not (oldest := next(iter(self._pending.values()))).is_alive():
+            self._pending.pop(oldest.token).close()

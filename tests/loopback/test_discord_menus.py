@@ -21,6 +21,7 @@ from bot.api import (
     CommandCall,
     Context,
     DeliveryError,
+    DeliveryRefused,
     Done,
     FormSubmitted,
     Plugin,
@@ -276,6 +277,20 @@ async def test_a_guests_long_answer_keeps_to_five_messages() -> None:
         assert len(used.messages) == 5
         assert calls_there(discord, here) == []
         assert bot.errors == []
+
+
+async def test_a_guest_who_has_said_all_it_may_is_told_so_at_once() -> None:
+    async with FakeDiscord() as discord, connected(discord, name_it, commands=commands()) as bot:
+        here, _ = away(discord, "group")
+        used = await discord.runs("/tell", channel=here)
+        await discord.wait_until(lambda: used.texts == ["tell: nothing"])
+        route = (await bot.heard(CommandCall)).route
+        for number in range(5):
+            await bot.adapter.send(route, Reply(f"{number}"))
+        with pytest.raises(DeliveryRefused, match="maximum number of follow up messages") as refused:
+            await bot.adapter.send(route, Reply("and more"))
+        assert "only a guest here" in refused.value.public
+        assert len(used.texts) == 6
 
 
 async def raised(call: Awaitable[object]) -> str:
