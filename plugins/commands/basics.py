@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
 from typing import Annotated
 
 from bot.api import (
@@ -45,7 +46,7 @@ async def show_help(
         return _about(Commands(ctx.commands), command.strip())
     lines = [say("Just write to me. And these are my commands:")]
     for heading, commands in _grouped(ctx.commands):
-        lines += ["", f"**{heading}**", *map(_line, commands)]
+        lines += ["", f"**{heading}**", *_told(commands)]
     menus = [say(each.title) for each in ctx.commands if each.target is not None]
     if menus and ctx.capabilities.menus:
         told = ", ".join(f"**{title}**" for title in menus)
@@ -69,6 +70,18 @@ def _grouped(commands: Sequence[Command]) -> Iterator[tuple[str, Sequence[Comman
         if each.plugin != plugin.name or each.name.split()[0] not in known:
             others.setdefault(each.plugin, []).append(each)
     yield from ((name.capitalize(), inside) for name, inside in others.items())
+
+
+def _told(commands: Sequence[Command]) -> Iterator[str]:
+    """A line for each, and one for all of a group of ours."""
+    groups = {group.name: group for group in plugin.groups}
+    for first, several in groupby(commands, key=lambda command: command.name.split()[0]):
+        inside = list(several)
+        if first in groups and inside[0].plugin == plugin.name:
+            endings = "|".join(command.name.split()[1] for command in inside)
+            yield f"- `/{first} {endings}` – {say(groups[first].description)}"
+        else:
+            yield from map(_line, inside)
 
 
 def _line(command: Command) -> str:

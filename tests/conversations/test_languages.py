@@ -93,8 +93,10 @@ async def test_numbers_are_written_as_people_write_them() -> None:
 
 
 async def test_help_is_german_too() -> None:
-    async with TestBot(plugins=[plugin], capabilities=Capabilities(private=True, menus=True)) as bot:
+    capabilities = Capabilities(private=True, menus=True, max_chars=2000)
+    async with TestBot(plugins=[plugin], capabilities=capabilities) as bot:
         await bot.runs("/help", locale="de")
+        assert len(bot.shown_privately) == 1
         text = bot.shown_privately[-1]
         assert "**Gedächtnis**\n- `/history [count]` – Zeigt die letzten Nachrichten, an die ich mich erinnere." in text
         assert "**Dazu etwas fragen**" in text
