@@ -35,6 +35,8 @@ from bot.events import (
 )
 from bot.lanes import Call, Caution, Lane, Method, Outcome, Refusals, Urgency
 from bot.manners import Manner
+from bot.model.moderation import Verdict
+from bot.pictures import Picture
 from bot.platform import Adapter, AdapterSpec, Capabilities, Finding, Handle, Posted, Shelf
 from bot.plugin import Context, Group, Job, Line, Part, Plugin, Taken, WindowReport
 from bot.replies import (
@@ -112,6 +114,7 @@ __all__ = [
     "Outcome",
     "Parameter",
     "Part",
+    "Picture",
     "Piece",
     "Place",
     "Plugin",
@@ -145,6 +148,7 @@ __all__ = [
     "Usage",
     "UsageError",
     "User",
+    "Verdict",
     "WindowReport",
     "button_id",
     "clip",

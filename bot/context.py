@@ -28,11 +28,13 @@ State = TypeVar("State", bound=BaseModel)
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A plugin that runs: its settings and what its lifespan yielded."""
+    """A plugin that runs: its settings and what its lifespan yielded. `shared` is what else may be asked for by type:
+    filters of all plugins work on one turn."""
 
     plugin: Plugin
     settings: BaseModel | None = None
     state: Any = None
+    shared: tuple[object, ...] = ()
 
 
 class Speaking(Protocol):
@@ -264,7 +266,7 @@ class EngineContext:
         return await self._adapter.fetch(attachment, max_bytes)
 
     def get(self, kind: type[T]) -> T:
-        for value in (self._loaded.settings, self._loaded.state):
+        for value in (self._loaded.settings, self._loaded.state, *self._loaded.shared):
             if isinstance(value, kind):
                 return value
         raise PluginError(f"Plugin {self.plugin!r} has no {kind.__name__}: its settings and lifespan give none.")

@@ -75,6 +75,7 @@ class Turns:
         self._store = store
         self._adapters = adapters
         self._plugins = {loaded.plugin.name: loaded for loaded in plugins}
+        self._core = Loaded(CORE, shared=tuple(value for each in plugins for value in (each.settings, each.state)))
         self._filters = [each for loaded in plugins for each in loaded.plugin.filters]
         self._tools = tuple(tool for loaded in plugins for tool in loaded.plugin.tools)
         self._registry = registry
@@ -315,7 +316,7 @@ class Turns:
         speaker: Speaker | None = None,
     ) -> Turn:
         adapter = self._adapters[event.place.platform]
-        context = EngineContext(self._house, adapter, event, Loaded(CORE), {})
+        context = EngineContext(self._house, adapter, event, self._core, {})
         return Turn(event.place, prompt, choice, context, tools, speaker)
 
     def _model(self, event: AnyEvent, conversation: Conversation, until: int | None = None) -> LanguageModel:

@@ -329,7 +329,8 @@ class Registry:
         raise ModelError("no provider checks texts", public=NOBODY_CHECKS)
 
     async def _checked(self, provider: Moderates, text: str) -> Verdict:
-        pauses = Pauses(self._retry, self._chance)
+        # Somebody waits for the answer meanwhile.
+        pauses = Pauses(replace(self._retry, attempts=min(self._retry.attempts, 2)), self._chance)
         while True:
             try:
                 return await provider.moderate(text)

@@ -189,8 +189,8 @@ class FakeOpenAI:
     async def _moderate(self, request: web.Request) -> web.StreamResponse:
         if self._key_is_wrong(request):
             return _error(wrong_key())
-        if self.moderates is not None:
-            return _error(self.moderates)
+        if (failure := self.moderates) is not None:
+            return _error(failure)
         body = json.loads(await request.read())
         text = str(body["input"])
         self.moderated.append(text)
