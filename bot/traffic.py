@@ -19,7 +19,7 @@ _KEPT_CHANNELS = 256
 class _Waiting:
     __slots__ = ("call", "future", "group")
 
-    def __init__(self, call: Call, group: ChannelLane, future: asyncio.Future[None]) -> None:
+    def __init__(self, call: Call, group: ChannelLane | None, future: asyncio.Future[None]) -> None:
         self.call = call
         self.group = group
         self.future = future
@@ -112,10 +112,22 @@ class Traffic:
         has_room = whole is None or whole.room(now) > whole.limit // 2
         return not self._ready and has_room and self.caution(now) is Caution.NONE
 
-    def other_call(self) -> None:
-        """A call that no lane admitted was answered: it counts towards the whole all the same."""
-        if self._whole is not None:
-            self._whole.landed(self._clock.monotonic())
+    async def admit_other(self) -> None:
+        """A call of no lane waits for its turn in the whole; then say `other_ended` exactly once."""
+        if self._whole is None:
+            return
+        call = Call("post", Urgency.FIRST, self._clock.monotonic())
+        waiting = _Waiting(call, None, asyncio.get_running_loop().create_future())
+        self.enter(waiting)
+        try:
+            await waiting.future
+        except asyncio.CancelledError:
+            if waiting.future.done() and not waiting.future.cancelled():
+                self.left("unused", 0.0)
+            raise
+
+    def other_ended(self) -> None:
+        self.left("failed", 0.0)
 
     def refused(self, retry_after: float) -> None:
         """A 429 for the whole token."""
@@ -152,8 +164,8 @@ class Traffic:
         self._streams += change
 
     def enter(self, waiting: _Waiting) -> None:
-        """A call that its channel allows, and that now only waits for the whole."""
-        if self._whole is None or not waiting.group.counted:
+        """A call that its channel allows, if it has one, and that now only waits for the whole."""
+        if self._whole is None or (waiting.group is not None and not waiting.group.counted):
             waiting.future.set_result(None)
             return
         call = waiting.call
@@ -187,7 +199,8 @@ class Traffic:
                 return
             heapq.heappop(self._ready)
             whole.on_the_way += 1
-            waiting.group.sent_off(waiting.call, now)
+            if waiting.group is not None:
+                waiting.group.sent_off(waiting.call, now)
             waiting.future.set_result(None)
 
     def _reserve(self, *, patient: bool) -> int:

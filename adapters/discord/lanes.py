@@ -31,6 +31,8 @@ _ROUTES: tuple[tuple[str, re.Pattern[str], Method, str], ...] = (
 
 # Where the answer to the call that is being made is to be told; set in the task of that call alone.
 _answer: contextvars.ContextVar[asyncio.Future[dict[str, Any]] | None] = contextvars.ContextVar("answer", default=None)
+# The requests made for that call so far: discord.py tries again by itself.
+_requests: contextvars.ContextVar[list[str] | None] = contextvars.ContextVar("requests", default=None)
 # Whether that call must not be made again when nobody knows what became of it.
 _once: contextvars.ContextVar[bool] = contextvars.ContextVar("once", default=False)
 
@@ -96,6 +98,7 @@ class DiscordLanes:
         answer: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
         context = contextvars.copy_context()
         context.run(_answer.set, answer)
+        context.run(_requests.set, [])
         context.run(_once.set, once)
         context.run(async_context.set, AsyncWebhookAdapter())  # type: ignore[no-untyped-call]  # it has no annotations
         task = asyncio.get_running_loop().create_task(call, context=context)
@@ -176,17 +179,23 @@ class DiscordLanes:
     async def _hold(
         self, session: aiohttp.ClientSession, context: SimpleNamespace, params: aiohttp.TraceRequestStartParams
     ) -> None:
-        if _is_api(params.url.path):
+        """Nothing goes past the limit of the whole: what no lane has admitted waits here for its turn."""
+        path, requests = params.url.path, _requests.get()
+        if requests is not None:
+            requests.append(path)
+        context.admitted = _is_api(path) and not _is_interaction(path) and (requests is None or len(requests) > 1)
+        if _is_api(path):
             await self._traffic.reopened()
+        if context.admitted:
+            await self._traffic.admit_other()
 
     async def _hear(
         self, session: aiohttp.ClientSession, context: SimpleNamespace, params: aiohttp.TraceRequestEndParams
     ) -> None:
         response, path = params.response, params.url.path
         answer = _answer.get()
-        will_be_tried_again = response.status == 429 or response.status >= 500
-        if (answer is None or will_be_tried_again) and not _is_interaction(path):
-            self._traffic.other_call()
+        if context.admitted:
+            self._traffic.other_ended()
         lane, method = self._find(params.method, path)
         if response.status in HELD_AGAINST and _is_api(path) and not _is_shared(response):
             self._refused.add(response.status, params.method, path, self._clock.monotonic())
@@ -213,6 +222,8 @@ class DiscordLanes:
     async def _hear_failure(
         self, session: aiohttp.ClientSession, context: SimpleNamespace, params: aiohttp.TraceRequestExceptionParams
     ) -> None:
+        if context.admitted:
+            self._traffic.other_ended()
         answer = _answer.get()
         if answer is not None and _once.get() and not answer.done() and isinstance(params.exception, Exception):
             answer.set_exception(params.exception)

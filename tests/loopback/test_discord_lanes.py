@@ -74,9 +74,15 @@ class Rig:
 
 
 @asynccontextmanager
-async def rig(fake: FakeDiscord, *, refusals_borne: int = 10_000) -> AsyncIterator[Rig]:
-    clock = StandingClock()
-    lanes = DiscordLanes(clock, refusals_borne=refusals_borne)
+async def rig(
+    fake: FakeDiscord,
+    *,
+    refusals_borne: int = 10_000,
+    per_second: int = 50,
+    clock: StandingClock | None = None,
+) -> AsyncIterator[Rig]:
+    clock = clock or StandingClock()
+    lanes = DiscordLanes(clock, per_second=per_second, refusals_borne=refusals_borne)
     point_at(fake.settings())
     client = discord.Client(intents=discord.Intents.none(), http_trace=lanes.trace)
     await client.login(fake.token)
@@ -186,6 +192,24 @@ async def test_shut_out_by_the_wall_before_discord_it_calls_nothing_for_as_long_
         here.clock.passes(90.0)
         await again
         assert fake.answers() == ["again"]
+
+
+class RunningClock(StandingClock):
+    """Time as it is."""
+
+    def monotonic(self) -> float:
+        return SystemClock.monotonic(self)
+
+    async def sleep(self, seconds: float) -> None:
+        await SystemClock.sleep(self, seconds)
+
+
+async def test_no_burst_of_other_calls_passes_the_limit_of_the_whole_bot() -> None:
+    async with FakeDiscord(latency=0.02, per_second=10) as fake:
+        places = [fake.channel(f"room-{number}").id for number in range(12)]
+        async with rig(fake, clock=RunningClock(), per_second=10) as here:
+            await asyncio.gather(*(here.http.get_channel(place) for place in places))
+        assert fake.refused == []
 
 
 async def test_what_discord_py_still_sleeps_over_keeps_no_other_call_by_webhook_waiting() -> None:

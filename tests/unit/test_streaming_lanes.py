@@ -274,6 +274,36 @@ def test_calls_of_no_lane_wait_when_nothing_may_be_called() -> None:
     assert run_virtual(main()) == pytest.approx((0.0, 60.0))
 
 
+def test_calls_of_no_lane_take_their_turn_in_the_whole() -> None:
+    async def main() -> tuple[int, float]:
+        discord = VirtualDiscord("sliding")
+
+        async def read() -> None:
+            await discord.traffic.admit_other()
+            await asyncio.sleep(0.08)
+            assert discord.limits.whole_bot().retry_after is None
+            discord.traffic.other_ended()
+
+        async def edit(number: int) -> None:
+            lane = discord.lane(str(number))
+            call = Call("edit", Urgency.INTERIM, 0.0)
+            await lane.admit(call)
+            await discord.call("PATCH", str(number))
+            lane.told(call, "landed")
+
+        given_up = [asyncio.create_task(read()) for _ in range(5)]
+        await asyncio.sleep(0)
+        for task in given_up:
+            task.cancel()
+        await asyncio.gather(*(read() for _ in range(70)), *(edit(number) for number in range(70)))
+        discord.traffic.close()
+        return discord.refused, asyncio.get_running_loop().time()
+
+    refused, took = run_virtual(main())
+    assert refused == 0
+    assert took < 4.0
+
+
 def test_a_limit_shared_with_others_slows_one_lane_down() -> None:
     async def main() -> tuple[list[float], list[float]]:
         clock = VirtualClock()
