@@ -361,7 +361,7 @@ class AnswerSettings(Section):
         1.5, description="Seconds after a person's last message before `merge` answers, at most four times as many."
     )
     ping_after: NonNegativeFloat | None = Field(
-        None, description="An answer that took more seconds is followed by a message that it is ready; empty is never."
+        None, description="An answer that took more seconds is followed by a message that it is ready; 0 or empty is never."
     )
     bot_turns: NonNegativeInt = Field(
         6, description="How many messages of other bots are answered in a row before a person must speak."
