@@ -282,7 +282,8 @@ class DiscordAdapter:
                 return NoSurface(), self._use_lanes.channel(channel_id(route.place))
             route = Route(route.place, {**route.data, **writer.data})
         nobody = Speaker("", "") if hook_of(sent) is not None else None
-        return self._surface(route, speaker or nobody, private=sent.kind == PRIVATE, resumed=(sent,))
+        private = sent.kind == PRIVATE
+        return self._surface(route, speaker or nobody, private=private, resumed=(sent,), renews=False)
 
     def _surface(
         self,
@@ -292,6 +293,7 @@ class DiscordAdapter:
         reply: Reply | None = None,
         private: bool = False,
         resumed: Sequence[SentId] = (),
+        renews: bool = True,
     ) -> tuple[Surface, Lane]:
         private = private or (reply is not None and reply.private)
         own, lane = self._own_surface(route, reply, private=private, resumed=bool(resumed))
@@ -311,6 +313,7 @@ class DiscordAdapter:
             files=reply.files if reply is not None else (),
             resumed=resumed,
             after_first=pending.say_nothing if pending is not None and pending.is_alive() else None,
+            renews=renews,
         )
         return surface, self._faces.lane(face, lane)
 

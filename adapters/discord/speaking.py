@@ -42,7 +42,9 @@ LONG_AGO = timedelta(minutes=2)
 class FaceSurface:
     """Messages of a speaker. `by_bot` makes the surface on which the bot goes on; it is told whether anything was
     posted before. `resumed` are the messages so far of an answer that is taken up. `after_first` is awaited when
-    something was said through the webhook: a command that waits for its answer has got it then."""
+    something was said through the webhook: a command that waits for its answer has got it then. With `renews` whoever
+    calls says anew what can no longer be edited.
+    """
 
     def __init__(
         self,
@@ -53,6 +55,7 @@ class FaceSurface:
         files: Sequence[File] = (),
         resumed: Sequence[SentId] = (),
         after_first: Callable[[], Awaitable[None]] | None = None,
+        renews: bool = True,
     ) -> None:
         self._face = face
         self._make_by_bot = by_bot
@@ -61,6 +64,7 @@ class FaceSurface:
         self._files = files
         self._begun = bool(resumed)
         self._after_first = after_first
+        self._renews = renews
         # The message of the bot itself that says who speaks.
         self._named = next((sent.id for sent in resumed if hook_of(sent) is None), None)
         self._picture: str | None = None
@@ -201,6 +205,8 @@ class FaceSurface:
         shown = self._shown.get(sent.id)
         if not text:
             return Shown(sent, shown or "")
+        if not self._renews:
+            raise TargetGone("the webhook of this message is gone")
         try:
             await self._delete_by_bot(sent)
         except DeliveryRefused as error:

@@ -1,91 +1,59 @@
-"""Speakers with a name and face of their own: one webhook for each channel, and the bot itself where that fails."""
+"""Speakers with a name and face of their own: one webhook for each channel, live, after a restart, with buttons."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import Any
-
-import pytest
 
 from adapters.discord.adapter import DiscordAdapter
 from adapters.discord.replying import Timing
-from adapters.discord.testing import Call, Channel, FakeDiscord, Message
+from adapters.discord.testing import FakeDiscord
 from bot.api import (
     Button,
+    ButtonPressed,
     Command,
     CommandCall,
     Context,
     Controls,
-    DeliveryError,
     Done,
     File,
     Plugin,
     Reply,
     Resume,
     Route,
-    SentId,
     Speaker,
     Text,
 )
-from bot.api import (
-    Message as Heard,
-)
+from bot.api import Message as Heard
 from bot.buttons import parse_button_id
-from tests.loopback.discord_bot import Listener, connected
-
-ANN, BO = Speaker("ann", "Ann"), Speaker("bo", "Bo")
-
-
-async def stage(discord: FakeDiscord, bot: Listener, channel: Channel | None = None) -> Route:
-    """The bot may have webhooks here, and somebody asked something."""
-    await discord.allows("manage_webhooks", (channel.parent or channel) if channel else None)
-    before = len(bot.of(Heard))
-    await discord.says("@bot go", channel=channel)
-    return (await bot.heard(Heard, before + 1)).route
+from tests.loopback.discord_bot import connected
+from tests.loopback.faces import ANN, BO, Line, labels, said, speak, stage
 
 
-def said(discord: FakeDiscord, channel: Channel | None = None) -> list[tuple[str, str]]:
-    """Who said what, of all that is not a person's."""
-    return [(each.name, each.text) for each in discord.screen(channel) if each.author is discord.bot]
+async def test_in_a_forums_post_the_webhook_of_the_forum_speaks() -> None:
+    async with FakeDiscord() as discord:
+        forum = discord.servers.forum(discord.guild, "help")
+        await discord.allows("manage_webhooks", forum)
+        async with connected(discord) as bot:
+            post = await discord.servers.posts(forum, "Cold tea", "@bot how do I warm it?", discord.ada)
+            route = (await bot.heard(Heard)).route
+            await speak(bot.adapter, route, ANN, "Gently")
+            assert said(discord, post.channel) == [("Ann", "Gently")]
+            assert [each.channel for each in discord.webhooks] == [forum]
 
 
-def posts(discord: FakeDiscord) -> list[Call]:
-    return [call for call in discord.calls if call.method == "POST" and "/webhooks/" in call.path]
-
-
-async def speak(
-    adapter: DiscordAdapter, route: Route, speaker: Speaker, *words: str, **more: Any
-) -> tuple[SentId, ...]:
-    stream = adapter.stream(route, speaker, **more)
-    async with stream:
-        for word in words:
-            await stream.write(Text(word))
-        await stream.write(Done("stop"))
-    return stream.sent
-
-
-class Line:
-    """A line whose words the test hands over one by one."""
-
-    def __init__(self, adapter: DiscordAdapter, route: Route, speaker: Speaker) -> None:
-        self._words: asyncio.Queue[str | None] = asyncio.Queue()
-        self._task = asyncio.create_task(self._speak(adapter, route, speaker))
-
-    def say(self, *words: str) -> None:
-        for word in words:
-            self._words.put_nowait(word)
-
-    async def end(self) -> tuple[SentId, ...]:
-        self._words.put_nowait(None)
-        return await self._task
-
-    async def _speak(self, adapter: DiscordAdapter, route: Route, speaker: Speaker) -> tuple[SentId, ...]:
-        stream = adapter.stream(route, speaker)
-        async with stream:
-            while (word := await self._words.get()) is not None:
-                await stream.write(Text(word))
-            await stream.write(Done("stop"))
-        return stream.sent
+async def test_three_faces_at_once_never_run_into_the_limits_of_their_webhook() -> None:
+    async with FakeDiscord() as discord, connected(discord) as bot:
+        route = await stage(discord, bot)
+        lines = [Line(bot.adapter, route, Speaker(str(n), f"Voice {n}")) for n in range(3)]
+        for word in range(40):
+            for line in lines:
+                line.say(f"word{word} ")
+            await asyncio.sleep(0.03)
+        for line in lines:
+            await line.end()
+        whole = " ".join(f"word{word}" for word in range(40))
+        assert sorted(said(discord)) == [(f"Voice {n}", whole) for n in range(3)]
+        assert discord.refused == []
 
 
 async def test_two_speakers_share_one_webhook_and_grow_live() -> None:
@@ -159,110 +127,6 @@ async def test_names_that_discord_refuses_are_softened_and_long_ones_cut() -> No
         assert empty == "somebody"
 
 
-async def test_without_the_permission_the_bot_says_who_speaks() -> None:
-    async with FakeDiscord() as discord, connected(discord) as bot:
-        await discord.says("@bot go")
-        route = (await bot.heard(Heard)).route
-        assert not bot.adapter.capabilities(route).speakers
-        (sent,) = await speak(bot.adapter, route, Speaker("ann", "*Ann*"), "Hello, ", "world")
-        assert said(discord) == [("duologue", "**\\*Ann\\*:** Hello, world")]
-        assert discord.screen()[-1].reply_to == discord.screen()[0].id
-        assert sent.kind == ""
-        assert posts(discord) == []
-
-
-async def test_in_direct_messages_the_bot_says_who_speaks() -> None:
-    async with FakeDiscord() as discord, connected(discord) as bot:
-        await discord.says("hello", channel=discord.direct())
-        route = (await bot.heard(Heard)).route
-        assert not bot.adapter.capabilities(route).speakers
-        await speak(bot.adapter, route, ANN, "Hello")
-        assert discord.answers(discord.direct()) == ["**Ann:** Hello"]
-
-
-async def test_where_there_is_no_room_for_a_webhook_the_bot_says_who_speaks() -> None:
-    async with FakeDiscord() as discord, connected(discord) as bot:
-        route = await stage(discord, bot)
-        discord.crowds_with_webhooks()
-        assert bot.adapter.capabilities(route).speakers
-        await speak(bot.adapter, route, ANN, "Hello")
-        assert said(discord) == [("duologue", "**Ann:** Hello")]
-        assert not bot.adapter.capabilities(route).speakers
-        tried = len(discord.calls)
-        await speak(bot.adapter, route, BO, "Hello")
-        assert not [call for call in discord.calls[tried:] if "webhooks" in call.path]
-
-
-async def test_a_webhook_that_was_deleted_between_two_lines_is_made_again() -> None:
-    async with FakeDiscord() as discord, connected(discord) as bot:
-        route = await stage(discord, bot)
-        await speak(bot.adapter, route, ANN, "one")
-        discord.deletes_webhook(discord.webhooks[0])
-        await speak(bot.adapter, route, BO, "two")
-        assert said(discord) == [("Ann", "one"), ("Bo", "two")]
-        assert len(discord.webhooks) == 1
-
-
-async def test_a_webhook_that_goes_in_mid_line_costs_nothing_that_was_said() -> None:
-    async with FakeDiscord() as discord, connected(discord) as bot:
-        route = await stage(discord, bot)
-        line = Line(bot.adapter, route, ANN)
-        line.say("It begins")
-        await discord.wait_until(lambda: said(discord) == [("Ann", "It begins")])
-        discord.deletes_webhook(discord.webhooks[0])
-        await discord.denies("manage_webhooks")
-        line.say(" and goes on")
-        (sent,) = await line.end()
-        # What nobody can edit or delete stays, and the rest comes below it.
-        assert said(discord) == [("Ann", "It begins"), ("duologue", "**Ann:** and goes on")]
-        await bot.adapter.edit(route, sent, Reply("Changed", speaker=ANN))
-        assert said(discord)[-1] == ("duologue", "**Ann:** Changed")
-
-
-async def test_who_may_delete_says_the_line_anew() -> None:
-    async with FakeDiscord() as discord, connected(discord) as bot:
-        route = await stage(discord, bot)
-        await discord.allows("manage_messages")
-        line = Line(bot.adapter, route, ANN)
-        line.say("It begins")
-        await discord.wait_until(lambda: said(discord) == [("Ann", "It begins")])
-        discord.deletes_webhook(discord.webhooks[0])
-        line.say(" and goes on")
-        await line.end()
-        assert said(discord) == [("Ann", "It begins and goes on")]
-
-
-@pytest.mark.parametrize("acted", [True, False])
-@pytest.mark.parametrize("how", [{"drop": True}, {"status": 500}])
-async def test_a_post_whose_answer_is_lost_is_looked_for_before_it_is_made_again(
-    acted: bool, how: dict[str, Any]
-) -> None:
-    async with FakeDiscord() as discord, connected(discord) as bot:
-        route = await stage(discord, bot)
-        await speak(bot.adapter, route, ANN, "same words")
-        discord.fails("POST /webhooks/*/*", acted=acted, **how)
-        await speak(bot.adapter, route, ANN, "same words")
-        assert said(discord) == [("Ann", "same words")] * 2
-
-
-async def test_a_webhook_that_keeps_failing_is_given_up_and_nothing_is_doubled() -> None:
-    async with FakeDiscord() as discord, connected(discord) as bot:
-        route = await stage(discord, bot)
-        discord.fails("POST /webhooks/*/*", status=500, times=9)
-        await speak(bot.adapter, route, ANN, "Hello")
-        assert said(discord) == [("duologue", "**Ann:** Hello")]
-
-
-async def test_a_message_that_the_webhook_does_not_take_is_said_by_the_bot() -> None:
-    async with FakeDiscord() as discord, connected(discord) as bot:
-        route = await stage(discord, bot)
-        discord.fails("POST /webhooks/*/*", status=400, code=50035)
-        await speak(bot.adapter, route, ANN, "Hello")
-        assert said(discord) == [("duologue", "**Ann:** Hello")]
-        await speak(bot.adapter, route, ANN, "again")
-        assert said(discord)[-1] == ("Ann", "again")
-
-
 async def test_a_long_line_goes_on_in_further_messages_of_the_same_face() -> None:
     words = " ".join(str(number) for number in range(1200))
     async with FakeDiscord() as discord, connected(discord) as bot:
@@ -306,18 +170,6 @@ async def test_after_a_restart_a_line_goes_on_in_its_own_message() -> None:
             assert (kept.id, kept.kind, kept.text) == (sent[0].id, sent[0].kind, "It begins and ends.")
 
 
-async def test_after_a_restart_the_bot_still_says_who_speaks() -> None:
-    async with FakeDiscord() as discord:
-        async with connected(discord) as bot:
-            await discord.says("@bot go")
-            route = (await bot.heard(Heard)).route
-            sent = await speak(bot.adapter, route, ANN, "It begins")
-        async with connected(discord) as bot:
-            resume = Resume(sent, "It begins", ("It begins",))
-            await speak(bot.adapter, Route(route.place), ANN, " and ends.", resume=resume)
-            assert said(discord) == [("duologue", "**Ann:** It begins and ends.")]
-
-
 async def test_buttons_stand_under_a_face_and_belong_to_who_asked() -> None:
     again = Button("again", "Again")
     async with FakeDiscord() as discord, connected(discord) as bot:
@@ -334,6 +186,9 @@ async def test_buttons_stand_under_a_face_and_belong_to_who_asked() -> None:
         pressed = parse_button_id(message.components[0]["components"][0]["custom_id"])
         assert pressed is not None
         assert (pressed.action, pressed.asker) == ("again", str(discord.ada.id))
+        await discord.presses(message, "Again")
+        press = await bot.heard(ButtonPressed)
+        assert (press.action, press.message, press.user.name) == ("again", str(message.id), "Ada")
         await bot.adapter.edit(route, stream.sent[0], Reply(""))
         assert (message.text, labels(message)) == ("Hello", [])
 
@@ -386,15 +241,6 @@ async def test_a_command_is_answered_by_a_face_and_nobody_is_left_thinking() -> 
             assert bot.errors == []
 
 
-async def test_a_face_in_a_channel_that_is_gone_fails_like_the_bot_itself() -> None:
-    async with FakeDiscord() as discord, connected(discord) as bot:
-        route = await stage(discord, bot)
-        await speak(bot.adapter, route, ANN, "Hello")
-        await discord.removes(discord.general)
-        with pytest.raises(DeliveryError):
-            await speak(bot.adapter, route, ANN, "Anybody here?")
-
-
 def scene() -> list[Command]:
     plugin = Plugin("scene", "For tests")
 
@@ -404,7 +250,3 @@ def scene() -> list[Command]:
         return ""
 
     return list(plugin.commands)
-
-
-def labels(message: Message) -> list[str]:
-    return [button["label"] for row in message.components for button in row["components"]]

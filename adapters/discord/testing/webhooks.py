@@ -14,7 +14,7 @@ from adapters.discord.testing.components import check_form
 from adapters.discord.testing.limits import Limit
 from adapters.discord.testing.messages import Messages, Posting
 from adapters.discord.testing.server import Answer, ApiError, Endpoint, Request
-from adapters.discord.testing.world import EPHEMERAL, LOADING, Account, Channel, Json, Message, Webhook, World
+from adapters.discord.testing.world import EPHEMERAL, FORUM, LOADING, Account, Channel, Json, Message, Webhook, World
 
 BY_TOKEN = Limit("webhook-messages", 5, 5.0)
 PING, COMMAND, COMPONENT, AUTOCOMPLETE, FORM = 1, 2, 3, 4, 5
@@ -226,6 +226,8 @@ class ByToken:
         avatar = request.body.get("avatar_url")
         if avatar is not None and not (re.match(r"https?://\S+$", avatar) and len(avatar) <= MAX_ADDRESS):
             raise ApiError(400, 50035, "Invalid Form Body", {"avatar_url": "Not a well formed URL."})
+        if channel.kind == FORUM:
+            raise ApiError(400, 220001, "Webhooks posted to forum channels must have a thread_name or thread_id")
         if channel.locked:
             raise ApiError(400, 50083, "Thread is archived")
         channel.archived = False
