@@ -229,7 +229,8 @@ class App:
                 await self.recovery.remember_only(name)
             else:
                 lasting.append(name)
-        offered = for_adapters(self.commands, self.turns.context_of, self.languages)
+        may = self.settings.commands.who
+        offered = for_adapters(self.commands, self.turns.context_of, self.languages, may)
         running = {
             asyncio.create_task(adapter.run(self.engine.handle, offered), name=f"adapter {name}"): name
             for name, adapter in self._adapters.items()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import Literal, TypeAlias
 
 import structlog
 
@@ -18,17 +19,22 @@ log = structlog.get_logger(__name__)
 # What platforms allow as a name in other languages.
 NAME = re.compile(r"[\w-]{1,32}")
 
+WhoMay: TypeAlias = Literal["anyone", "moderators"]
 MakeContext = Callable[[AnyEvent, str], Awaitable[Context]]
 
 
-def for_adapters(commands: Commands, make_context: MakeContext, languages: Languages) -> Commands:
-    """The same commands, whose `complete` takes the unfinished CommandCall instead of a Context. It never raises."""
+def for_adapters(
+    commands: Commands, make_context: MakeContext, languages: Languages, who: Mapping[str, WhoMay]
+) -> Commands:
+    """The same commands, whose `complete` takes the unfinished CommandCall instead of a Context; it never raises.
+    `who` is what the settings say about them, by name or first word."""
     return Commands(
         replace(
             command,
             parameters=tuple(_bound(command, each, make_context, languages) for each in command.parameters),
             names=_names(command, languages),
             descriptions=_told(command.description, languages),
+            who=who.get(command.name, who.get(command.name.split()[0], command.who)),
         )
         for command in commands
     )

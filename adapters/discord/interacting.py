@@ -112,7 +112,7 @@ class Interacting:
         if call.target is not None:
             self._forms.keep_target(call.target)
         allowed = self._hearing.allows(call.place, interaction.user)
-        if allowed and command is not None and (opens_form(command, given) or (call.target and command.form)):
+        if allowed and command is not None and _asks(command, call):
             await self._open(interaction, command, Draft(command.name, given, call.target.id if call.target else ""))
             return
         pending = self._begin(interaction, private=command is not None and command.private)
@@ -271,6 +271,13 @@ class Interacting:
             await pending.post(text, private=True, files=as_files(reply.files), components=rows)
         except DeliveryError as error:
             log.info("somebody could not be told: %s", error)
+
+
+def _asks(command: Command, call: CommandCall) -> bool:
+    """Whether to open the form. Who may not run the command is told so before they have written anything."""
+    may = command.who != "moderators" or call.user.is_moderator
+    from_menu = call.target is not None and command.form is not None
+    return may and (from_menu or opens_form(command, call.arguments or {}))
 
 
 def _where(interaction: AnyInteraction) -> Where:

@@ -186,6 +186,20 @@ async def test_a_guests_answer_goes_on_in_its_message_after_a_restart(tmp_path: 
             assert not [call for call in discord.calls if f"/channels/{here.id}" in call.path]
 
 
+async def test_who_may_not_run_a_command_is_told_so_before_they_fill_in_its_form(tmp_path: Path) -> None:
+    only_moderators = {"commands": {"who": {"idea": "moderators"}}}
+    async with (
+        FakeDiscord() as discord,
+        FakeOpenAI() as model,
+        whole_bot(tmp_path, discord, model, plugins=[tools(Gate())], settings=only_moderators),
+    ):
+        used = await discord.runs("/idea")
+        await discord.wait_until(lambda: "Only moderators may use `/idea`" in "".join(used.texts))
+        assert used.form is None
+        used = await discord.runs("/idea", author=discord.owner)
+        await discord.wait_until(lambda: used.form is not None)
+
+
 async def test_a_form_that_was_sent_off_as_the_bot_died_is_taken_at_the_next_start(tmp_path: Path) -> None:
     plugin = tools(Gate())
     async with FakeDiscord() as discord, FakeOpenAI() as model:
@@ -252,6 +266,26 @@ async def test_a_command_refused_after_its_form_gives_back_what_was_written(tmp_
         await discord.wait_until(lambda: again.form is not None)
         sent = await discord.fills(again, what="tea for all")
         await discord.wait_until(lambda: sent.texts == ["Noted: tea for all"])
+        await bot.idle()
+
+
+async def test_what_is_said_about_buttons_and_forms_is_in_the_persons_language(tmp_path: Path) -> None:
+    async with (
+        FakeDiscord() as discord,
+        FakeOpenAI() as model,
+        whole_bot(tmp_path, discord, model, plugins=[tools(Gate())]) as bot,
+    ):
+        german = discord.account("Nils", locale="de")
+        used = await discord.runs("/poll")
+        await discord.wait_until(lambda: used.texts == ["Tea?"])
+        used.messages[0].components[0]["components"][0]["custom_id"] = "of an older bot"
+        pressed = await discord.presses(used.messages[0], "Yes", author=german)
+        await discord.wait_until(lambda: "Knopf" in "".join(pressed.texts))
+        used = await discord.runs("/idea", author=german)
+        await discord.wait_until(lambda: used.form is not None)
+        sent = await discord.fills(used, what="money")
+        await discord.wait_until(lambda: "Du hast geschrieben" in "".join(sent.texts))
+        await discord.presses(sent.messages[0], "Formular noch einmal öffnen", author=german)
         await bot.idle()
 
 
