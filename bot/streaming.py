@@ -251,7 +251,6 @@ class EditedStream:
             await self._screen.make(call, *latest)
         except (TargetGone, DeliveryRefused):
             self._unseen_since = since
-            self._settled = 0
         except DeliveryError as error:
             self._unseen_since = since
             await self._rest(error)

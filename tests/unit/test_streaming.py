@@ -40,13 +40,13 @@ def test_the_screen_ends_with_the_text(
             assert len(tries) > 4
             return stream
         assert board.screen == as_seen(text, limit)
+        assert [board.messages[sent.id] for sent in stream.sent] == list(stream.shown)
         return stream
 
     stream = run_virtual(main())
     assert stream.text == text
     assert lane.streams == 0
     assert not lane.out
-    assert [board.messages[sent.id] for sent in stream.sent] == list(stream.shown)
 
 
 @given(CHUNKS, st.lists(st.sampled_from(["", "", "gone"]), max_size=4), st.integers(0, 5))

@@ -144,6 +144,20 @@ def test_whatever_happens_nothing_is_lost_and_the_buttons_end_under_the_last_mes
         assert len([fault for fault in faults if fault]) > 4
 
 
+def test_an_edit_that_came_through_although_it_failed_is_not_forgotten() -> None:
+    board = Board(faults=["", "lost"])
+    say(board, Controls((STOP,)), Text("Hello"), 1.0, Controls((AGAIN,)), 0.2, Controls((STOP,)), Done("stop"))
+    assert labels(board) == [["Stop"]]
+
+
+def test_buttons_that_a_crash_left_behind_are_taken_away() -> None:
+    board = Board()
+    sent = old_answer(board, LONG, 100)
+    board.buttons[sent[0].id] = ["Old"]
+    say(board, Controls((AGAIN,)), Done("stop"), limit=100, resume=Resume(sent, LONG))
+    assert labels(board) == [[], [], ["Again"]]
+
+
 def test_a_taken_up_answer_takes_its_old_buttons_along() -> None:
     board = Board()
     said = "Sentence one is here. " * 4

@@ -132,6 +132,16 @@ def test_every_character_arrives_in_messages_or_in_the_file(
         assert len([fault for fault in faults if fault]) > 4
 
 
+def test_messages_beyond_a_refused_file_stay() -> None:
+    board = FileBoard()
+    board.refuses = True
+    old = old_answer(board, LONG, 200)
+    stream = say(board, Controls((AGAIN,)), Done("stop"), limit=200, most=2, resume=Resume(old, LONG))
+    assert board.screen == as_seen(LONG, 200)
+    assert stream.sent == old
+    assert [labels for labels in board.buttons.values() if labels] == [["Again"]]
+
+
 @pytest.mark.parametrize("seen", [True, False])
 def test_messages_beyond_the_file_are_taken_back(seen: bool) -> None:
     board = FileBoard()
