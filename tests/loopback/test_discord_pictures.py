@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
 
 import pytest
 from pydantic import JsonValue
 
 from adapters.discord.pictures import ends, image_kind, is_address
 from adapters.discord.testing import FakeDiscord
-from bot.api import Message, Reply, Route, Speaker
+from bot.api import Context, Message, Plugin, Prompt, PromptMessage, Reply, Route, Speaker
+from bot.testing.openai_server import FakeAnswer, FakeOpenAI
 from tests.loopback.discord_bot import Listener, connected
+from tests.loopback.whole_bot import whole_bot
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"pixels"
 GIF = b"GIF89a" + b"pixels"
@@ -214,3 +218,31 @@ def test_a_signed_address_tells_when_it_ends() -> None:
     assert ends(f"https://cdn.discordapp.com/a.png?ex={int(moment.timestamp()):x}&is=1&hm=2") == moment.timestamp()
     assert ends("https://cdn.discordapp.com/emojis/1.png") == ends("https://e.org/?ex=never") == float("inf")
     assert not is_address("https://")
+
+
+def more_than(discord: FakeDiscord, before: int) -> bool:
+    return len(discord.answers()) > before
+
+
+async def test_the_whole_bot_keeps_its_speakers_faces_over_a_restart(tmp_path: Path) -> None:
+    plugin = Plugin("stage", "For tests")
+    blobs: list[str] = []
+
+    @plugin.command()
+    async def enter(ctx: Context) -> None:
+        """Somebody comes on stage."""
+        await ctx.say(ann(blobs[0]), Prompt(messages=(PromptMessage("user", "Say hello"),)))
+
+    async with FakeDiscord() as discord, FakeOpenAI(lambda seen: FakeAnswer("Hello")) as model:
+        await discord.allows("manage_webhooks")
+        for _ in range(2):
+            before = len(discord.answers())
+            async with whole_bot(tmp_path, discord, model, plugins=[plugin]) as bot:
+                blobs[:] = [await bot.app.store.put_blob(PNG, "image/png")]
+                await discord.runs("enter")
+                await bot.until(partial(more_than, discord, before))
+                await bot.idle()
+        (emoji,) = discord.world.emojis.values()
+        assert emoji.content == PNG
+        seen = [(each.name, each.avatar) for each in discord.screen()]
+        assert seen == [("Ann", f"https://cdn.discordapp.com/emojis/{emoji.id}.png")] * 2
