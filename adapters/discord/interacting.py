@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -14,7 +15,7 @@ from pydantic import JsonValue
 
 from adapters.discord import buttons
 from adapters.discord import commands as registry
-from adapters.discord.errors import CALL_ERRORS
+from adapters.discord.errors import ALREADY_ACKNOWLEDGED, CALL_ERRORS
 from adapters.discord.forms import REOPEN, Draft, FormId, Modal, draft_data, opens_form, read
 from adapters.discord.hearing import Hearing, channel_id, place_of, user_of
 from adapters.discord.markup import length, to_discord
@@ -44,6 +45,8 @@ log = logging.getLogger(__name__)
 
 AnyInteraction: TypeAlias = discord.Interaction[Any]
 
+# As `button_id` writes them.
+KNOWN_IDS = re.compile(r"d1/.*")
 # Seconds in which a second press of the same button is the hand's, not the head's.
 DOUBLE, MOST_PRESSES = timedelta(seconds=0.7), 500
 UNAVAILABLE = phrase("I am not available here.")
@@ -55,7 +58,7 @@ NO_FORM = phrase("I could not open the form. Please try again.")
 TWICE = phrase("Once is enough: I am at it already.")
 
 
-class Pressed(ui.DynamicItem[ui.Button[Any]], template=r"d1/.*"):
+class Pressed(ui.DynamicItem[ui.Button[Any]], template=KNOWN_IDS):
     """Any button of this bot, whichever process put it there: what it means is in its id."""
 
     @classmethod
@@ -99,9 +102,7 @@ class Interacting:
                 await self._called(interaction)
             case discord.InteractionType.modal_submit:
                 await self._submitted(interaction)
-            case discord.InteractionType.component if not Pressed.__discord_ui_compiled_template__.fullmatch(
-                str(data.get("custom_id"))
-            ):
+            case discord.InteractionType.component if not KNOWN_IDS.fullmatch(str(data.get("custom_id"))):
                 await self.pressed(interaction, None)
 
     # Commands and menus
@@ -192,6 +193,8 @@ class Interacting:
         try:
             await interaction.response.send_modal(form)
         except CALL_ERRORS as error:
+            if getattr(error, "code", None) == ALREADY_ACKNOWLEDGED:
+                return  # another process of this bot was faster
             log.warning("the form of /%s could not be opened: %s", command.name, error)
             pending = self._begin(interaction, more=draft_data(draft) if draft.values else {})
             await self._say(pending, interaction, NO_FORM)

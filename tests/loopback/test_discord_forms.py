@@ -271,3 +271,18 @@ async def test_who_is_denied_gets_no_form() -> None:
             used = await discord.runs("/recipe", author=mallory)
             await discord.wait_until(lambda: used.texts == ["⚠️ I am not available here."])
             assert used.form is None
+
+
+async def test_two_processes_of_one_bot_open_one_form() -> None:
+    async with (
+        FakeDiscord() as discord,
+        connected(discord, thank, commands=commands()),
+        connected(discord, commands=commands()),
+    ):
+        used = await discord.runs("/recipe")
+        callbacks = f"/interactions/{used.id}/{used.token}/callback"
+        await discord.wait_until(lambda: sum(call.path == callbacks and call.status > 0 for call in discord.calls) == 2)
+        assert used.form is not None
+        sent = await discord.fills(used, title="Soup", steps="boil water")
+        await discord.wait_until(lambda: sent.texts == ["Thank you!"])
+        assert used.texts == []
