@@ -27,6 +27,8 @@ from bot.api import (
     Text,
     Turn,
     User,
+    counted,
+    say,
 )
 
 
@@ -54,6 +56,9 @@ async def roll(ctx: Context, sides: Annotated[int, Arg("Faces of the die", ge=2)
     assert_type(await ctx.say(None, Prompt(())), Line)
     assert_type(await ctx.ask(Prompt(())), str)
     assert_type(ctx.conversation.model, ModelChoice)
+    assert_type(await ctx.answer("Why?"), Line)
+    assert_type((await ctx.conversation.manner()).speak, Literal["mention", "always", "thread", "never"])
+    assert_type(say("{count} pips", count=6) + counted(1, "{count} pip", "{count} pips"), str)
     return str(settings.sides)
 
 
