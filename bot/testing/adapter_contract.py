@@ -11,19 +11,13 @@ The adapter is driven as it is, against a fake of its platform; what people see 
 
 from __future__ import annotations
 
-import asyncio
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from enum import Enum
-from typing import Annotated, Any, Literal, Protocol, TypeVar
+from typing import Any
 
 import pytest
 
-from bot.commands import Arg, Command
 from bot.errors import DeliveryError, ModelError
 from bot.events import (
-    AnyEvent,
     Attachment,
     CommandCall,
     Message,
@@ -35,117 +29,19 @@ from bot.events import (
     route_from_json,
     route_to_json,
 )
-from bot.handler import Context
-from bot.platform import Adapter, OpensThreads
-from bot.plugin import Plugin
-from bot.replies import Button, Controls, Done, Piece, Reply, ReplyStream, Resume, Speaker, Text
+from bot.replies import Reply, Resume, Speaker
+from bot.testing.adapter_reach_contract import ButtonsContract, ThreadsContract
+from bot.testing.adapter_stage import Colour, Seen, Stage, asked, contract_commands, own, tell
 
-Kind = TypeVar("Kind", bound=AnyEvent)
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """One message as people see it: under which name, every text it ever showed, and the labels of the buttons below
-    it. `public` is seen by all."""
-
-    name: str
-    states: tuple[str, ...]
-    public: bool = True
-    own: bool = True
-    buttons: tuple[str, ...] = ()
-
-    @property
-    def text(self) -> str:
-        return self.states[-1]
-
-
-class Stage(Protocol):
-    """People on a platform with a connected adapter. A method may call `pytest.skip` where its platform has no such
-    thing."""
-
-    @property
-    def adapter(self) -> Adapter: ...
-
-    async def heard(self, kind: type[Kind], count: int = 1) -> Kind:
-        """The newest event of a kind that the adapter handed over, once there are `count` of them."""
-        ...
-
-    def count(self, kind: type[Kind]) -> int: ...
-
-    async def says(self, text: str) -> None:
-        """Somebody says something to the bot, such that it is addressed."""
-        ...
-
-    async def repeats(self) -> None:
-        """The platform delivers the last message again."""
-        ...
-
-    async def runs(self, command: str, arguments: Mapping[str, Any]) -> None:
-        """Somebody runs a command with these values; `User` and `Attachment` values stand for somebody and a file
-        that the stage chooses."""
-        ...
-
-    def screen(self) -> Sequence[Seen]: ...
-
-
-class Colour(Enum):
-    RED = "red"
-    BLUE = "blue"
-
-
-def contract_commands() -> list[Command]:
-    """The commands that a stage connects its adapter with."""
-    plugin = Plugin("contract", "Commands of every kind")
-
-    @plugin.command()
-    async def everything(
-        ctx: Context,
-        text: Annotated[str, Arg("A text", max_length=100)],
-        whole: Annotated[int, Arg("A whole number", ge=-10, le=10)],
-        number: float,
-        yes: bool,
-        colour: Colour,
-        mood: Literal["good", "bad"] = "good",
-        many: Annotated[int, Arg("How many")] = 3,
-    ) -> str:
-        """Take one of each kind of value."""
-        return ""
-
-    @plugin.command()
-    async def someone(ctx: Context, who: User) -> str:
-        """Take a person."""
-        return ""
-
-    @plugin.command()
-    async def something(ctx: Context, file: Attachment) -> str:
-        """Take a file."""
-        return ""
-
-    group = plugin.group("system", "A group")
-
-    @group.command(name="set")
-    async def set_(ctx: Context, text: Annotated[str, Arg("All of it", rest=True)]) -> str:
-        """Take the rest of the line."""
-        return ""
-
-    return list(plugin.commands)
-
-
-def own(stage: Stage) -> list[str]:
-    return [seen.text for seen in stage.screen() if seen.own]
-
-
-def labels(stage: Stage) -> list[tuple[str, ...]]:
-    return [seen.buttons for seen in stage.screen() if seen.own]
-
-
-async def tell(stream: ReplyStream, *pieces: str | Piece, error: BaseException | None = None) -> None:
-    async with stream:
-        for piece in pieces:
-            await stream.write(Text(piece) if isinstance(piece, str) else piece)
-        if error is not None:
-            raise error
-        await stream.write(Done("stop"))
+__all__ = [
+    "AdapterContract",
+    "AnswersContract",
+    "CommandsContract",
+    "HearingContract",
+    "Seen",
+    "Stage",
+    "contract_commands",
+]
 
 
 class HearingContract:
@@ -231,20 +127,20 @@ class AnswersContract:
     """What is sent and streamed, changed and taken back."""
 
     async def test_a_reply_is_shown_and_an_empty_one_is_not(self, stage: Stage) -> None:
-        route = await self._route(stage)
+        route = await asked(stage)
         assert await stage.adapter.send(route, Reply("")) == ()
         assert own(stage) == []
         await stage.adapter.send(route, Reply("hello"))
         assert own(stage) == ["hello"]
 
     async def test_another_process_can_answer(self, stage: Stage) -> None:
-        route = await self._route(stage)
+        route = await asked(stage)
         await stage.adapter.send(route_from_json(route_to_json(route)), Reply("with all it knew"))
         await stage.adapter.send(Route(route.place), Reply("with the place alone"))
         assert own(stage) == ["with all it knew", "with the place alone"]
 
     async def test_private_stays_private(self, stage: Stage) -> None:
-        route = await self._route(stage)
+        route = await asked(stage)
         await stage.adapter.send(route, Reply("the secret", private=True))
         seen = [seen.public for seen in stage.screen() if "the secret" in seen.text]
         assert not any(seen)
@@ -252,7 +148,7 @@ class AnswersContract:
             assert seen
 
     async def test_a_long_reply_loses_nothing_and_no_message_is_too_long(self, stage: Stage) -> None:
-        route = await self._route(stage)
+        route = await asked(stage)
         limit = stage.adapter.capabilities(route).max_chars
         words = " ".join(f"word{number}" for number in range((limit or 2000) // 2))
         sent = await stage.adapter.send(route, Reply(words))
@@ -261,14 +157,14 @@ class AnswersContract:
         assert len({each.id for each in sent}) == len(sent)
 
     async def test_a_speaker_is_named(self, stage: Stage) -> None:
-        route = await self._route(stage)
+        route = await asked(stage)
         await stage.adapter.send(route, Reply("Good day.", speaker=Speaker("ann", "Ann Droid")))
         await tell(stage.adapter.stream(route, Speaker("bo", "Bo Lean")), "Hello.")
         for name, text in (("Ann Droid", "Good day."), ("Bo Lean", "Hello.")):
             assert any(name in seen.name + seen.text and text in seen.text for seen in stage.screen())
 
     async def test_an_answer_streams_to_its_exact_end_and_then_rests(self, stage: Stage) -> None:
-        route = await self._route(stage)
+        route = await asked(stage)
         stream = stage.adapter.stream(route)
         await tell(stream, "Once ", "upon ", "a time.\n\n", "```python\nprint(1)\n```\n", "The end.")
         said = "Once upon a time.\n\n```python\nprint(1)\n```\nThe end."
@@ -279,7 +175,7 @@ class AnswersContract:
         assert len({sent.id for sent in stream.sent}) == len(stream.sent)
 
     async def test_a_long_answer_is_whole_in_every_state_of_every_message(self, stage: Stage) -> None:
-        route = await self._route(stage)
+        route = await asked(stage)
         limit = stage.adapter.capabilities(route).max_chars
         lines = [f"line {number} = {number}" for number in range((limit or 2000) // 6)]
         await tell(stage.adapter.stream(route), "```python\n", *(line + "\n" for line in lines), "```")
@@ -290,7 +186,7 @@ class AnswersContract:
             assert all(state.count("```") % 2 == 0 for seen in stage.screen() if seen.own for state in seen.states)
 
     async def test_a_broken_answer_keeps_what_was_said_and_says_that_it_broke(self, stage: Stage) -> None:
-        route = await self._route(stage)
+        route = await asked(stage)
         with pytest.raises(ModelError):
             await tell(stage.adapter.stream(route), "half a sen", error=ModelError("gone"))
         shown = "\n".join(own(stage))
@@ -298,7 +194,7 @@ class AnswersContract:
         assert ModelError.default_public in shown
 
     async def test_the_journal_is_written_before_a_message_exists(self, stage: Stage) -> None:
-        route = await self._route(stage)
+        route = await asked(stage)
         seen: list[list[str]] = []
 
         async def journal() -> None:
@@ -310,7 +206,7 @@ class AnswersContract:
         assert own(stage) == ["hello"]
 
     async def test_an_answer_can_be_taken_up_again(self, stage: Stage) -> None:
-        route = await self._route(stage)
+        route = await asked(stage)
         if not stage.adapter.capabilities(route).edits:
             pytest.skip("what is said here stays as it is")
         sent = await stage.adapter.send(route, Reply("It begins"))
@@ -320,7 +216,7 @@ class AnswersContract:
         assert [each.id for each in stream.sent] == [each.id for each in sent]
 
     async def test_messages_can_be_changed_and_taken_back(self, stage: Stage) -> None:
-        route = await self._route(stage)
+        route = await asked(stage)
         if not stage.adapter.capabilities(route).edits:
             pytest.skip("what is said here stays as it is")
         (sent,) = await stage.adapter.send(route, Reply("frist"))
@@ -332,7 +228,7 @@ class AnswersContract:
             await stage.adapter.edit(route, sent, Reply("too late"))
 
     async def test_an_answer_can_be_written_anew(self, stage: Stage) -> None:
-        route = await self._route(stage)
+        route = await asked(stage)
         capabilities = stage.adapter.capabilities(route)
         if not capabilities.edits:
             pytest.skip("what is said here stays as it is")
@@ -356,86 +252,13 @@ class AnswersContract:
         after = await stage.adapter.history(Route(event.place), posted[0].id, 10)
         assert [each.id for each in after] == [posted[1].id]
 
-    async def _route(self, stage: Stage) -> Route:
-        await stage.says("hello")
-        return (await stage.heard(Message)).route
-
     def _all_fit(self, stage: Stage, limit: int) -> None:
         for seen in stage.screen():
             for state in seen.states:
                 assert not limit or not seen.own or len(state) <= limit
 
 
-STOP, AGAIN = Button("stop", "Stop"), Button("again", "Again", look="primary")
-
-
-class ButtonsContract(AnswersContract):
-    """Buttons under replies and answers, where the capabilities say `buttons`."""
-
-    async def test_a_press_can_be_made_where_a_reply_has_buttons(self, stage: Stage) -> None:
-        route = await self._with_buttons(stage)
-        await stage.adapter.send(route, Reply("Choose.", buttons=(STOP, AGAIN)))
-        assert labels(stage) == [("Stop", "Again")]
-
-    async def test_only_the_last_message_of_an_answer_has_buttons(self, stage: Stage) -> None:
-        route = await self._with_buttons(stage)
-        words = [f"word{number} " for number in range((stage.adapter.capabilities(route).max_chars or 2000) // 3)]
-        await tell(stage.adapter.stream(route), Controls((STOP,)), *words, Controls((AGAIN,)))
-        *earlier, last = labels(stage)
-        assert last == ("Again",)
-        assert not any(earlier)
-
-    async def test_buttons_come_with_the_first_text_and_can_be_taken_away(self, stage: Stage) -> None:
-        route = await self._with_buttons(stage)
-        async with stage.adapter.stream(route) as stream:
-            await stream.write(Controls((STOP,)))
-            await stream.write(Text("It grows"))
-            async with asyncio.timeout(10):
-                # A screen has no event to wait for.
-                while not own(stage):  # noqa: ASYNC110
-                    await asyncio.sleep(0.01)
-            assert labels(stage) == [("Stop",)]
-            await stream.write(Text(" and ends."))
-            await stream.write(Controls())
-            await stream.write(Done("stop"))
-        assert own(stage) == ["It grows and ends."]
-        assert labels(stage) == [()]
-
-    async def test_an_edit_without_a_text_changes_the_buttons_alone(self, stage: Stage) -> None:
-        route = await self._with_buttons(stage)
-        (sent,) = await stage.adapter.send(route, Reply("Choose.", buttons=(STOP,)))
-        await stage.adapter.edit(route, sent, Reply(buttons=(AGAIN,)))
-        assert (own(stage), labels(stage)) == (["Choose."], [("Again",)])
-        await stage.adapter.edit(route, sent, Reply("Chosen."))
-        assert (own(stage), labels(stage)) == (["Chosen."], [()])
-
-    async def _with_buttons(self, stage: Stage) -> Route:
-        route = await self._route(stage)
-        capabilities = stage.adapter.capabilities(route)
-        if not (capabilities.buttons and capabilities.edits):
-            pytest.skip("there are no buttons here")
-        return route
-
-
-class ThreadsContract(AnswersContract):
-    """Threads, where the capabilities say `threads`."""
-
-    async def test_a_thread_is_a_place_of_its_own(self, stage: Stage) -> None:
-        route = await self._route(stage)
-        if not (stage.adapter.capabilities(route).threads and isinstance(stage.adapter, OpensThreads)):
-            pytest.skip("there are no threads here")
-        thread = await stage.adapter.open_thread(route, "About tea: " + "x" * 200)
-        assert thread.place.parent == route.place
-        assert (await stage.adapter.open_thread(route, "Again")).place == thread.place
-        await stage.adapter.send(route_from_json(route_to_json(thread)), Reply("in the thread"))
-        await tell(stage.adapter.stream(thread), "streamed there")
-        assert own(stage) == ["in the thread", "streamed there"]
-        posted = await stage.adapter.history(Route(thread.place), None, 10)
-        assert [each.text for each in posted if each.own] == ["in the thread", "streamed there"]
-        assert not [each for each in await stage.adapter.history(Route(route.place), None, 10) if each.own]
-
-
-class AdapterContract(HearingContract, CommandsContract, ButtonsContract, ThreadsContract):
+class AdapterContract(HearingContract, CommandsContract, AnswersContract, ButtonsContract, ThreadsContract):
     """All of it."""
 
 

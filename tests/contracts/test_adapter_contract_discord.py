@@ -42,6 +42,10 @@ class DiscordStage:
                 values[name] = (await self._discord.uploads("notes.txt", b"tea is hot")).attachments[0]
         await self._discord.runs(command, **values)
 
+    async def presses(self, label: str) -> None:
+        own = [message for message in self._discord.screen() if message.author is self._discord.bot]
+        await self._discord.presses(own[-1], label)
+
     def screen(self) -> Sequence[Seen]:
         channels = self._discord.world.channels.values()
         return [

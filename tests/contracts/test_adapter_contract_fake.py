@@ -9,7 +9,8 @@ from typing import Any, TypeVar
 
 import pytest
 
-from bot.events import AnyEvent, Attachment, CommandCall, Message, Place, Route, User
+from bot.buttons import button_id, parse_button_id
+from bot.events import AnyEvent, Attachment, ButtonPressed, CommandCall, Message, Place, Route, User
 from bot.platform import Capabilities
 from bot.testing.adapter import FakeAdapter
 from bot.testing.adapter_contract import AdapterContract, Seen, Stage, contract_commands
@@ -54,6 +55,21 @@ class FakeStage:
                 given[name] = {"name": "notes.txt", "media_type": "text/plain", "size": 10, "url": "fake:notes"}
                 self.adapter.files["fake:notes"] = b"tea is hot"
         await self.adapter.hear(CommandCall(command=command, arguments=given, **self._known()))
+
+    async def presses(self, label: str) -> None:
+        message = self.adapter.messages[-1]
+        (button,) = [each for each in message.buttons if each.label == label]
+        carried = parse_button_id(button_id(button, message.asker))
+        assert carried is not None
+        pressed = ButtonPressed(
+            action=carried.action,
+            args=carried.args,
+            message=message.id,
+            who=carried.who,
+            asker=carried.asker,
+            **self._known(),
+        )
+        await self.adapter.hear(pressed)
 
     def screen(self) -> Sequence[Seen]:
         return [
