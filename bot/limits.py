@@ -46,7 +46,8 @@ class Allowed:
 
 @dataclass(slots=True)
 class _Asked:
-    """When one person asked in the last hour. `last` is the event that was counted last: it may ask a model often."""
+    """When one person asked, the last times that matter. `last` is the event that was counted last: it may ask a model
+    often."""
 
     times: deque[datetime] = field(default_factory=deque)
     last: str = ""
@@ -115,7 +116,7 @@ class Limits:
         for budget in self._budgets(event, allowed):
             if await self._used(event.place.platform, budget.whose) >= budget.most:
                 self._refuse(event, budget, say(budget.over, when=self._tomorrow()), self._day() + timedelta(days=1))
-        self._count_question(event)
+        self._count_question(event, allowed)
 
     def counting(self, model: LanguageModel) -> LanguageModel:
         """The model, with what it used counted for whoever asked; a budget that comes to its end is told of below the
@@ -154,12 +155,8 @@ class Limits:
         if asked.last == event.id:
             return
         now = self._clock.now()
-        while asked.times and asked.times[0] <= now - HOUR:
-            asked.times.popleft()
         for most, window in ((allowed.per_minute, MINUTE), (allowed.per_hour, HOUR)):
-            inside = [time for time in asked.times if time > now - window]
-            if most and len(inside) >= most:
-                free = inside[-most] + window
+            if most and len(asked.times) >= most and (free := asked.times[-most] + window) > now:
                 public = counted(
                     most,
                     "You may ask me {count} question per {window}. Please come back {when}.",
@@ -169,11 +166,13 @@ class Limits:
                 )
                 self._refuse(event, (event.place.platform, event.user.id, window), public, free)
 
-    def _count_question(self, event: AnyEvent) -> None:
+    def _count_question(self, event: AnyEvent, allowed: Allowed) -> None:
         asked = self._asked_by(event)
         if asked.last != event.id:
-            asked.times.append(self._clock.now())
             asked.last = event.id
+            asked.times.append(self._clock.now())
+            while len(asked.times) > max(allowed.per_minute, allowed.per_hour):
+                asked.times.popleft()
 
     def _asked_by(self, event: AnyEvent) -> _Asked:
         return self._asked.setdefault((event.place.platform, event.user.id), _Asked)
