@@ -220,3 +220,55 @@ async def test_faults_come_when_they_were_scripted_to() -> None:
         with pytest.raises(aiohttp.ClientError):
             await call.post(discord.general, content="did it arrive?")
         assert discord.answers()[-1] == "did it arrive?"
+
+
+async def test_addresses_of_files_end_and_are_signed_anew() -> None:
+    async with calling() as (discord, call):
+        message = await discord.uploads("notes.txt", b"hello")
+        path = f"/channels/{discord.general.id}/messages/{message.id}"
+
+        async def fetched() -> int:
+            address = (await call("GET", path))[1]["attachments"][0]["url"]
+            async with aiohttp.ClientSession() as session, session.get(address) as response:
+                return response.status
+
+        assert await fetched() == 200
+        discord.world.signed_for = -1.0
+        assert await fetched() == 404
+
+
+async def test_emojis_of_the_application_are_checked_as_discord_checks_them() -> None:
+    async with calling() as (discord, call):
+        path = f"/applications/{discord.bot.id}/emojis"
+        image = "data:image/png;base64,iVBORw0KGgo="
+        made = (await call("POST", path, {"name": "face", "image": image}))[1]
+        assert (await call("POST", path, {"name": "face", "image": image}))[1]["code"] == 50035
+        assert (await call("POST", path, {"name": "f", "image": image}))[1]["code"] == 50035
+        assert (await call("POST", path, {"name": "other", "image": "iVBORw0KGgo="}))[1]["code"] == 50035
+        large = "data:image/png;base64," + "AAAA" * 100_000
+        assert (await call("POST", path, {"name": "large", "image": large}))[1]["code"] == 50138
+        discord.emojis.most = 1
+        assert (await call("POST", path, {"name": "other", "image": image}))[1]["code"] == 30008
+        assert [each["name"] for each in (await call("GET", path))[1]["items"]] == ["face"]
+        assert (await call("DELETE", f"{path}/{made['id']}"))[0] == 204
+        assert (await call("GET", f"{path}/{made['id']}"))[1]["code"] == 10014
+
+
+async def test_webhooks_know_whose_they_are_and_refuse_what_discord_refuses() -> None:
+    async with calling() as (discord, call):
+        await discord.allows("manage_webhooks")
+        path = f"/channels/{discord.general.id}/webhooks"
+        hook = (await call("POST", path, {"name": "stage"}))[1]
+        address = f"/webhooks/{hook['id']}/{hook['token']}"
+        refused = await call("POST", address, {"content": "x", "avatar_url": "ftp://example.org/a.png"})
+        assert refused[1]["code"] == 50035
+        said = (await call("POST", f"{address}?wait=true", {"content": "x"}))[1]
+        assert (said["webhook_id"], said["application_id"]) == (hook["id"], str(discord.bot.id))
+        assert (await call("DELETE", f"/channels/{discord.general.id}/messages/{said['id']}"))[1]["code"] == 50013
+        discord.crowds_with_webhooks()
+        assert (await call("POST", path, {"name": "one more"}))[1]["code"] == 30007
+        listed = (await call("GET", path))[1]
+        assert len(listed) == 15
+        assert sum(each["application_id"] == str(discord.bot.id) for each in listed) == 1
+        discord.deletes_webhook(discord.webhooks[0])
+        assert (await call("PATCH", f"{address}/messages/{said['id']}", {"content": "y"}))[1]["code"] == 10015
