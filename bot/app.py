@@ -44,6 +44,7 @@ log = structlog.get_logger(__name__)
 
 # Seconds that adapters have for themselves at the start.
 HEAD_START = 0.2
+OWN_DISTRIBUTION = "duologue"
 
 
 class App:
@@ -139,7 +140,7 @@ class App:
             for name, language_model in plugin.models.items():
                 if name in registry.providers:
                     raise PluginError(f"Plugin {plugin.name!r} brings a model provider {name!r}, which exists already.")
-                registry.add_model(name, language_model)
+                registry.add_model(name, language_model, sees=name in plugin.seeing)
         return registry
 
     async def _started(self, plugin: Plugin, stack: AsyncExitStack) -> Loaded:
@@ -256,6 +257,8 @@ class App:
         """Only what the settings list runs: this bot holds secrets."""
         references = self.settings.plugins.enabled
         for found in not_listed(references):
+            if found.distribution == OWN_DISTRIBUTION:
+                continue  # what comes with the bot is in its documentation
             log.info(
                 "plugin is installed but does not run", plugin=found.name, distribution=found.distribution,
                 to_run_it=f"add {found.name!r} to plugins.enabled",

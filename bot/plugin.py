@@ -123,6 +123,7 @@ class Plugin:
         self.buttons: dict[str, Handler] = {}
         self.jobs: list[Job] = []
         self.models: dict[str, LanguageModel] = {}
+        self.seeing: set[str] = set()
 
     def command(
         self, name: str | None = None, **options: Unpack[CommandOptions]
@@ -231,8 +232,9 @@ class Plugin:
         self.jobs.append(job)
         return job
 
-    def model(self, name: str) -> Callable[[LanguageModel], LanguageModel]:
-        """A language model under a provider name of its own."""
+    def model(self, name: str, *, sees: bool = False) -> Callable[[LanguageModel], LanguageModel]:
+        """A language model under a provider name of its own. One that `sees` finds pictures in its prompt, with their
+        content."""
 
         def declare(function: LanguageModel) -> LanguageModel:
             where = self._where(function)
@@ -244,6 +246,8 @@ class Plugin:
                 raise PluginError(f"{where}: a model is an `async def f(turn)` that yields pieces.")
             self._check_count(function, 1, "(turn: Turn)", where)
             self.models[name] = function
+            if sees:
+                self.seeing.add(name)
             return function
 
         return declare
