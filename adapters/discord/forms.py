@@ -61,14 +61,15 @@ class FormId:
 class Kept(Generic[Value]):
     """The newest few, for a while."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, most: int = MOST_KEPT) -> None:
         self._clock = clock
+        self._most = most
         self._kept: dict[str, tuple[float, Value]] = {}
 
     def put(self, key: str, value: Value) -> None:
         self._kept.pop(key, None)
         self._kept[key] = (self._clock.monotonic() + KEPT_FOR, value)
-        while len(self._kept) > MOST_KEPT:
+        while len(self._kept) > self._most:
             del self._kept[next(iter(self._kept))]
 
     def get(self, key: str) -> Value | None:

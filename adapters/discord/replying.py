@@ -30,6 +30,8 @@ Result = TypeVar("Result")
 Stage: TypeAlias = Literal["open", "deferred", "answered"]
 DEAD = {INVALID_WEBHOOK_TOKEN, UNKNOWN_INTERACTION, UNKNOWN_WEBHOOK}
 NOTHING_TO_SAY = "✓"
+# So many messages are reached again through the token that they were written with.
+MOST_MESSAGES = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,7 +291,7 @@ class Replies:
         self._clock = clock
         self._timing = timing
         self._pending: dict[str, Pending] = {}
-        self._writers: Kept[Pending] = Kept(clock)
+        self._writers: Kept[Pending] = Kept(clock, MOST_MESSAGES)
         self.forms = Forms(clock)
 
     def begin(
