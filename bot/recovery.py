@@ -41,7 +41,7 @@ MOST_ATTEMPTS = 6
 SURE_CHARS = 12
 CLOSERS = "`*_~| \n"
 # How a message begins that says by itself who speaks.
-NAMED = re.compile(r"\A\*\*[^\n]{1,200}?:\*\* ")
+NAMED = re.compile(r"\A\*\*[^\n]{1,200}?:\*\*[ \n]")
 
 Handle = Callable[[AnyEvent], Awaitable[None]]
 Take = Callable[[AnyEvent, Claim], Awaitable[None]]

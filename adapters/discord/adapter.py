@@ -364,7 +364,7 @@ class DiscordAdapter:
             with translated():
                 channel = int((await self._client.http.start_private_message(int(str(user))))["id"])
             surface = ChannelSurface(self._client, lanes, channel, asker=str(user), files=reply.files)
-            await self._deliver(surface, lanes.channel(channel), opening(reply.speaker) + text, reply)
+            await self._deliver(surface, lanes.channel(channel), opening(reply.speaker, text) + text, reply)
         except DeliveryRefused:
             surface_here, lane = self._surface(route)
             return await self._deliver(surface_here, lane, SENT_PRIVATELY, Reply())

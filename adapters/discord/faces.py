@@ -20,6 +20,7 @@ from bot.api import Call, Clock, DeliveryError, Lane, Outcome, Route, SentId, Sp
 FACE = "face:"
 # Discord refuses these words in the name of a webhook, and shows a name with a joiner in it alike.
 _REFUSED_WORDS = re.compile(r"(?<=d)(?=iscord)|(?<=c)(?=lyde)", re.IGNORECASE)
+_BLOCK = re.compile(r"```|-?#|>|[-*] |\d+\. |\|")
 ZERO_WIDTH_JOINER = "\u200d"
 # A speaker's messages leave room for the name, should the bot have to say them itself.
 NAMED_CHARS = 1900
@@ -30,9 +31,12 @@ def face_name(name: str) -> str:
     return _REFUSED_WORDS.sub(ZERO_WIDTH_JOINER, plain_name(name))[:MAX_NAME]
 
 
-def opening(speaker: Speaker | None) -> str:
-    """How the bot itself says who speaks."""
-    return f"**{discord.utils.escape_markdown(plain_name(speaker.name))}:** " if speaker is not None else ""
+def opening(speaker: Speaker | None, text: str) -> str:
+    """How the bot itself says who speaks: before the text, or above it where that begins with a block of markup."""
+    if speaker is None or not text:
+        return ""
+    name = discord.utils.escape_markdown(plain_name(speaker.name))
+    return f"**{name}:**" + ("\n" if _BLOCK.match(text) else " ")
 
 
 def hook_of(sent: SentId) -> int | None:

@@ -232,7 +232,7 @@ class FaceSurface:
     # By the bot itself
 
     async def _post_as_bot(self, text: str, buttons: Sequence[Button]) -> Shown:
-        named = opening(self._face.speaker) if self._named is None and text else ""
+        named = opening(self._face.speaker, text) if self._named is None else ""
         shown = _without(named, await self._bot().post(named + text, buttons))
         if named:
             self._named = shown.sent.id
@@ -241,7 +241,7 @@ class FaceSurface:
     async def _edit_as_bot(
         self, sent: SentId, text: str, buttons: Sequence[Button] | None, files: Sequence[File] | None
     ) -> Shown:
-        named = opening(self._face.speaker) if sent.id == self._named and text else ""
+        named = opening(self._face.speaker, text) if sent.id == self._named else ""
         if files is None:
             return _without(named, await self._bot().edit(sent, named + text, buttons))
         return _without(named, await self._bot().attach(sent, named + text, buttons, files))

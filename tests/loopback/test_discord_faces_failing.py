@@ -45,6 +45,9 @@ async def test_without_the_permission_the_bot_says_who_speaks() -> None:
         assert discord.screen()[-1].reply_to == discord.screen()[0].id
         assert sent.kind == ""
         assert posts(discord) == []
+        await bot.adapter.send(route, Reply("```python\nprint(1)\n```", speaker=ANN))
+        await bot.adapter.send(route, Reply("- one\n- two", speaker=ANN))
+        assert discord.answers()[1:] == ["**Ann:**\n```python\nprint(1)\n```", "**Ann:**\n- one\n- two"]
 
 
 async def test_in_direct_messages_the_bot_says_who_speaks() -> None:
