@@ -10,7 +10,7 @@ import structlog
 from pydantic import BaseModel, JsonValue
 
 from bot.answering import Answer, Spoken, give_privately
-from bot.attachments import Attached, Attachments
+from bot.attachments import Attached, Attachments, unread_in
 from bot.behaviour import Manners
 from bot.clock import Clock
 from bot.commands import Command, Commands, Tool
@@ -107,8 +107,16 @@ class Turns:
                 return event
         return replace(event, text=f"{event.quoted}\n\n{event.text}".strip())
 
+    async def _with_files(self, event: Message) -> Message:
+        """Whoever replies to a message asks about its files too, should they not have been read then."""
+        if not event.addressed or event.in_reply_to is None:
+            return event
+        known = await self._store.message_of(event.place, event.in_reply_to)
+        files = unread_in(known.parts) if known is not None else ()
+        return replace(event, attachments=(*event.attachments, *files))
+
     async def _heard(self, event: Message) -> tuple[NewMessage, Attached]:
-        event = await self._with_quotes(event)
+        event = await self._with_files(await self._with_quotes(event))
         attached = await self._attachments.read(event, self._adapters[event.place.platform])
         text, sent = attached.text, (SentId(event.id),)
         tokens, user = await self._composer.count(text), event.user
@@ -118,11 +126,14 @@ class Turns:
         """The event is marked done in the same transaction that remembers the answer. `earlier` are what the same
         person wrote just before, to be answered together with it."""
         await self._check(event)
+        unread = []
         for one in earlier:
-            await self.remember(one)
+            heard, attached = await self._heard(one)
+            unread.append(attached.notice)
+            await self._store.remember(one.place, heard)
             await self._store.done(one.place, one.id)
         heard, attached = await self._heard(event)
-        if not attached.answerable:
+        if not attached.answerable and not earlier:
             return await self._decline(event, heard, attached)
         question, path = await self._store.asked(event.place, heard, max_tokens=self._composer.most_tokens)
         conversation = path.conversation
@@ -130,8 +141,8 @@ class Turns:
         composed = self._composer.compose_from(path, conversation.settings)
         turn = self._turn(event, composed.prompt, composed.choice, tools=self._tools)
         model = self._model(event, conversation)
-        if unread := " ".join(filter(None, (composed.assembled.notice, attached.notice))):
-            model = ending_with(Notice(unread), model)
+        if notes := " ".join(filter(None, (composed.assembled.notice, *unread, attached.notice))):
+            model = ending_with(Notice(notes), model)
         answer = Answer(turn, model, self._clock)
         answer.ask()
         try:
@@ -420,11 +431,17 @@ class Turns:
     # What contexts ask for.
 
     async def heed(self, event: AnyEvent) -> None:
-        """Speak the language of this place from here on."""
-        self._speak(event, await self._store.conversation(event.place))
+        """Speak the language of this place from here on. Messages do not tell the language of a person's app, so a
+        place for one person alone remembers it."""
+        conversation = await self._store.conversation(event.place)
+        is_news = 0 < len(event.locale) < 20 and conversation.settings.get("app_language") != event.locale
+        if is_news and self._adapters[event.place.platform].capabilities(event.route).direct:
+            conversation = await self._store.change_settings(event.place, {"app_language": event.locale})
+        self._speak(event, conversation)
 
     def _speak(self, event: AnyEvent, conversation: Conversation) -> None:
-        switch(str(conversation.settings.get("language") or ""), event.locale)
+        settings = conversation.settings
+        switch(str(settings.get("language") or ""), event.locale, str(settings.get("app_language") or ""))
 
     async def context(self, event: AnyEvent, loaded: Loaded) -> EngineContext:
         conversation = await self._store.conversation(event.place)

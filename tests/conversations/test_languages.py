@@ -74,6 +74,16 @@ async def test_whoever_runs_the_bot_sets_the_language_of_all_places() -> None:
         assert bot.last.text.startswith("Hier spreche ich Deutsch.")
 
 
+async def test_between_the_two_of_us_the_language_of_the_app_is_remembered() -> None:
+    direct = Capabilities(direct=True, private=True, max_chars=2000)
+    async with TestBot([Say("", reason="stop")] * 2, plugins=[plugin], capabilities=direct) as bot:
+        await bot.says("Na?")
+        assert bot.last.text == "[I have nothing to say to that.]"
+        await bot.runs("/stop", locale="de")
+        await bot.says("Und jetzt?")  # messages do not tell a language
+        assert bot.last.text == "[Dazu habe ich nichts zu sagen.]"
+
+
 async def test_marks_and_notices_of_an_answer_are_translated() -> None:
     settings = {"memory": {"budget_tokens": 512, "reserve_tokens": 64}}
     async with TestBot([Say("", reason="stop"), "Ja."], plugins=[plugin], settings=settings) as bot:
