@@ -22,8 +22,9 @@ log = logging.getLogger(__name__)
 TOO_MANY_WEBHOOKS = 30007
 # Webhooks that a person made themselves are of this kind too; those of this bot carry its application's id.
 INCOMING = 1
-# How long a channel is left alone that has no room for another webhook, in seconds.
-LEFT_ALONE = 600.0
+# How long a channel is left alone that has no room for another webhook, or where the bot may not make one after all,
+# in seconds.
+FULL_FOR, FORBIDDEN_FOR = 600.0, 60.0
 # Messages of this process that are remembered, so that none of them is taken for one whose fate is unknown.
 KNOWN_MESSAGES = 2000
 READ_BACK = 100
@@ -65,10 +66,11 @@ class Webhooks:
             try:
                 hook = await self._found(channel) or await self._made(channel)
             except discord.HTTPException as error:
-                if not isinstance(error, discord.Forbidden) and error.code != TOO_MANY_WEBHOOKS:
+                is_forbidden = isinstance(error, discord.Forbidden)
+                if not is_forbidden and error.code != TOO_MANY_WEBHOOKS:
                     raise
                 log.warning("channel %d has no webhook for other names: %s", channel, error)
-                self._left_alone[channel] = self._clock.monotonic() + LEFT_ALONE
+                self._left_alone[channel] = self._clock.monotonic() + (FORBIDDEN_FOR if is_forbidden else FULL_FOR)
                 return None
             self._hooks[channel] = hook
             return hook
@@ -109,14 +111,15 @@ class Webhooks:
         self, hook: Hook, where: int, name: str, texts: Collection[str], after: int
     ) -> Mapping[str, Any] | None:
         """A message whose fate was unknown, if it did arrive: it shows one of these texts under this name, and this
-        process knows nothing of it. Where the channel may not be read it is not found."""
+        process knows nothing of it. Where the channel may not be read it is not found; where texts may not be read,
+        its text is empty."""
         try:
             found = await self._client.http.logs_from(where, READ_BACK, after=after)
         except discord.Forbidden:
             return None
         for message in sorted(found, key=lambda message: int(message["id"])):
             mine = message.get("webhook_id") == str(hook.id) and int(message["id"]) not in self._known
-            if mine and message["author"]["username"] == name and message["content"] in texts:
+            if mine and message["author"]["username"] == name and message["content"] in ("", *texts):
                 self._know(int(message["id"]))
                 return dict(message)
         return None
