@@ -117,9 +117,13 @@ class Attachments:
         if not event.attachments:
             return Attached(said)
         if not event.addressed:
-            # Files in other people's talk are not fetched: most are never asked about.
-            told = [_unasked(attachment) for attachment in event.attachments[:MAX_FILES]]
-            return Attached("\n\n".join(filter(None, (said, *told))), {"said": len(said)})
+            # Files in other people's talk are not fetched: most are never asked about. A reply that asks finds them.
+            files = event.attachments[:MAX_FILES]
+            unread: list[JsonValue] = [
+                {"name": each.name, "media_type": each.media_type, "size": each.size, "url": each.url} for each in files
+            ]
+            text = "\n\n".join(filter(None, (said, *map(_unasked, files))))
+            return Attached(text, {"said": len(said), "unread": unread})
         reading = _Reading()
         contents = await asyncio.gather(*(_fetched(each, adapter) for each in event.attachments[:MAX_FILES]))
         for attachment, content in zip(event.attachments, contents, strict=False):
@@ -192,6 +196,17 @@ class Attachments:
         reading.texts.append(f"{title}:\n{fence}\n{text}\n{fence}")
         reading.room = max(reading.room - size, 0)
         reading.read += 1
+
+
+def unread_in(parts: Mapping[str, JsonValue]) -> tuple[Attachment, ...]:
+    """The files of a remembered message that were not read when it was heard."""
+    listed = parts.get("unread")
+    found = []
+    for item in listed if isinstance(listed, list) else ():
+        match item:
+            case {"name": str(name), "media_type": str(media_type), "size": int(size), "url": str(url)}:
+                found.append(Attachment(name, media_type, size, url))
+    return tuple(found)
 
 
 async def _fetched(attachment: Attachment, adapter: Adapter) -> bytes | str:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 
 from bot.events import Attachment, MessageDeleted, Route
 from bot.model.scripted import Scripted
+from bot.plugin import Plugin
+from bot.replies import Done, Piece, Text
 from bot.store import pictures
 from bot.testing.bot import ANN, BOB, TestBot
-from bot.turn import Prompt
+from bot.turn import Prompt, Turn
 from tests.samples import pdf, png
 
 
@@ -105,6 +108,42 @@ async def test_a_pdf_is_read() -> None:
     async with TestBot(["Tea, it says."]) as bot:
         await bot.says("Read this.", attachments=(sends(bot, "form.pdf", pdf("Tea is hot"), "application/pdf"),))
         assert "form.pdf (1 page):\n```\nTea is hot\n```" in bot.model.prompts[0].messages[-1].text
+
+
+async def test_a_reply_to_a_picture_asks_about_it() -> None:
+    async with TestBot(["Your cat, Bob."]) as bot:
+        shown = await bot.says("My cat", user=BOB, addressed=False, attachments=(sends(bot, "cat.png", png()),))
+        await bot.says("Who is that?", in_reply_to=shown.id)
+        assert seen(bot.model.prompts[0]) == [png()]
+        assert bot.model.prompts[0].messages[-1].text.endswith("Who is that?\n\n(picture: cat.png)")
+
+
+async def test_files_of_messages_answered_together_are_all_told_of() -> None:
+    settings = {"answers": {"busy": "merge", "merge_wait": 0.5}}
+    async with TestBot(["Two files, none for me."], settings=settings) as bot:
+        await bot.says("Look:", attachments=(sends(bot, "film.mp4", b"0", "video/mp4"),), wait=False)
+        await bot.says("", attachments=(sends(bot, "all.zip", b"PK", "application/zip"),))
+        assert len(bot.model.prompts) == 1
+        assert "film.mp4" in bot.last.text
+        assert "all.zip" in bot.last.text
+
+
+async def test_a_plugins_model_sees_where_it_says_so() -> None:
+    plugin = Plugin("eyes", "Sees")
+
+    async def count(turn: Turn) -> AsyncIterator[Piece]:
+        yield Text(f"{sum(len(message.images) for message in turn.prompt.messages)} pictures")
+        yield Done("stop")
+
+    plugin.model("seeing", sees=True)(count)
+    plugin.model("blind")(count)
+    for name, says in (
+        ("seeing", "bot: 1 pictures"),
+        ("blind", "bot: 0 pictures\n[I cannot see pictures with this model: cat.png.]"),
+    ):
+        async with TestBot(plugins=[plugin], settings={"model": {"provider": name, "name": ""}}) as bot:
+            await bot.says("Count.", attachments=(sends(bot, "cat.png", png()),))
+            assert bot.screen[-1] == says
 
 
 async def test_pictures_of_others_are_not_fetched() -> None:
