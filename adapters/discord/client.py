@@ -95,6 +95,7 @@ class DiscordClient(ShardedClient):
         self._commands = commands
         self._own, self._addressed = Ids(), Ids()
         self._explained: set[int] = set()
+        self._late: list[discord.Guild] = []
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def setup_hook(self) -> None:
@@ -136,8 +137,15 @@ class DiscordClient(ShardedClient):
         if self._servers.meets(guild):
             await self._tell_joined(guild)
         elif self._servers.was_told(guild):
-            # Back after an outage, or long in coming.
-            await self._tell_online(f"{guild.id}", [guild], None)
+            # Back after an outage, or long in coming; the others are not far.
+            self._late.append(guild)
+            if len(self._late) == 1:
+                self._beside(self._tell_late)
+
+    async def _tell_late(self) -> None:
+        await asyncio.sleep(self._timing.ready_after)
+        late, self._late = self._late, []
+        await self._tell_online("late", late, None)
 
     async def on_guild_join(self, guild: discord.Guild) -> None:
         await self.on_guild_available(guild)

@@ -91,7 +91,7 @@ class Hearing:
             return None
         said = self.text(message)
         addressed = self.is_addressed(message, place)
-        if not said and not message.attachments and (not addressed or self._is_hidden(message, place)):
+        if not said and not _attachments(message) and (not addressed or self._is_hidden(message, place)):
             return None
         user = self._author(message, place)
         data: dict[str, JsonValue] = {"message": str(message.id), "user": str(message.author.id)}
@@ -116,7 +116,7 @@ class Hearing:
             locale=locale,
             text=said,
             addressed=addressed,
-            attachments=tuple(_attachment(each) for each in message.attachments),
+            attachments=_attachments(message),
             in_reply_to=_reply_to(message),
             quoted=self.quoted(message, place),
             mentions=mentions,
@@ -131,10 +131,11 @@ class Hearing:
     def text(self, message: discord.Message) -> str:
         """As Markdown; a forwarded message speaks through what it forwards, a forum's post begins with its title."""
         forwarded = [snapshot.content for snapshot in message.message_snapshots if snapshot.content]
-        said = to_markdown("\n\n".join([message.content, *forwarded]), self._names(message))
+        parts = [message.content, *forwarded, *_without_words(message)]
+        said = to_markdown("\n\n".join(parts), self._names(message))
         if message.id == message.channel.id:
             post = self._client.get_channel(message.channel.id) or message.channel
-            if isinstance(post, discord.Thread) and (said or message.attachments):
+            if isinstance(post, discord.Thread) and (said or _attachments(message)):
                 return f"{as_text(post.name)}\n\n{said}".strip()
         return said
 
@@ -157,8 +158,7 @@ class Hearing:
         text = from_discord(message.content) if self.is_own(message) else self.text(message)
         embedded = [part for embed in message.embeds for part in (embed.title, embed.description) if part]
         text = text or to_markdown("\n\n".join(embedded), self._names(message))
-        files = tuple(_attachment(each) for each in message.attachments)
-        return Target(str(message.id), self.person(message.author), text, message.created_at, files)
+        return Target(str(message.id), self.person(message.author), text, message.created_at, _attachments(message))
 
     def person(self, user: AnyUser) -> User:
         return user_of(user, None)
@@ -286,6 +286,19 @@ def _reply_to(message: discord.Message) -> str | None:
     if reference is None or message.type is not discord.MessageType.reply or reference.message_id is None:
         return None
     return str(reference.message_id)
+
+
+def _attachments(message: discord.Message) -> tuple[Attachment, ...]:
+    forwarded = [file for snapshot in message.message_snapshots for file in snapshot.attachments]
+    return tuple(_attachment(file) for file in (*message.attachments, *forwarded))
+
+
+def _without_words(message: discord.Message) -> list[str]:
+    """What people say with stickers and polls."""
+    told = [f"[{sticker.name}]" for sticker in message.stickers]
+    if (poll := message.poll) is not None:
+        told.append("\n".join([f"**{poll.question}**", *(f"- {answer.text}" for answer in poll.answers)]))
+    return told
 
 
 def _attachment(file: discord.Attachment) -> Attachment:

@@ -40,6 +40,7 @@ LOST = (
     ReconnectWebSocket,
     RuntimeError,  # written to while it was closing
 )
+UNREADABLE = (KeyError, TypeError, AttributeError, IndexError)
 
 
 class TooFewShards(Exception):
@@ -204,15 +205,14 @@ class ShardedClient(discord.AutoShardedClient):
                 socket = link.socket
                 assert socket is not None, "opened"
                 while True:
-                    await socket.poll_event()
-                    link.heard_at = time.time()
+                    await self._hear(link, socket)
             except Exception as error:
                 was_here = link.here
                 attempt = 0 if link.lost() else attempt
                 if isinstance(error, discord.ConnectionClosed) and error.code in HOPELESS:
                     raise _hopeless(error, link) from error
                 if not isinstance(error, LOST):
-                    log.exception("shard %d was told something that could not be read", link.id)
+                    log.exception("shard %d begins anew", link.id)
                 elif not was_here:
                     log.warning("shard %d cannot connect to Discord (%s)", link.id, _says(error))
             finally:
@@ -223,6 +223,14 @@ class ShardedClient(discord.AutoShardedClient):
                 again = link.session is None and link.begun
                 await self._pause(attempt, MOST_SECONDS_BETWEEN_SESSIONS if again else self._longest)
             attempt += 1
+
+    async def _hear(self, link: Link, socket: DiscordWebSocket) -> None:
+        try:
+            await socket.poll_event()
+        except UNREADABLE:
+            # One event that discord.py stumbles over is not worth the connection.
+            log.exception("shard %d was told something that could not be read", link.id)
+        link.heard_at = time.time()
 
     async def _open(self, link: Link) -> None:
         """Connect and wait until Discord has taken the session up again or begun a new one."""

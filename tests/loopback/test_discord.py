@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from adapters.discord.adapter import DiscordAdapter
-from adapters.discord.testing import FakeDiscord
+from adapters.discord.testing import FakeDiscord, payloads
 from bot.api import (
     AnyEvent,
     CommandCall,
@@ -297,6 +297,42 @@ async def test_without_the_message_content_intent_it_still_hears_what_is_meant_f
         await discord.says("@bot hello")
         await discord.wait_until(lambda: discord.answers() == ["You said: hello"])
         assert [event.text for event in bot.of(Message)] == ["hello"]
+
+
+async def test_stickers_polls_and_what_is_forwarded_are_heard() -> None:
+    async with FakeDiscord() as discord, connected(discord) as bot:
+        files = (await discord.uploads("tea.txt", b"hot", "look")).attachments
+        await bot.heard(Message)
+        question = await discord.says("@bot")
+        await bot.heard(Message, 2)
+        said = payloads.message_event(discord.world, question, content=True)
+        forwarded = {"type": 0, "content": "see <@1>", "attachments": files, "embeds": [], "flags": 0, "mentions": []}
+        forwarded |= {"timestamp": said["timestamp"], "edited_timestamp": None, "mention_roles": [], "components": []}
+        poll = {
+            "question": {"text": "Tea?"},
+            "answers": [{"answer_id": 1, "poll_media": {"text": "Yes"}}],
+            "expiry": None,
+        }
+        for number, more in enumerate(
+            (
+                {"sticker_items": [{"id": "5", "name": "Wave", "format_type": 1}]},
+                {"poll": poll | {"expiry": payloads.now(), "allow_multiselect": False, "layout_type": 1}},
+                {"message_snapshots": [{"message": forwarded}]},
+            )
+        ):
+            await discord.gateway.dispatch("MESSAGE_CREATE", said | {"id": str(question.id + 1 + number)} | more)
+        await bot.heard(Message, 5)
+        assert [event.text for event in bot.of(Message)[2:]] == ["[Wave]", "**Tea?**\n- Yes", "see @somebody"]
+        assert [file.name for file in bot.of(Message)[4].attachments] == ["tea.txt"]
+
+
+async def test_an_event_that_cannot_be_read_costs_nothing_but_itself(caplog: pytest.LogCaptureFixture) -> None:
+    async with FakeDiscord() as discord, connected(discord, echo):
+        await discord.gateway.dispatch("MESSAGE_CREATE", {"id": "1", "channel_id": str(discord.general.id)})
+        await discord.says("@bot still there?")
+        await discord.wait_until(lambda: discord.answers() == ["You said: still there?"])
+        assert discord.gateway.resumed == 0
+    assert "could not be read" in caplog.text
 
 
 async def test_a_wrong_token_is_explained() -> None:
