@@ -135,7 +135,7 @@ class Engine:
         if event.addressed and manner.busy == "merge" and (self._merging.joins(event) or not self._is_full(event)):
             self._merging.add(event, claim)
         elif event.addressed and manner.busy == "interrupt":
-            stopped = await self._runner.stop(event.place, of=event.user.id)
+            stopped = await self._runner.interrupt(event.place, event.user.id)
             self._line_up(event, claim, first=stopped)
         else:
             self._line_up(event, claim)

@@ -41,6 +41,7 @@ class Line:
         self._ahead: deque[_Ticket] = deque()
         self._went_first = 0
         self._last = ""
+        self._stopping = ""
 
     @asynccontextmanager
     async def turn(self, who: str, *, first: bool) -> AsyncIterator[None]:
@@ -57,6 +58,16 @@ class Line:
     def charge(self, who: str, tokens: int) -> None:
         most = TOKENS_PER_VISIT * MOST_VISITS_PASSED
         self._balances[who] = max(self._balances.get(who, 0) - tokens, -most)
+
+    def stop_running(self, who: str) -> bool:
+        """Whether this person has the turn: what they are answered then is to be stopped as soon as that can be."""
+        if self._running is None or self._running.who != who:
+            return False
+        self._stopping = who
+        return True
+
+    def is_stopping(self, who: str) -> bool:
+        return bool(self._stopping) and self._stopping == who
 
     @property
     def standing(self) -> int:
@@ -83,7 +94,7 @@ class Line:
     def _leave(self, ticket: _Ticket) -> None:
         """Its turn is over, or it no longer waits."""
         if ticket is self._running:
-            self._running = None
+            self._running, self._stopping = None, ""
         elif ticket in self._ahead:
             self._ahead.remove(ticket)
         else:

@@ -98,6 +98,9 @@ class LocalRunner:
         stops = self._stops.setdefault(place, [])
         entry = (of, stop)
         stops.append(entry)
+        line = self._lines.get(place)
+        if line is not None and of is not None and line.is_stopping(of):
+            stop()
         try:
             yield
         finally:
@@ -109,6 +112,13 @@ class LocalRunner:
         # All are asked: a command that does not wait may speak beside an answer.
         stopped = [stop() for whose, stop in self._stops.get(place, ()) if of is None or whose == of]
         return any(stopped)
+
+    async def interrupt(self, place: Place, who: str) -> bool:
+        """End the answer to one person, also one that has only just been begun."""
+        if await self.stop(place, of=who):
+            return True
+        line = self._lines.get(place)
+        return line is not None and line.stop_running(who)
 
     @property
     def running(self) -> int:

@@ -42,6 +42,8 @@ rows = select(
     message.c.created_at,
     message.c.variant_of,
 )
+# How to behave in a thread is asked of its channel each time, so that a change there is heeded.
+_FOLLOWED = ("speak", "busy", "ping_after")
 _conversations = select(
     conversation.c.id,
     conversation.c.place,
@@ -73,7 +75,7 @@ async def ensure(
         return found
     source = inherit or place.parent
     other = await find(connection, source) if source is not None else None
-    settings = other.settings if other is not None else {}
+    settings = {key: value for key, value in other.settings.items() if key not in _FOLLOWED} if other else {}
     start = await _start_of_thread(connection, other, place) if other is not None and place.parent else None
     statement = insert_into(connection, conversation).on_conflict_do_nothing(index_elements=["place"])
     made = await connection.execute(

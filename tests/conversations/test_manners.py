@@ -15,6 +15,7 @@ from bot.errors import ConfigError
 from bot.manners import thread_name
 from bot.model.scripted import Say, Scripted
 from bot.settings import Settings
+from bot.store import Draft
 from bot.testing.adapter import FakeAdapter, ScreenMessage
 from bot.testing.bot import ANN, BOB, TestBot
 from bot.testing.hand_clock import HandClock
@@ -131,6 +132,17 @@ async def test_an_old_message_that_nobody_addressed_to_it_is_not_answered_after_
         clock.passes(3600)
         await bot.hears(late)
         assert bot.screen == ["Ann: anybody here?"]
+
+
+async def test_a_thread_follows_its_channel_also_when_that_changes() -> None:
+    thread = Place("fake", "workspace", "channel", "t1")
+    async with TestBot(["One.", "Two."], plugins=[settable()]) as bot:
+        await bot.runs("/rule speak always")
+        await bot.says("a", place=thread, addressed=False)
+        assert bot.last.text == "One."
+        await bot.runs("/rule speak never")
+        await bot.says("b", place=thread)
+        assert bot.screen[-1] == "Ann: b"
 
 
 # Threads
@@ -355,6 +367,31 @@ async def test_a_question_stopped_before_the_first_word_is_still_known() -> None
         assert await texts(bot) == ["Do you like tea?", "And coffee?", "Yes, both."]
 
 
+async def test_two_messages_in_one_moment_are_answered_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = Scripted([Say("It all began", hang=True), "Short version."])
+    async with TestBot(model, settings=speaking(busy="interrupt")) as bot:
+        asked, go, store = asyncio.Event(), asyncio.Event(), bot.app.store
+        open_draft = store.open_draft
+
+        async def slowly(*given: Any, **more: Any) -> Draft:
+            asked.set()
+            await go.wait()
+            return await open_draft(*given, **more)
+
+        monkeypatch.setattr(store, "open_draft", slowly)
+        await bot.says("Tell me everything", wait=False)
+        await asked.wait()
+        await bot.says("no, in short", wait=False)
+        go.set()
+        await bot.idle()
+        assert bot.last.text == "Short version."
+        assert (len(model.turns), model.closed) == (2, 1)
+        assert [text for text in await texts(bot) if text.startswith(("Tell", "no,"))] == [
+            "Tell me everything",
+            "no, in short",
+        ]
+
+
 async def test_other_peoples_messages_do_not_stop_an_answer() -> None:
     model = Scripted([Say("It all began", hang=True), "Hello Bob."])
     async with TestBot(model, settings=speaking(busy="interrupt")) as bot:
@@ -419,6 +456,25 @@ async def test_whoever_waited_long_is_told_that_the_answer_is_ready() -> None:
         assert bot.last.reply is not None
         assert bot.last.reply.notify
         assert "My answer is ready." not in await texts(bot)
+
+
+async def test_a_place_may_want_no_such_message() -> None:
+    clock, plugin = HandClock(), Plugin("rules", "Switches it off.")
+
+    @plugin.command(immediate=True)
+    async def quiet(ctx: Context) -> None:
+        """No pings."""
+        await ctx.conversation.change(ping_after=0)
+
+    def thinks(prompt: Prompt) -> Say:
+        clock.passes(60)
+        return Say("Slow.")
+
+    bot = TestBot(Scripted(thinks), settings=speaking(ping_after=10), clock=clock, plugins=[plugin])
+    async with bot:
+        await bot.runs("/quiet")
+        await bot.says("think hard")
+        assert bot.screen[-1] == "bot: Slow."
 
 
 async def test_nobody_is_told_of_an_answer_that_was_stopped() -> None:
