@@ -59,3 +59,11 @@ async def test_ten_files_of_all_kinds_in_one_message(tmp_path: Path) -> None:
     assert model.seen[0].pictures == tuple(png(number, number) for number in range(1, 6))
     assert "is hot" in model.seen[0].text
     assert "Signed" in model.seen[0].text
+
+
+async def test_a_reply_to_a_picture_asks_about_it(tmp_path: Path) -> None:
+    async with FakeDiscord() as discord, FakeOpenAI("A cat.") as model, whole_bot(tmp_path, discord, model) as bot:
+        shown = await discord.uploads("cat.png", png(3, 3), "my cat")
+        await bot.asked("@bot hello")
+        assert await bot.asked("@bot who is that?", reply_to=shown, author=discord.owner) == ["A cat."]
+    assert model.seen[1].pictures == (png(3, 3),)
