@@ -86,11 +86,6 @@ class FakeOpenAI:
     may be a function of the request. `seen` holds all requests for answers, `disconnects` counts streams that the
     client closed before their end.
 
-    `moderation` says which categories a text that is sent to be checked falls under, and `moderated` holds those texts;
-    `moderates` may be an error for all of them.
-
-    `on_token` is called with every token of a stream right after it left.
-
     These hold for every request: `key` is the only API key that is taken (None = any); `refuses` are parameters that
     get a 400, `images` among them for a model that cannot see; `context` is the longest question in tokens; `models`
     maps model names to their shutdown date, and once there are any, others get a 404.
@@ -99,10 +94,6 @@ class FakeOpenAI:
     `moderates` may be an error for all of them.
 
     `on_token` is called with every token of a stream right after it left.
-
-    These hold for every request: `key` is the only API key that is taken (None = any); `refuses` are parameters
-    that get a 400, `images` among them for a model that cannot see; `context` is the longest question in tokens; `models` maps model names to their shutdown date,
-    and once there are any, others get a 404.
     """
 
     def __init__(

@@ -44,7 +44,8 @@ async def test_a_thread_is_part_of_its_server() -> None:
 
 
 async def test_others_neither_see_it_nor_can_choose_it() -> None:
-    async with FakeOpenAI(key=KEY) as own, TestBot(plugins=[commands], settings=server(own)) as bot:
+    answers = ["one", "two", "three"]
+    async with FakeOpenAI(key=KEY) as own, TestBot(answers, plugins=[commands], settings=server(own)) as bot:
         await bot.runs("/model", place=OURS)
         assert "I answer with `openai:gpt-own`" in bot.last.text
         assert "`openai`" in bot.last.text
@@ -57,7 +58,6 @@ async def test_others_neither_see_it_nor_can_choose_it() -> None:
 
 
 async def test_a_conversation_there_chooses_for_itself() -> None:
-    settings = server(FakeOpenAI())
     async with FakeOpenAI("Mine.", key=KEY, models={"gpt-own": None, "gpt-big": None}) as own:
         settings = server(own, parameters={"temperature": 0.5})
         async with TestBot(["Scripted."], plugins=[commands], settings=settings) as bot:
