@@ -54,7 +54,7 @@ async def test_a_full_disk_before_the_question_is_remembered_is_said_once(tmp_pa
 async def test_a_full_disk_at_the_end_of_an_answer_costs_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    text = " ".join(f"word{number:05d}" for number in range(3000))
+    text = " ".join(f"word{number:05d}" for number in range(1400))
     async with FakeDiscord() as discord, FakeOpenAI() as model, whole_bot(tmp_path, discord, model) as bot:
         model.answer = FakeAnswer(text, rate=2500)
         answered, refused = bot.app.store.answered, asyncio.Event()
