@@ -159,3 +159,22 @@ async def test_a_community_server_is_spoken_to_in_its_language(tmp_path: Path) -
         async with running(discord, Scripted([Say("", reason="stop")]), tmp_path):
             await discord.says("@bot hallo")
             await discord.wait_until(lambda: "-# Dazu habe ich nichts zu sagen." in discord.answers())
+
+
+async def test_a_file_goes_along_with_a_question(tmp_path: Path) -> None:
+    model = Scripted(["It rhymes."])
+    async with FakeDiscord() as discord, running(discord, model, tmp_path):
+        (file,) = (await discord.uploads("poem.txt", b"Roses are red.")).attachments
+        asked = await discord.runs("/ask", question="Does it rhyme?", file=file)
+        await text_of(discord, asked, "It rhymes.")
+        assert "Does it rhyme?\n\npoem.txt:\n```\nRoses are red.\n```" in model.prompts[-1].messages[-1].text
+
+
+async def test_languages_and_waits_are_suggested(tmp_path: Path) -> None:
+    async with FakeDiscord() as discord, running(discord, Scripted([]), tmp_path):
+        typed = await discord.types("/language", "name", "d", author=discord.owner)
+        await discord.wait_until(lambda: typed.choices is not None)
+        assert typed.choices == ["default", "de"]
+        typed = await discord.types("/ping", "after", "o")
+        await discord.wait_until(lambda: typed.choices is not None)
+        assert typed.choices == ["off"]
