@@ -171,7 +171,14 @@ class Engine:
         """Nothing is kept of what is said where the bot is to be silent."""
         await self._close(event)
         if event.addressed:
+            await self._say_nothing(event)
+
+    async def _say_nothing(self, event: AnyEvent) -> None:
+        """Some platforms wait for a word, however empty."""
+        try:
             await self._adapter(event).send(event.route, Reply(""))
+        except DeliveryError as error:
+            log.info("nothing could not be said either", error=repr(error))
 
     async def _say_why_quiet(self, event: Message) -> None:
         with speaking(self._languages, event.locale):
@@ -279,7 +286,7 @@ class Engine:
     async def _overhear(self, event: Message) -> None:
         await self._turns.remember(event)
         if event.addressed:
-            await self._adapter(event).send(event.route, Reply(""))
+            await self._say_nothing(event)
 
     async def _move(self, event: Message, earlier: Sequence[Message]) -> bool:
         """Answer a channel's question in a thread of its own. Each step may be taken again after a crash: the thread
@@ -332,7 +339,7 @@ class Engine:
 
     async def _fail(self, event: AnyEvent, error: BotError, earlier: Sequence[Message] = ()) -> None:
         if _knows(event, error):
-            await self._adapter(event).send(event.route, Reply(""))
+            await self._say_nothing(event)
         elif _wants_answer(event):
             await self._tell(event, error)
         for one in (*earlier, event):
