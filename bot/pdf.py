@@ -89,10 +89,11 @@ def _bound() -> None:
         import resource
     except ImportError:  # Windows has only the clock outside
         return
-    resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
-    with suppress(ValueError, OSError):  # not every system bounds memory
-        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    bounds = {resource.RLIMIT_CPU: CPU_SECONDS, resource.RLIMIT_FSIZE: 0, resource.RLIMIT_AS: MEMORY}
+    for kind, most in bounds.items():
+        # Not every system bounds everything, and what is bounded below this already stays so.
+        with suppress(ValueError, OSError):
+            resource.setrlimit(kind, (most, most))
 
 
 def _extracted(content: bytes, most: int) -> Document:

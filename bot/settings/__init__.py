@@ -14,21 +14,23 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from bot.errors import ConfigError
 from bot.settings.limits import LimitSettings, RoleLimits
 from bot.settings.mistakes import contradictions, explain, nobody_to_answer, settle_parameters
+from bot.settings.models import (
+    AzureSettings,
+    CompatibleSettings,
+    LocalSettings,
+    ModelSettings,
+    OpenAISettings,
+    PriceSettings,
+)
 from bot.settings.sections import (
     SMALL_SYSTEM_PROMPT,
     AnswerSettings,
-    AzureSettings,
     CommandSettings,
-    CompatibleSettings,
     HealthSettings,
-    LocalSettings,
     LogSettings,
     MemorySettings,
-    ModelSettings,
-    OpenAISettings,
     PlaceSettings,
     PluginSettings,
-    PriceSettings,
     Section,
 )
 from bot.settings.servers import Servers, ServerSettings, fill_keys, wrong_servers

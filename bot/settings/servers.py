@@ -13,7 +13,8 @@ from bot.errors import UsageError
 from bot.model import settings as model
 from bot.model.parameters import validated
 from bot.model.settings import ProviderSettings, default_model
-from bot.settings.sections import Address, ModelSettings, Section
+from bot.settings.models import ModelSettings
+from bot.settings.sections import Address, Section
 from bot.settings.sources import Source, Steps
 from bot.turn import ModelChoice
 
