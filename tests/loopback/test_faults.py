@@ -132,7 +132,7 @@ async def test_a_place_lost_in_mid_answer_is_told_to_the_asker_with_the_answer(
             told = " ".join(discord.answers(discord.direct()))
             assert sentence in told
             assert LONG in told.replace("\n", " ")
-            assert await bot.memory(where) == [("user", "tell me", "complete"), ("assistant", LONG, "complete")]
+            assert await bot.memory(where) == [("user", "tell me", "complete"), ("assistant", LONG, "interrupted")]
             if permission is None:
                 return
             await discord.allows(permission, where)
