@@ -15,6 +15,8 @@ PER_PICTURE, PER_TILE = 85, 170
 MOST_TILES = 8
 # No provider reads more pixels than this, and what decodes them should not have to try.
 MOST_PIXELS = 100_000_000
+# A JPEG that has not told its size after so many segments was made to keep somebody busy.
+MOST_SEGMENTS = 2_000
 
 _PLAIN = re.compile(r"[^\W_](?:[^\W_]|[ .()-])*", re.ASCII)
 _PNG, _PNG_END = b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82"
@@ -89,7 +91,9 @@ def _png(content: bytes) -> Look | None:
 def _jpeg(content: bytes) -> Look:
     whole = content.rfind(b"\xff\xd9") > 0
     at = 2
-    while at + 9 <= len(content) and content[at] == 0xFF:
+    for _ in range(MOST_SEGMENTS):
+        if at + 9 > len(content) or content[at] != 0xFF:
+            break
         marker = content[at + 1]
         if marker == 0xFF or marker in _BARE:
             at += 1 if marker == 0xFF else 2
