@@ -230,6 +230,7 @@ class App:
                 await self.recovery.remember_only(name)
             else:
                 lasting.append(name)
+                await self.recovery.look_back(name)
         may = self.settings.commands.who
         offered = for_adapters(self.commands, self.turns.context_of, self.languages, may)
         running = {

@@ -68,22 +68,23 @@ class Recovery:
         self._clock = clock
         self._resume_age = timedelta(seconds=resume_age)
         self._missed_age = timedelta(seconds=missed_age)
-        self._floors: dict[str, str] = {}
+        self._heard_before: dict[str, Mapping[str, str]] = {}
+
+    async def look_back(self, platform: str) -> None:
+        """Note what an earlier process heard last, before anything new is heard: that says nothing about the gap."""
+        try:
+            self._heard_before[platform] = await self._store.last_heard(platform)
+        except BotError as error:
+            log.error("what was heard last could not be read", platform=platform, error=repr(error))
 
     async def catch_up(self, event: Online, handle: Handle, take: Take) -> None:
         platform = event.place.platform
-        heard: Mapping[str, str] = {}
-
-        async def read_heard() -> None:
-            nonlocal heard
-            heard = await self._store.last_heard(platform)
-
-        for step in (
-            read_heard,
+        steps: Sequence[Callable[[], Awaitable[None]]] = (
             lambda: self._finish_answers(platform),
             lambda: self._take_left_behind(platform, take),
-            lambda: self._find_missed(event, heard, handle),
-        ):
+            lambda: self._find_missed(event, handle),
+        )
+        for step in steps:
             try:
                 await step()
             except Exception as error:  # what one step cannot do must not keep the others from being done
@@ -193,22 +194,22 @@ class Recovery:
         """Nobody waits long for a command that was not begun; what was begun or written is worth more."""
         return self._missed_age if claim.started or isinstance(event, FormSubmitted) else COMMAND_AGE
 
-    async def _find_missed(self, event: Online, heard: Mapping[str, str], handle: Handle) -> None:
-        """Messages written while nobody listened, only in channels whose newest message is not the last one heard."""
-        if not heard:
+    async def _find_missed(self, event: Online, handle: Handle) -> None:
+        """Messages written while nobody listened, only in channels whose newest message is not the last one heard.
+
+        Where the moment is known since which nobody did, it counts; what was heard after it came when it was over.
+        """
+        heard = await self._store.last_heard(event.place.platform)
+        before = {} if event.since else self._heard_before.setdefault(event.place.platform, heard)
+        if not before and event.since is None:
             return
-        # What came after a start was not missed, though other places were silent since long before it.
-        floor = event.since or self._floors.setdefault(event.place.platform, max(heard.values(), key=_order))
-        moved = {
-            place: heard.get(place, floor)
-            for place, latest in event.latest.items()
-            if _order(latest) > _order(heard.get(place, floor))
-        }
-        newest = sorted(moved, key=lambda place: _order(event.latest[place]), reverse=True)
+        floor = event.since or max(before.values(), key=_order)
+        moved = [place for place, newest in event.latest.items() if _order(newest) > _order(before.get(place, floor))]
         silent = [place for place in heard if place not in event.latest and _is_silent(place, event)]
-        direct = sorted(silent, key=lambda place: _order(heard[place]), reverse=True)
-        for place in newest[:MISSED_CHANNELS] + direct[:DIRECT_CHANNELS]:
-            await self._read_missed(Place.parse(place), moved.get(place, heard.get(place, floor)), handle)
+        moved.sort(key=lambda place: _order(event.latest[place]), reverse=True)
+        silent.sort(key=lambda place: _order(heard[place]), reverse=True)
+        for place in moved[:MISSED_CHANNELS] + silent[:DIRECT_CHANNELS]:
+            await self._read_missed(Place.parse(place), before.get(place, floor), handle)
 
     async def _read_missed(self, place: Place, after: str, handle: Handle) -> None:
         adapter, route = self._adapters[place.platform], Route(place)

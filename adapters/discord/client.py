@@ -126,10 +126,7 @@ class DiscordClient(ShardedClient):
         """At first, and after every gap that Discord could not fill."""
         gap = self.links[shard].told()
         guilds = self._servers.told_for(shard)
-        since = None
-        if gap is not None:
-            since = str(discord.utils.time_snowflake(datetime.fromtimestamp(gap, UTC) - MARGIN))
-        await self._tell_online(f"{shard}", guilds, since, silent=(DIRECT,) if shard == 0 else ())
+        await self._tell_online(f"{shard}", guilds, gap, silent=(DIRECT,) if shard == 0 else ())
         for warning in complaints(self, guilds if gap is None else ()):
             log.warning(warning)
 
@@ -145,7 +142,10 @@ class DiscordClient(ShardedClient):
     async def _tell_late(self) -> None:
         await asyncio.sleep(self._timing.ready_after)
         late, self._late = self._late, []
-        await self._tell_online("late", late, None)
+        await self._tell_online("late", late, self._servers.were_down_since(late))
+
+    async def on_guild_unavailable(self, guild: discord.Guild) -> None:
+        self._servers.goes_down(guild)
 
     async def on_guild_join(self, guild: discord.Guild) -> None:
         await self.on_guild_available(guild)
@@ -166,9 +166,12 @@ class DiscordClient(ShardedClient):
         await self._hand_over(Joined(id=id, user=me, route=route, at=at, locale=locale, is_me=True))
 
     async def _tell_online(
-        self, name: str, guilds: Iterable[discord.Guild], since: str | None, *, silent: tuple[str, ...] = ()
+        self, name: str, guilds: Iterable[discord.Guild], gap: float | None, *, silent: tuple[str, ...] = ()
     ) -> None:
-        now = discord.utils.utcnow()
+        """`gap` is when it began."""
+        now, since = discord.utils.utcnow(), None
+        if gap is not None:
+            since = str(discord.utils.time_snowflake(datetime.fromtimestamp(gap, UTC) - MARGIN))
         assert self.user is not None
         await self._hand_over(
             Online(

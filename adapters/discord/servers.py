@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -40,6 +41,7 @@ class Servers:
         self._listed: set[int] = set()
         self._known: set[int] = set()
         self._told: set[int] = set()
+        self._down: dict[int, float] = {}
 
     def listed_for(self, shard: int) -> Sequence[discord.Guild]:
         """Called when a session has begun, before any server was sent. Returns those that are gone."""
@@ -72,6 +74,15 @@ class Servers:
 
     def forget(self, guild: discord.Guild) -> None:
         self._known.discard(guild.id)
+
+    def goes_down(self, guild: discord.Guild) -> None:
+        self._down.setdefault(guild.id, time.time())
+
+    def were_down_since(self, guilds: Iterable[discord.Guild]) -> float | None:
+        """Since when the first of them was away; None where one was not heard of before."""
+        times = [self._down.pop(guild.id, None) for guild in guilds]
+        known = [at for at in times if at is not None]
+        return min(known) if known and len(known) == len(times) else None
 
 
 def hall(guild: discord.Guild, *, writable: bool = False) -> Route:

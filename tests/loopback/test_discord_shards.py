@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -210,3 +211,34 @@ async def test_its_health_shows_each_shard(tmp_path: Path) -> None:
                 isinstance(shard, dict) and set(shard) == {"connected", "latency_ms", "guilds"}
                 for shard in shards.values()
             )
+
+
+async def test_what_is_said_while_the_servers_are_still_being_sent_hides_nothing_that_was_missed(
+    tmp_path: Path,
+) -> None:
+    """It is heard at once, and so before what was missed is looked for; after a start and after a gap."""
+    slow = Timing(ready_after=0.3, identify_again=0.0, reconnect_after=4.5)
+    async with FakeDiscord() as discord, FakeOpenAI("Here I am.") as model:
+        async with whole_bot(tmp_path, discord, model) as bot:
+            await bot.asked("@bot hello")
+        asked = [await discord.says("@bot missed at the start")]
+
+        async def speak_up(sessions: int) -> None:
+            await discord.wait_until(lambda: discord.gateway.identified > sessions)
+            asked.append(await discord.says("@bot live"))
+
+        speaking = asyncio.create_task(speak_up(discord.gateway.identified))
+        async with whole_bot(tmp_path, discord, model, timing=slow) as bot:
+            await speaking
+            await bot.until(lambda: len(discord.answers()) == 3)
+            discord.gateway.open = False
+            await discord.gateway.close(resumable=False)
+            asked.append(await discord.says("@bot missed in the gap"))
+            speaking = asyncio.create_task(speak_up(discord.gateway.identified))
+            discord.gateway.open = True
+            await speaking
+            await bot.until(lambda: len(discord.answers()) == 5)
+            await bot.idle()
+        replies = [message.reply_to for message in discord.screen() if message.author is discord.bot]
+        assert {*replies[1:]} == {message.id for message in asked}
+        assert len(replies) == 5
