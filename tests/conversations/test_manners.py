@@ -328,6 +328,37 @@ async def test_messages_that_were_to_be_merged_are_answered_once_after_a_crash(t
         assert await bot.app.store.left_behind("fake") == ()
 
 
+@pytest.mark.parametrize("step", ["remember", "done", "asked", "open_draft", "answered"])
+async def test_wherever_a_merged_question_was_cut_off_it_is_answered_once(
+    tmp_path: Path, step: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    adapter, clock = FakeAdapter(), HandClock()
+    settings = speaking(busy="merge")
+    async with TestBot(["I am Duologue."], folder=tmp_path, adapter=adapter, clock=clock, settings=settings) as bot:
+        reached = asyncio.Event()
+
+        async def never(*_: Any, **__: Any) -> None:
+            reached.set()
+            await asyncio.Event().wait()
+
+        monkeypatch.setattr(bot.app.store, step, never)
+        await bot.says("Hi", wait=False)
+        await bot.says("who are you?", wait=False)
+        clock.passes(1.5)
+        await reached.wait()
+    async with TestBot(["I am Duologue."], folder=tmp_path, adapter=adapter, clock=clock, settings=settings) as bot:
+        online = asyncio.create_task(bot.comes_online())
+        if step != "answered":  # else the answer stands there already
+            await clock.waits(1.5)
+            await settled(bot)
+            clock.passes(6)
+        await online
+        answers = [line for line in bot.screen if line.startswith("bot:")]
+        assert answers == ["bot: I am Duologue."]
+        assert await texts(bot) == ["Hi", "who are you?", "I am Duologue."]
+        assert await bot.app.store.left_behind("fake") == ()
+
+
 async def test_merged_messages_go_into_one_thread() -> None:
     clock = HandClock()
     settings = speaking(busy="merge", speak="thread")
