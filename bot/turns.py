@@ -10,14 +10,15 @@ import structlog
 from pydantic import BaseModel, JsonValue
 
 from bot.answering import Answer, Spoken, give_privately
-from bot.attachments import Attached, Attachments, unread_in
+from bot.attachments import Attached
 from bot.behaviour import Manners
 from bot.clock import Clock
 from bot.commands import Command, Commands, Tool
 from bot.composing import Composer
 from bot.context import EngineContext, House, Loaded
 from bot.controls import Below, LastButtons, Standing
-from bot.errors import DeliveryError, StoreError
+from bot.ears import Ears
+from bot.errors import DeliveryError
 from bot.events import AnyEvent, Attachment, Message, Place, Route, User
 from bot.filters import filtered
 from bot.fitting import fitting
@@ -28,12 +29,13 @@ from bot.manners import Manner
 from bot.model.registry import Registry
 from bot.platform import Adapter
 from bot.plugin import Plugin
-from bot.replies import Button, Done, Notice, Reason, Reply, ReplyStream, Resume, SentId, Speaker, Text
+from bot.remembering import Remembering
+from bot.replies import Button, Done, Notice, Reply, ReplyStream, Resume, SentId, Speaker, Text
 from bot.runner import LocalRunner
-from bot.speech import DraftJournal, Speech, ending_with, only, status_of, tool_message
+from bot.speech import DraftJournal, Speech, ending_with, only
 from bot.store import Conversation, Draft, NewMessage, Remembered, Store, Taking
-from bot.tools import added_by_tools, tool_messages, with_tools
-from bot.turn import LanguageModel, ModelCall, ModelChoice, Prompt, Turn, reading
+from bot.tools import tool_messages, with_tools
+from bot.turn import LanguageModel, ModelChoice, Prompt, Turn, reading
 from bot.window import WindowReport
 from bot.words import phrase, say, switch
 
@@ -41,9 +43,6 @@ log = structlog.get_logger(__name__)
 
 # Waits between attempts to reach the model for an answer that a crash interrupted.
 TAKE_UP_WAITS = (2.0, 5.0, 10.0, 20.0, 40.0, 60.0)
-# Waits before the memory of a finished answer is written again, when the disk was full or the file locked.
-REMEMBER_WAITS = (1.0, 5.0, 25.0, 120.0)
-
 INTERRUPTED = phrase("I was interrupted here. Say “go on” and I will continue.")
 
 
@@ -89,38 +88,15 @@ class Turns:
         self._who = who or {}
         self._buttons = buttons
         self.last_buttons = LastButtons()
-        self._attachments = Attachments(store.put_picture)
+        self._memory = Remembering(store, composer, runner, clock)
+        self._ears = Ears(store, adapters, composer)
         self._house = House(store, registry, self, commands)
 
     # Questions.
 
     async def remember(self, event: Message) -> None:
-        heard, _ = await self._heard(event)
+        heard, _ = await self._ears.heard(event)
         await self._store.remember(event.place, heard)
-
-    async def _with_quotes(self, event: Message) -> Message:
-        """What it replies to goes in front, unless memory has that anyway."""
-        if not event.quoted:
-            return event
-        if event.text.strip() and event.in_reply_to is not None:
-            if await self._store.message_of(event.place, event.in_reply_to) is not None:
-                return event
-        return replace(event, text=f"{event.quoted}\n\n{event.text}".strip())
-
-    async def _with_files(self, event: Message) -> Message:
-        """Whoever replies to a message asks about its files too, should they not have been read then."""
-        if not event.addressed or event.in_reply_to is None:
-            return event
-        known = await self._store.message_of(event.place, event.in_reply_to)
-        files = unread_in(known.parts) if known is not None else ()
-        return replace(event, attachments=(*event.attachments, *files))
-
-    async def _heard(self, event: Message) -> tuple[NewMessage, Attached]:
-        event = await self._with_files(await self._with_quotes(event))
-        attached = await self._attachments.read(event, self._adapters[event.place.platform])
-        text, sent = attached.text, (SentId(event.id),)
-        tokens, user = await self._composer.count(text), event.user
-        return NewMessage("user", text, user.id, user.name, parts=attached.parts, tokens=tokens, sent=sent), attached
 
     async def answer(self, event: Message, earlier: Sequence[Message] = ()) -> Line:
         """The event is marked done in the same transaction that remembers the answer. `earlier` are what the same
@@ -128,11 +104,11 @@ class Turns:
         await self._check(event)
         unread = []
         for one in earlier:
-            heard, attached = await self._heard(one)
+            heard, attached = await self._ears.heard(one)
             unread.append(attached.notice)
             await self._store.remember(one.place, heard)
             await self._store.done(one.place, one.id)
-        heard, attached = await self._heard(event)
+        heard, attached = await self._ears.heard(event)
         if not attached.answerable and not earlier:
             return await self._decline(event, heard, attached)
         question, path = await self._store.asked(event.place, heard, max_tokens=self._composer.most_tokens)
@@ -187,7 +163,7 @@ class Turns:
         if speech.below is not None:
             self._take_buttons(event.place, resume)
         spoken = await self._show(speech, resume)
-        remembered = await self._conclude(speech, spoken)
+        remembered = await self._memory.conclude(speech, spoken)
         if speech.below is not None and spoken.sent:
             self.last_buttons.put(event.place, Standing(spoken.sent[-1], speech.ended(spoken)))
         await give_privately(self._adapters[event.place.platform], event.route, spoken)
@@ -246,7 +222,7 @@ class Turns:
         answer = Answer(turn, self._model(event, conversation), self._clock)
         speech = Speech(event, draft, turn, answer, tool_messages(prompt))
         spoken = await self._show(speech)
-        remembered = await self._conclude(speech, spoken)
+        remembered = await self._memory.conclude(speech, spoken)
         if spoken.error and not spoken.text:
             raise spoken.error
         return Line(spoken.text, spoken.sent, remembered[-1].id if remembered else None)
@@ -354,79 +330,8 @@ class Turns:
                 return await speech.answer.speak(open_stream, DraftJournal(self._store, speech.draft), speech.below)
             except asyncio.CancelledError:
                 # The next start takes the answer up, but only this process knows what it cost until here.
-                await self._spend(speech)
+                await self._memory.spend(speech)
                 raise
-
-    async def _conclude(self, speech: Speech, spoken: Spoken) -> Sequence[Remembered]:
-        """Remember what was said. When the memory cannot be written, it is tried again beside everything else."""
-        if speech.composed is not None:
-            await self._composer.keep(speech.composed)
-        if not spoken.text.strip():
-            await self._nothing_said(speech, spoken.reason)
-            return ()
-        messages = await self._messages(speech, spoken)
-        try:
-            return await self._write(speech, messages)
-        except StoreError as error:
-            log.error("answer could not be remembered, trying again", error=repr(error))
-            self._runner.spawn(lambda: self._write_later(speech, messages))
-            return ()
-
-    async def _nothing_said(self, speech: Speech, reason: Reason) -> None:
-        """A failed call leaves the memory as it was: the question is kept, but not sent again. What was stopped by
-        somebody did not fail."""
-        await self._spend(speech)
-        try:
-            if speech.draft.question is not None and reason != "stopped":
-                await self._store.set_status(speech.draft.question, "failed")
-            await self._store.abandon(speech.draft)
-        except StoreError as error:
-            log.error("failed answer could not be closed", error=repr(error))
-
-    async def _spend(self, speech: Speech) -> None:
-        """What was asked is paid for, also where there is nothing to remember."""
-        if not speech.turn.calls:
-            return
-        try:
-            await self._store.spend(speech.event.place, speech.turn.calls, user_id=speech.event.user.id or None)
-        except StoreError as error:
-            log.error("calls could not be entered into the ledger", calls=len(speech.turn.calls), error=repr(error))
-
-    async def _messages(self, speech: Speech, spoken: Spoken) -> list[NewMessage]:
-        """Tool calls and their results as they were sent, then the answer."""
-        turn = speech.turn
-        tools = [tool_message(message) for message in added_by_tools(turn.prompt, speech.known)]
-        answer = NewMessage(
-            "assistant",
-            spoken.text,
-            speaker=turn.speaker.name if turn.speaker else None,
-            tokens=await self._composer.count(spoken.text),
-            status=status_of(spoken),
-            model=turn.model.model,
-            sent=spoken.sent,
-        )
-        return [*tools, answer]
-
-    async def _write(self, speech: Speech, messages: Sequence[NewMessage]) -> Sequence[Remembered]:
-        calls: Sequence[ModelCall] = speech.turn.calls
-        written = await self._store.answered(
-            speech.draft, speech.event.place, messages, calls, user_id=speech.event.user.id or None
-        )
-        if written is None:
-            log.warning("another process answers this now", draft=speech.draft.id)
-            await self._spend(speech)
-        return written or ()
-
-    async def _write_later(self, speech: Speech, messages: Sequence[NewMessage]) -> None:
-        for wait in REMEMBER_WAITS:
-            await self._clock.sleep(wait)
-            try:
-                await self._write(speech, messages)
-            except StoreError as error:
-                log.error("answer could still not be remembered", error=repr(error))
-            else:
-                return
-        # The draft stays in the database: the next start finishes it.
 
     # What contexts ask for.
 

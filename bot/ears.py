@@ -1,0 +1,45 @@
+"""What somebody says as it is remembered: with what it replies to, and with what its files hold."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from bot.attachments import Attached, Attachments, unread_in
+from bot.composing import Composer
+from bot.events import Message
+from bot.platform import Adapter
+from bot.replies import SentId
+from bot.store import NewMessage, Store
+
+
+class Ears:
+    def __init__(self, store: Store, adapters: Mapping[str, Adapter], composer: Composer) -> None:
+        self._store = store
+        self._adapters = adapters
+        self._composer = composer
+        self._attachments = Attachments(store.put_picture)
+
+    async def heard(self, event: Message) -> tuple[NewMessage, Attached]:
+        event = await self._with_files(await self._with_quotes(event))
+        attached = await self._attachments.read(event, self._adapters[event.place.platform])
+        text, sent = attached.text, (SentId(event.id),)
+        tokens, user = await self._composer.count(text), event.user
+        return NewMessage("user", text, user.id, user.name, parts=attached.parts, tokens=tokens, sent=sent), attached
+
+    async def _with_quotes(self, event: Message) -> Message:
+        """What it replies to goes in front, unless memory has that anyway."""
+        if not event.quoted:
+            return event
+        known = event.text.strip() and event.in_reply_to is not None
+        if known and await self._store.message_of(event.place, str(event.in_reply_to)) is not None:
+            return event
+        return replace(event, text=f"{event.quoted}\n\n{event.text}".strip())
+
+    async def _with_files(self, event: Message) -> Message:
+        """Whoever replies to a message asks about its files too, should they not have been read then."""
+        if not event.addressed or event.in_reply_to is None:
+            return event
+        known = await self._store.message_of(event.place, event.in_reply_to)
+        files = unread_in(known.parts) if known is not None else ()
+        return replace(event, attachments=(*event.attachments, *files))
