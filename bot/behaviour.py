@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import get_args
 
@@ -35,13 +35,21 @@ class _Kept:
     until: float
 
 
+@dataclass(slots=True)
+class _Asking:
+    """Those who wait for the same look into the database, first come first served."""
+
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    waiting: int = 0
+
+
 class Manners:
     def __init__(self, store: Store, answers: AnswerSettings, clock: Clock) -> None:
         self._store = store
         self._answers = answers
         self._clock = clock
         self._kept: OrderedDict[Place, _Kept] = OrderedDict()
-        self._asking: dict[Place, asyncio.Task[Manner]] = {}
+        self._asking: dict[Place, _Asking] = {}
 
     async def of(self, place: Place, capabilities: Capabilities) -> Manner:
         manner = await self._found(place)
@@ -77,16 +85,27 @@ class Manners:
         return replied is None or (replied.role == "user" and replied.author_id != event.user.id)
 
     async def _found(self, place: Place) -> Manner:
-        kept = self._kept.get(place)
-        if kept is not None and kept.until > self._clock.monotonic():
-            self._kept.move_to_end(place)
-            return kept.manner
-        # Whoever asks meanwhile waits for the same look, so that messages stay in order.
         asking = self._asking.get(place)
         if asking is None:
-            asking = self._asking[place] = asyncio.create_task(self._look(place))
-            asking.add_done_callback(lambda _: self._asking.pop(place, None))
-        return await asyncio.shield(asking)
+            if manner := self._remembered(place):
+                return manner
+            asking = self._asking[place] = _Asking()
+        # Messages stay in order: whoever comes while others wait for the answer waits behind them.
+        asking.waiting += 1
+        try:
+            async with asking.lock:
+                return self._remembered(place) or await self._look(place)
+        finally:
+            asking.waiting -= 1
+            if not asking.waiting:
+                del self._asking[place]
+
+    def _remembered(self, place: Place) -> Manner | None:
+        kept = self._kept.get(place)
+        if kept is None or kept.until <= self._clock.monotonic():
+            return None
+        self._kept.move_to_end(place)
+        return kept.manner
 
     async def _look(self, place: Place) -> Manner:
         places = (place, *((place.parent,) if place.parent is not None else ()))

@@ -1,4 +1,4 @@
-"""The database: one Store, every statement a method of it."""
+"""The database: one Store, every statement a method of it. Longer than other files, for it is the list of them all."""
 
 from __future__ import annotations
 
@@ -440,5 +440,3 @@ class Store:
                 return
             if pruned < at_once:
                 return
-
-

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, defaultdict, deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pydantic import BaseModel
+from pydantic import BaseModel, JsonValue
 
-from bot.api import Context, Plugin, User
+from bot.api import AnyEvent, Context, Message, Place, Plugin, Route, User
 from bot.line import MOST_FIRST, MOST_VISITS_PASSED, TOKENS_PER_VISIT, Line
 from bot.model.scripted import Say, Scripted
+from bot.store import Claim
 from bot.testing.bot import BOB, TestBot
 from bot.turn import Prompt, Usage
 
@@ -47,6 +49,36 @@ async def test_the_second_person_is_served_next_however_many_questions_the_first
         order = [asked(prompt) for prompt in model.prompts]
         assert order[:5] == ["Bob 0", "Eve 0", "Bob 1", "Eve 1", "Bob 2"]
         assert [each for each in order if each.startswith("Bob")] == [f"Bob {number}" for number in range(10)]
+
+
+async def test_messages_stay_in_order_while_it_is_looked_up_how_to_behave(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = Scripted(lambda prompt: Say("Answer."))
+    async with TestBot(model) as bot:
+        claim, settings_of, claimed = bot.app.store.claim, bot.app.store.settings_of, asyncio.Event()
+
+        async def claims(event: AnyEvent) -> Claim:
+            claimed_now = await claim(event)
+            if event.id == messages[-1].id:
+                claimed.set()
+            return claimed_now
+
+        async def looks(*places: Place) -> Mapping[Place, Mapping[str, JsonValue]]:
+            # The last message is claimed in the very moment in which the look is over.
+            found = await settings_of(*places)
+            await claimed.wait()
+            return found
+
+        monkeypatch.setattr(bot.app.store, "claim", claims)
+        monkeypatch.setattr(bot.app.store, "settings_of", looks)
+        messages = [question(bot, f"Bob {number}") for number in range(5)]
+        await asyncio.gather(*(bot.hears(message, wait=False) for message in messages))
+        await bot.idle()
+        assert [asked(prompt) for prompt in model.prompts] == [f"Bob {number}" for number in range(5)]
+
+
+def question(bot: TestBot, text: str) -> Message:
+    id = bot.adapter.next_id()
+    return Message(id=id, user=BOB, route=Route(bot.place), at=bot.clock.now(), text=text, addressed=True)
 
 
 async def test_somebody_with_huge_answers_gets_fewer_turns() -> None:
