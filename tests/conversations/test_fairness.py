@@ -54,18 +54,22 @@ async def test_the_second_person_is_served_next_however_many_questions_the_first
 async def test_messages_stay_in_order_while_it_is_looked_up_how_to_behave(monkeypatch: pytest.MonkeyPatch) -> None:
     model = Scripted(lambda prompt: Say("Answer."))
     async with TestBot(model) as bot:
-        claim, settings_of, claimed = bot.app.store.claim, bot.app.store.settings_of, asyncio.Event()
+        claim, settings_of = bot.app.store.claim, bot.app.store.settings_of
+        almost_all, looked = asyncio.Event(), asyncio.Event()
 
         async def claims(event: AnyEvent) -> Claim:
-            claimed_now = await claim(event)
+            claimed = await claim(event)
+            if event.id == messages[-2].id:
+                almost_all.set()
             if event.id == messages[-1].id:
-                claimed.set()
-            return claimed_now
+                # The last message is claimed in the very moment in which the look is over.
+                await looked.wait()
+            return claimed
 
         async def looks(*places: Place) -> Mapping[Place, Mapping[str, JsonValue]]:
-            # The last message is claimed in the very moment in which the look is over.
             found = await settings_of(*places)
-            await claimed.wait()
+            await almost_all.wait()
+            looked.set()
             return found
 
         monkeypatch.setattr(bot.app.store, "claim", claims)
