@@ -227,13 +227,13 @@ class Budget:
 
 
 # A sliding window's surplus is shown as extra edits over about this long.
-_SPEND_OVER = 8.0
+_SPEND_OVER = 7.0
 # Faster than this nobody can read.
 _SHORTEST = 0.25
 # The pace while the platform has not told enough to know what kind of window it is.
 _UNTOLD = 0.8
 # Nothing comes back to a full budget: the first edit goes no later than this.
-_OPENING = 0.35
+_OPENING = 0.4
 # Of several answers that end together in a fixed window, one may wait so long for the next window.
 _END_WAITS = 1.6
 # Seconds between interim edits after a shared limit was met, at first and at most, and for how long that holds.
