@@ -198,7 +198,7 @@ class ShardedClient(discord.AutoShardedClient):
     async def _keep(self, link: Link) -> None:
         """Holds the connection of one shard: resumes it whenever it is lost, begins anew where that is refused."""
         attempt = 0
-        while not self.is_closed():
+        while not self.is_closed() and not _is_leaving():
             was_here = False
             try:
                 await self._open(link)
@@ -277,10 +277,11 @@ class ShardedClient(discord.AutoShardedClient):
     async def _hang_up(self, link: Link) -> None:
         """After this close code a session can be resumed."""
         socket = link.socket
-        leaving = (task := asyncio.current_task()) is not None and task.cancelling() > 0
         if socket is not None:
+            # `wait_for` could swallow that this is cancelled, and the shard would go on for ever.
             with contextlib.suppress(*LOST):
-                await asyncio.wait_for(socket.close(code=1000 if leaving else 4000), CLOSE_SECONDS)
+                async with asyncio.timeout(CLOSE_SECONDS):
+                    await socket.close(code=1000 if _is_leaving() else 4000)
         link.here = False
 
     @property
@@ -291,6 +292,11 @@ class ShardedClient(discord.AutoShardedClient):
         """Longer each time, and not all shards at the same moment."""
         first = self._timing.reconnect_after / 45
         await asyncio.sleep(min(first * 2 ** min(attempt - 1, 20), longest) * random.uniform(0.75, 1.25))
+
+
+def _is_leaving() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 def _hopeless(error: discord.ConnectionClosed, link: Link) -> Exception:

@@ -242,3 +242,12 @@ async def test_what_is_said_while_the_servers_are_still_being_sent_hides_nothing
         replies = [message.reply_to for message in discord.screen() if message.author is discord.bot]
         assert {*replies[1:]} == {message.id for message in asked}
         assert len(replies) == 5
+
+
+async def test_it_stops_at_any_moment_of_coming_back() -> None:
+    async with FakeDiscord() as discord:
+        for moment in range(0, 60, 4):
+            async with asyncio.timeout(10), connected(discord):
+                await discord.gateway.close()
+                for _ in range(moment):
+                    await asyncio.sleep(0)
