@@ -236,6 +236,8 @@ _UNTOLD = 0.8
 _OPENING = 0.4
 # Of several answers that end together in a fixed window, one may wait so long for the next window.
 _END_WAITS = 1.6
+# No text stands still for longer than this as long as anything is left: rather an end waits, and not for long.
+_STANDS = 4.6
 # Seconds between interim edits after a shared limit was met, at first and at most, and for how long that holds.
 _CALM, _CALMEST, _CALM_FOR = 1.5, 6.0, 30.0
 
@@ -245,16 +247,17 @@ def reserve_for(streams: int, window: Window) -> int:
     return max(min(streams, window.limit - 2), 1) if streams else 0
 
 
-def next_interim(budget: Budget, streams: int, now: float) -> float:
-    """When the next interim edit should go, so that what can be spared is spread evenly."""
+def next_interim(budget: Budget, streams: int, now: float, unseen_since: float = float("inf")) -> float:
+    """When the next interim edit should go, so that what can be spared is spread evenly. `unseen_since` is the call's
+    that waits longest."""
     window = budget.window
     if window.kind == "sliding":
         at = _in_sliding(budget, reserve_for(streams, window), now)
     elif window.kind == "fixed":
-        at = _in_fixed(budget, streams, now)
+        at = _in_fixed(budget, streams, now, unseen_since)
     else:
         pace = _OPENING if now >= budget.full_at else _UNTOLD
-        at = max(_in_fixed(budget, streams, now), budget.last_interim + pace)
+        at = max(_in_fixed(budget, streams, now, unseen_since), budget.last_interim + pace)
     return max(at, budget.last_interim + max(budget.calm(now), _SHORTEST), now)
 
 
@@ -269,7 +272,7 @@ def _in_sliding(budget: Budget, reserve: int, now: float) -> float:
     return max(at, budget.free_at(reserve + 1, now))
 
 
-def _in_fixed(budget: Budget, streams: int, now: float) -> float:
+def _in_fixed(budget: Budget, streams: int, now: float, unseen_since: float) -> float:
     """What is left over at its end is lost, so little is kept; more only while an end would have to wait for long."""
     if now >= budget.full_at:
         return now
@@ -278,6 +281,7 @@ def _in_fixed(budget: Budget, streams: int, now: float) -> float:
         until, reserve = until - _END_WAITS, reserve_for(streams, budget.window)
     spare = budget.spare_for(reserve, now)
     if spare < 1:
-        return until
+        stood = max(budget.full_at - _END_WAITS, unseen_since + _STANDS)
+        return min(stood, until) if budget.tokens(now) >= 1 else until
     pace = (until - max(budget.last_interim, now - _SHORTEST)) / (spare + 1)
     return budget.last_interim + pace

@@ -329,7 +329,7 @@ class ChannelLane:
             return budget.free_at(1, now)
         if call.method == "post":
             return budget.free_at(2, now)
-        at = next_interim(budget, self._streams, now)
+        at = next_interim(budget, self._streams, now, call.unseen_since)
         stretched = self._traffic.caution(now) is not Caution.NONE
         return max(at, budget.last_interim + _STRETCHED) if stretched else at
 
