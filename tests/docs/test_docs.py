@@ -157,3 +157,14 @@ def test_the_typed_examples_import_only_the_public_door() -> None:
             for module in re.findall(r"^(?:from|import) (bot[\w.]*)", code, re.MULTILINE):
                 assert module in {"bot.api", "bot.testing"} or module.startswith("bot.testing."), (page.name, module)
                 importlib.import_module(module)
+
+
+def test_the_house_is_drawn_as_it_stands() -> None:
+    page = (ROOT / "ARCHITECTURE.md").read_text("utf-8")
+    drawn = page.partition("## The rooms")[2].partition("## Directions")[0]
+    named = {*re.findall(r"\b(\w+\.py)\b", drawn)}
+    there = {file.name for folder in ("bot", "adapters", "plugins") for file in (ROOT / folder).rglob("*.py")}
+    assert named - there == set()
+    rooms = [*(ROOT / "bot").glob("*.py"), *(ROOT / "adapters" / "discord").glob("*.py")]
+    assert {room.name for room in rooms if not room.name.startswith("_")} - named == set()
+    assert len(page.splitlines()) <= 150
