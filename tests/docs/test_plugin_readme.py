@@ -9,11 +9,13 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from importlib.metadata import entry_points
 from pathlib import Path
+from typing import Any
 
 import pytest
+from pydantic import JsonValue
 
 from bot import api
-from bot.api import Button, Capabilities, Plugin, Target
+from bot.api import Button, Capabilities, CommandCall, Joined, Place, Plugin, Reacted, Route, Target
 from bot.loading import load_plugin, load_plugins
 from bot.model.scripted import Scripted
 from bot.settings import Settings
@@ -230,3 +232,39 @@ def test_snippets_use_the_public_door_alone() -> None:
             assert module == "bot.api", name
             for imported in re.findall(r"\w+", names):
                 assert imported in api.__all__, f"{name}: {imported}"
+
+
+async def test_the_owl_speaks_under_her_name_and_with_her_picture(folder: Path) -> None:
+    owl = load_plugin("owl.py", folder)
+    async with TestBot(["Whoo knows.", "Tea."], plugins=[owl]) as bot:
+        await bot.runs("/owl Why?")
+        spoken, told = bot.adapter.messages[-2:]
+        assert (spoken.author, spoken.text) == ("Olivia Owl", "Whoo knows.")
+        assert told.reply is not None
+        assert told.reply.notify
+        assert told.text.endswith("The owl has spoken.")
+        sent = bot.model.prompts[-1].messages
+        assert [message.role for message in sent[:1]] == ["system"]
+        bot.adapter.files["picture"] = b"painted"
+        for kind, said in (("text/plain", "⚠️ That is no PNG or JPEG picture."), ("image/png", "She looks lovely.")):
+            picture: JsonValue = {"name": "owl.png", "media_type": kind, "size": 7, "url": "picture"}
+            await bot.hears(CommandCall(command="paint", arguments={"picture": picture}, **happening(bot)))
+            assert bot.last.text.startswith(said)
+        await bot.runs("/owl What to drink?")
+        speaker = bot.model.turns[-1].speaker
+        assert speaker is not None
+        assert speaker.avatar is not None
+
+
+async def test_the_owl_hears_reactions_and_newcomers(folder: Path) -> None:
+    async with TestBot(["Whoo knows."], plugins=[load_plugin("owl.py", folder)]) as bot:
+        await bot.runs("/owl Why?")
+        await bot.hears(Reacted(message=bot.last.id, emoji="🦉", **happening(bot)))
+        await bot.hears(Joined(**happening(bot)))
+        assert bot.screen[-2:] == ["bot: Whoo, thank you!", "bot: Welcome, Ann! Ask the owl with `/owl`."]
+
+
+def happening(bot: TestBot) -> dict[str, Any]:
+    """What every event has."""
+    place = Place("fake", "workspace", "channel")
+    return {"id": bot.adapter.next_id(), "user": ANN, "route": Route(place), "at": datetime.now(UTC)}
