@@ -34,6 +34,8 @@ SILENT: Mapping[Reason, str] = {
 }
 
 
+STOPPED_AT_ONCE = phrase("I was stopped before my first word, so everything stays as it was.")
+
 # A model that has gone round in circles for so many characters is not going to end.
 LONGEST_ANSWER = 500_000
 
@@ -69,7 +71,10 @@ class Answer:
         self._text = said
         self._resumed = bool(said)
         self._begins_anew = not (said and go_on)
+        self._said_before = said
         self._begun = asyncio.Event()
+        self._spoke = asyncio.Event()
+        self._notices: list[str] = []
         self._stopped = False
         self._pieces: asyncio.Queue[Piece | None] = asyncio.Queue()
         self._reader: asyncio.Task[None] | None = None
@@ -89,11 +94,24 @@ class Answer:
     def ask(self) -> None:
         """Send the request now; what comes back waits until `speak` shows it."""
         self._reader = asyncio.create_task(self._read())
+        # Also where it is stopped before its first step.
+        self._reader.add_done_callback(lambda _: self._put(None))
 
     async def begun(self) -> BaseException | None:
         """Wait for the first piece; the error when there will be none."""
         await self._begun.wait()
         return self._error
+
+    async def first_word(self) -> BaseException | None:
+        """Wait for it; the error, in words for people, when there will be none. Nothing more to say is none."""
+        await self._spoke.wait()
+        if self._text != self._said_before:
+            return None
+        reason = self._ending().reason
+        if self._error is not None or (self._said_before and reason == "stop"):
+            return self._error
+        told = " ".join(self._notices) or say(SILENT.get(reason, STOPPED_AT_ONCE))
+        return ModelError(f"no word was said: {reason}", public=told)
 
     async def abandon(self) -> None:
         if self._reader:
@@ -179,12 +197,14 @@ class Answer:
             self._done = Done("stopped")
         except Exception as error:  # whatever a model or filter raises ends this answer and nothing else
             self._fail(error)
-        finally:
-            self._put(None)
 
     def _put(self, piece: Piece | None) -> None:
         self._pieces.put_nowait(piece)
         self._begun.set()
+        if isinstance(piece, Notice):
+            self._notices.append(piece.text)
+        if piece is None or isinstance(piece, Text):
+            self._spoke.set()
 
     async def _first_attempt(self) -> None:
         try:

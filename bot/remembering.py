@@ -10,6 +10,7 @@ from bot.answering import Spoken
 from bot.clock import Clock
 from bot.composing import Composer
 from bot.errors import StoreError
+from bot.events import AnyEvent
 from bot.replies import Reason
 from bot.runner import LocalRunner
 from bot.speech import Speech, status_of, tool_message
@@ -48,7 +49,7 @@ class Remembering:
     async def _nothing_said(self, speech: Speech, reason: Reason) -> None:
         """A failed call leaves the memory as it was: the question is kept, but not sent again. What was stopped by
         somebody did not fail."""
-        await self.spend(speech)
+        await self.spend(speech.event, speech.turn.calls)
         try:
             if speech.draft.question is not None and reason != "stopped":
                 await self._store.set_status(speech.draft.question, "failed")
@@ -56,14 +57,14 @@ class Remembering:
         except StoreError as error:
             log.error("failed answer could not be closed", error=repr(error))
 
-    async def spend(self, speech: Speech) -> None:
+    async def spend(self, event: AnyEvent, calls: Sequence[ModelCall]) -> None:
         """What was asked is paid for, also where there is nothing to remember."""
-        if not speech.turn.calls:
+        if not calls:
             return
         try:
-            await self._store.spend(speech.event.place, speech.turn.calls, user_id=speech.event.user.id or None)
+            await self._store.spend(event.place, calls, user_id=event.user.id or None)
         except StoreError as error:
-            log.error("calls could not be entered into the ledger", calls=len(speech.turn.calls), error=repr(error))
+            log.error("calls could not be entered into the ledger", calls=len(calls), error=repr(error))
 
     async def _messages(self, speech: Speech, spoken: Spoken) -> list[NewMessage]:
         """Tool calls and their results as they were sent, then the answer."""
@@ -87,7 +88,7 @@ class Remembering:
         )
         if written is None:
             log.warning("another process answers this now", draft=speech.draft.id)
-            await self.spend(speech)
+            await self.spend(speech.event, speech.turn.calls)
         return written or ()
 
     async def _write_later(self, speech: Speech, messages: Sequence[NewMessage]) -> None:

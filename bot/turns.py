@@ -140,7 +140,7 @@ class Turns:
 
     async def answer_again(self, event: AnyEvent, question: Remembered, taking: Taking, below: Below) -> Line:
         """Answer what was asked before, in the messages that show the earlier attempt. Raises BotError, and nothing
-        has changed, when the model does not begin to speak."""
+        has changed, when the model does not say a word."""
         await self._check(event)
         path = await self._store.path(event.place, max_tokens=self._composer.most_tokens, until=question.id)
         conversation = path.conversation
@@ -148,13 +148,18 @@ class Turns:
         turn = self._turn(event, composed.prompt, composed.choice, tools=self._tools)
         answer = Answer(turn, self._model(event, conversation, question.id), self._clock, said=taking.text)
         answer.ask()
-        error = await answer.begun()
-        if error is not None:
+        try:
+            with self._runner.stoppable(event.place, answer.stop, event.user.id):
+                error = await answer.first_word()
+            if error is not None:
+                raise error
+            draft = await self._store.open_draft(
+                conversation.id, event.route, event.id, question.id, epoch=0, taking=taking
+            )
+        except BaseException:
             await answer.abandon()
-            raise error
-        draft = await self._store.open_draft(
-            conversation.id, event.route, event.id, question.id, epoch=0, taking=taking
-        )
+            await self._memory.spend(event, turn.calls)
+            raise
         speech = Speech(event, draft, turn, answer, tool_messages(composed.prompt), composed, below)
         return await self._finish(speech, Resume(taking.sent, taking.text))
 
@@ -319,18 +324,18 @@ class Turns:
         return self._limits.counting(filtered(looped, self._filters))
 
     async def _show(self, speech: Speech, resume: Resume | None = None) -> Spoken:
-        adapter = self._adapters[speech.event.place.platform]
+        event, adapter = speech.event, self._adapters[speech.event.place.platform]
 
         def open_stream(before_post: Callable[[], Awaitable[None]]) -> ReplyStream:
             return adapter.stream(speech.draft.route, speech.turn.speaker, resume, before_post)
 
-        asker = speech.event.user.id if speech.draft.question is not None else None
-        with self._runner.stoppable(speech.event.place, speech.answer.stop, asker):
+        asker = event.user.id if speech.draft.question is not None else None
+        with self._runner.stoppable(event.place, speech.answer.stop, asker):
             try:
                 return await speech.answer.speak(open_stream, DraftJournal(self._store, speech.draft), speech.below)
             except asyncio.CancelledError:
                 # The next start takes the answer up, but only this process knows what it cost until here.
-                await self._memory.spend(speech)
+                await self._memory.spend(event, speech.turn.calls)
                 raise
 
     # What contexts ask for.

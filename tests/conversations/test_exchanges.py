@@ -12,6 +12,7 @@ from bot.errors import WrongKey
 from bot.model.scripted import Say, Scripted
 from bot.testing.adapter import ScreenMessage
 from bot.testing.bot import BOB, TestBot
+from plugins.commands import plugin as commands
 from tests.conversations.crashed import ANN, Crash, die, question
 
 CARL = User("u-carl", "Carl")
@@ -113,6 +114,44 @@ async def test_what_is_forgotten_never_comes_back() -> None:
         assert remembered(bot) == [remembered(bot)[-1]]
         await bot.presses("+again", "1", message=bot.adapter.messages[1].id)
         assert "no longer remember" in bot.shown_privately[-1]
+
+
+async def test_a_new_answer_without_a_word_leaves_the_old_one() -> None:
+    async with TestBot(["One.", Say(reason="filtered"), Say(notice="Not today."), "Two."]) as bot:
+        await bot.says("Count.")
+        await bot.presses("+again")
+        await bot.presses("+again")
+        assert bot.screen == ["Ann: Count.", "bot: One."]
+        assert bot.buttons == ["🔄 Again", "🗑 Forget"]
+        assert "provider filtered my answer" in bot.shown_privately[0]
+        assert bot.shown_privately[1] == "⚠️ Not today."
+        await bot.presses("+again")
+        assert bot.screen == ["Ann: Count.", "bot: Two."]
+        assert remembered(bot)[-1].endswith("Count.")
+
+
+async def test_a_new_answer_can_be_stopped_before_its_first_word() -> None:
+    async with TestBot(["One.", Say(hang=True), "Two."], plugins=[commands]) as bot:
+        await bot.says("Count.")
+        await bot.presses("+again", wait=False)
+        while len(bot.model.prompts) < 2:
+            await asyncio.sleep(0)
+        await bot.runs("/stop", wait=False)
+        await bot.idle()
+        assert bot.screen == ["Ann: Count.", "bot: One.", "bot: Stopped. What I had said so far stays."]
+        assert bot.shown_privately == ["⚠️ I was stopped before my first word, so everything stays as it was."]
+        assert bot.buttons == ["🔄 Again", "🗑 Forget"]
+
+
+async def test_an_answer_that_went_no_further_can_still_be_gone_on_with() -> None:
+    async with TestBot(
+        [Say("Once upon", reason="length"), Say(notice="Not now.", reason="filtered"), " a time."]
+    ) as bot:
+        await bot.says("A story!")
+        await bot.presses("+continue")
+        assert bot.screen == ["Ann: A story!", "bot: Once upon\n[length]"]
+        await bot.presses("+continue")
+        assert bot.screen == ["Ann: A story!", "bot: Once upon a time."]
 
 
 async def test_a_failed_answer_can_be_tried_again() -> None:
