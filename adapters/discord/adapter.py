@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 
 import discord
 import yarl
@@ -338,7 +339,9 @@ class DiscordAdapter:
             return surface, lanes.channel(channel)
         below = NoSurface() if pending.is_guest else surface
         lane = HandoverLane(pending, lanes.interaction(pending.token), lanes.channel(channel))
-        return InteractionSurface(pending, below, private=private, asker=asker, notify=notify, files=files), lane
+        turn = partial(in_turn, lanes.channel(channel), self._clock)
+        through = InteractionSurface(pending, below, turn, private=private, asker=asker, notify=notify, files=files)
+        return through, lane
 
     async def _deliver(
         self, surface: Surface, lane: Lane, text: str, reply: Reply, most: int = 0

@@ -44,7 +44,7 @@ log = logging.getLogger(__name__)
 # discord.py keeps the last messages to tell what replies and edits are about; memory has the rest.
 REMEMBERED_MESSAGES = 1000
 # How long a press or command may wait for the roles of whoever made it.
-LEARN_SECONDS = 1.0
+LEARN_SECONDS = 0.5
 # How much before the last sign of life a gap is taken to begin: clocks differ.
 MARGIN = timedelta(seconds=60)
 

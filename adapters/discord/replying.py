@@ -22,6 +22,7 @@ from adapters.discord.errors import (
 )
 from adapters.discord.forms import Forms, Kept
 from adapters.discord.lanes import DiscordLanes
+from adapters.discord.unsure import Unsure, find, newest
 from bot.api import Clock, Reply
 
 log = logging.getLogger(__name__)
@@ -30,6 +31,8 @@ Result = TypeVar("Result")
 Stage: TypeAlias = Literal["open", "deferred", "answered"]
 DEAD = {INVALID_WEBHOOK_TOKEN, UNKNOWN_INTERACTION, UNKNOWN_WEBHOOK}
 NOTHING_TO_SAY = "✓"
+# So often a first sign is tried to be given.
+MOST_TRIES = 3
 # So many messages are reached again through the token that they were written with.
 MOST_MESSAGES = 2000
 
@@ -38,7 +41,7 @@ MOST_MESSAGES = 2000
 class Timing:
     """Seconds. Discord gives up on an unanswered command after 3, and forgets a token after 15 minutes."""
 
-    defer_after: float = 2.0
+    defer_after: float = 1.5
     token_lives: float = 14 * 60.0
     typing_after: float = 0.5
     typing_again: float = 8.0
@@ -70,6 +73,7 @@ class Pending:
         self.pressed = str(data["pressed"]) if "pressed" in data else None
         self.is_guest = data.get("guest") is True
         self._until = float(str(data["until"]))
+        self._client = client
         self._clock = clock
         self._lanes = lanes
         self._forms = forms
@@ -84,6 +88,7 @@ class Pending:
         self._posting = asyncio.Lock()
         self._dead = False
         self._deferring: asyncio.Task[None] | None = None
+        self._unsure = Unsure()
 
     def is_alive(self) -> bool:
         """Whether the token is still good."""
@@ -183,7 +188,9 @@ class Pending:
             except discord.HTTPException as error:
                 if error.code != ALREADY_ACKNOWLEDGED:
                     raise
-                await self._join(self._interaction)
+                said = await self._join(self._interaction)
+                if said is not None and said["content"] == saying.text.strip():
+                    return said
             else:
                 self._stage = "answered"
                 message: dict[str, Any] = answer["resource"]["message"]
@@ -200,7 +207,20 @@ class Pending:
                 return await self._ending_wait(self._lanes.landed(edit))
             # What says "thinking" to everybody cannot become private, nor the other way round.
             await self._ending_wait(self._webhook.delete_message(self._original))
-        return await self._lanes.landed(
+        return await self._follow(saying)
+
+    async def _follow(self, saying: _Saying) -> dict[str, Any]:
+        """Discord takes no nonce here: a message whose answer was lost is looked for before it is posted again."""
+        where = self.data.get("channel")
+        can_look = isinstance(where, str) and not (saying.private or self.is_guest)
+        if can_look and self._unsure.texts:
+            found = await find(self._client, int(str(where)), self._unsure.texts, self._unsure.after, self._is_mine)
+            if found is not None:
+                self._unsure = Unsure()
+                return found
+        if can_look:
+            self._unsure.trying(saying.text, newest(self._client, int(str(where))))
+        message = await self._lanes.landed(
             self._webhook.send(
                 saying.text,
                 ephemeral=saying.private,
@@ -208,8 +228,16 @@ class Pending:
                 wait=True,
                 files=saying.files or discord.utils.MISSING,
                 view=saying.view,
-            )
+            ),
+            once=can_look,
         )
+        self._unsure = Unsure()
+        return message
+
+    def _is_mine(self, message: Mapping[str, Any]) -> bool:
+        """Whether it answers this interaction, and this process does not know of it."""
+        told = message.get("interaction_metadata") or {}
+        return told.get("id") == self.data.get("interaction") and self._writers.get(message["id"]) is None
 
     async def _ending_wait(self, call: Awaitable[Result]) -> Result:
         """If this fails, it goes on to say "thinking", and is tried again with whatever is said next."""
@@ -229,35 +257,41 @@ class Pending:
             if self._stage != "open" or self._interaction is None:
                 return
             try:
-                response = await self._interaction.response.defer(
-                    ephemeral=self._private, thinking=self.pressed is None
-                )
-            except discord.HTTPException as error:
-                if error.code == ALREADY_ACKNOWLEDGED:
+                response = await self._acknowledge(self._interaction)
+            except CALL_ERRORS as error:
+                if getattr(error, "code", None) == ALREADY_ACKNOWLEDGED:
                     await self._join(self._interaction)
                     return
-                self._dead = True
-                log.warning("a command could not be acknowledged: %s", error)
-                return
-            except CALL_ERRORS as error:
                 self._dead = True
                 log.warning("a command could not be acknowledged: %s", error)
                 return
             self._original = response.message_id if response is not None else None
             self._stage = "answered" if self._original is None or self.pressed is not None else "deferred"
 
-    async def _join(self, interaction: discord.Interaction) -> None:
-        """Another process of this bot was faster: its "thinking" becomes the beginning of this answer."""
+    async def _acknowledge(self, interaction: discord.Interaction) -> discord.InteractionCallbackResponse[Any] | None:
+        """Whoever hears nothing tries again: there is no other moment for this."""
+        for left in reversed(range(MOST_TRIES)):
+            try:
+                return await interaction.response.defer(ephemeral=self._private, thinking=self.pressed is None)
+            except CALL_ERRORS as error:
+                if isinstance(error, discord.HTTPException) or not left:
+                    raise
+        raise AssertionError("unreachable")
+
+    async def _join(self, interaction: discord.Interaction) -> dict[str, Any] | None:
+        """Another process of this bot was faster, or Discord's answer was lost: "thinking" becomes the beginning of
+        this answer. Returns what was said already instead."""
         if self.pressed is not None:
             self._stage = "answered"
-            return
+            return None
         try:
             original = await interaction.original_response()
         except CALL_ERRORS:  # it is answered already, or gone: what is said now follows it
             self._stage = "answered"
-            return
+            return None
         self._original = original.id
         self._stage = "deferred" if original.flags.loading else "answered"
+        return None if original.flags.loading else {"id": str(original.id), "content": original.content}
 
     async def _guarded(self, call: Awaitable[Result]) -> Result:
         try:
@@ -303,6 +337,7 @@ class Replies:
         data: dict[str, JsonValue] = {
             "interaction": str(interaction.id),
             "application": str(interaction.application_id),
+            "channel": str(interaction.channel_id),
             "token": interaction.token,
             "until": until,
             **({"private": True} if private else {}),

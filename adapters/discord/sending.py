@@ -8,7 +8,7 @@ import io
 import secrets
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import discord
 from discord.http import MultipartParameters, handle_message_parameters
@@ -37,6 +37,7 @@ from bot.api import (
 )
 
 Result = TypeVar("Result")
+Turn: TypeAlias = Callable[[Method, Callable[[], Awaitable[Shown]]], Awaitable[Shown]]
 
 MAX_CHARS = 2000
 # How an answer's message is reached again.
@@ -196,12 +197,14 @@ class NoSurface:
 
 
 class InteractionSurface:
-    """Answers to a command through its token; what is public goes on in the channel when the token has died."""
+    """Answers to a command through its token; what is public goes on in the channel when the token has died. `turn` is
+    awaited for a call of the channel that its own lane has not admitted."""
 
     def __init__(
         self,
         pending: Pending,
         channel: ChannelSurface | NoSurface,
+        turn: Turn,
         *,
         private: bool,
         asker: str = "",
@@ -210,6 +213,7 @@ class InteractionSurface:
     ) -> None:
         self._pending = pending
         self._channel = channel
+        self._turn = turn
         self._private = private
         self._asker = asker
         self._notify = notify
@@ -229,7 +233,7 @@ class InteractionSurface:
         except TargetGone:
             if self._pending.is_alive():
                 raise
-            return await self._post_without_token(text, buttons)
+            return await self._turn("post", lambda: self._post_without_token(text, buttons))
         self._notify, self._files = None, ()
         kind = PRIVATE if self._private else BY_GUEST if self._pending.is_guest else BY_TOKEN
         return Shown(SentId(str(answer["id"]), kind), as_shown(text, answer))
@@ -261,6 +265,12 @@ class InteractionSurface:
             except TargetGone:
                 if self._pending.is_alive() or sent.kind == PRIVATE:
                     raise
+                return await self._turn("edit", lambda: self._edit_without_token(sent, text, buttons, files))
+        return await self._edit_without_token(sent, text, buttons, files)
+
+    async def _edit_without_token(
+        self, sent: SentId, text: str, buttons: Sequence[Button] | None, files: Sequence[File] | None
+    ) -> Shown:
         if sent.kind == PRIVATE:
             raise TargetGone("the interaction's token has died")
         if files is None:

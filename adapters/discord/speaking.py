@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import timedelta
 from typing import Any, TypeAlias
 
 import discord
@@ -24,6 +23,7 @@ from adapters.discord.sending import (
     only,
     refusing_files,
 )
+from adapters.discord.unsure import Unsure, newest
 from adapters.discord.webhooks import Hook, is_gone
 from bot.api import Button, DeliveryError, DeliveryRefused, File, SentId, Shown, TargetGone
 
@@ -35,8 +35,6 @@ log = logging.getLogger(__name__)
 MOST_FAILURES = 2
 # Once without its picture, once with another webhook.
 MOST_TRIES = 3
-# Where nothing is known of a channel, a lost message is looked for among those that are younger than this.
-LONG_AGO = timedelta(minutes=2)
 
 
 class FaceSurface:
@@ -69,7 +67,7 @@ class FaceSurface:
         self._named = next((sent.id for sent in resumed if hook_of(sent) is None), None)
         self._picture: str | None = None
         self._picture_known = False
-        self._unsure = _Unsure()
+        self._unsure = Unsure()
         # What a message shows, and what stands above it in one that can no longer be edited.
         self._shown: dict[str, str] = {}
         self._above: dict[str, str] = {}
@@ -143,7 +141,7 @@ class FaceSurface:
                 except discord.HTTPException as error:
                     if error.status >= 500:
                         raise
-                    self._unsure = _Unsure()
+                    self._unsure = Unsure()
                     if is_gone(error):
                         face.webhooks.forget(hook)
                     elif error.code in GONE:
@@ -161,7 +159,7 @@ class FaceSurface:
         if not self._picture_known:
             self._picture, self._picture_known = await face.picture(), True
         content = to_discord(text)
-        self._unsure.trying(content, _newest(face.client, face.where))
+        self._unsure.trying(content, newest(face.client, face.where))
         with handle_message_parameters(
             content=content,
             username=face.name,
@@ -173,7 +171,7 @@ class FaceSurface:
             return await face.webhooks.post(hook, face.thread, params)
 
     async def _landed(self, hook: Hook, text: str, answer: Any) -> Shown:
-        self._unsure = _Unsure()
+        self._unsure = Unsure()
         if self._after_first is not None:
             done, self._after_first = self._after_first, None
             try:
@@ -250,27 +248,6 @@ class FaceSurface:
         if self._by_bot is None:
             self._by_bot = self._make_by_bot(self._begun)
         return self._by_bot
-
-
-class _Unsure:
-    """Posts that may or may not have arrived. They are looked for after `after`, the newest message known before."""
-
-    def __init__(self) -> None:
-        self.texts: set[str] = set()
-        self.after = 0
-        self.failures = 0
-
-    def trying(self, content: str, newest: int) -> None:
-        """Until something else is heard, this one's fate is unknown."""
-        if not self.texts:
-            self.after = newest
-        self.texts.add(content.strip())
-        self.failures += 1
-
-
-def _newest(client: discord.Client, channel: int) -> int:
-    known = getattr(client.get_channel(channel), "last_message_id", None)
-    return known or discord.utils.time_snowflake(discord.utils.utcnow() - LONG_AGO)
 
 
 def _without(named: str, shown: Shown) -> Shown:

@@ -15,6 +15,7 @@ from discord.http import Route as HttpRoute
 
 from adapters.discord.errors import INVALID_WEBHOOK_TOKEN, UNKNOWN_WEBHOOK
 from adapters.discord.lanes import DiscordLanes
+from adapters.discord.unsure import find
 from bot.api import Clock
 
 log = logging.getLogger(__name__)
@@ -27,7 +28,6 @@ INCOMING = 1
 FULL_FOR, FORBIDDEN_FOR = 600.0, 60.0
 # Messages of this process that are remembered, so that none of them is taken for one whose fate is unknown.
 KNOWN_MESSAGES = 2000
-READ_BACK = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,16 +113,15 @@ class Webhooks:
         """A message whose fate was unknown, if it did arrive: it shows one of these texts under this name, and this
         process knows nothing of it. Where the channel may not be read it is not found; where texts may not be read,
         its text is empty."""
-        try:
-            found = await self._client.http.logs_from(where, READ_BACK, after=after)
-        except discord.Forbidden:
-            return None
-        for message in sorted(found, key=lambda message: int(message["id"])):
+
+        def is_mine(message: Mapping[str, Any]) -> bool:
             mine = message.get("webhook_id") == str(hook.id) and int(message["id"]) not in self._known
-            if mine and message["author"]["username"] == name and message["content"] in ("", *texts):
-                self._know(int(message["id"]))
-                return dict(message)
-        return None
+            return mine and message["author"]["username"] == name
+
+        found = await find(self._client, where, {"", *texts}, after, is_mine)
+        if found is not None:
+            self._know(int(found["id"]))
+        return found
 
     async def _found(self, channel: int, id: int | None = None) -> Hook | None:
         own = [

@@ -135,7 +135,8 @@ class FakeDiscord(Hands):
         app.router.add_route("*", PREFIX + "/{rest:.*}", self._server.unknown)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
         await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", self._port).start()
+        # A full backlog would make a burst of connections wait for a second.
+        await web.TCPSite(self._runner, "127.0.0.1", self._port, backlog=1024).start()
         host, port = self._runner.addresses[0][:2]
         self._origin = f"{host}:{port}"
         self.gateway.url = f"ws://{self._origin}/"
