@@ -25,6 +25,7 @@ from bot.api import (
     FormSubmitted,
     Message,
     Notice,
+    Online,
     Place,
     Plugin,
     Reply,
@@ -33,9 +34,13 @@ from bot.api import (
     Text,
     User,
 )
+from bot.app import App
 from bot.commands import command_from
+from bot.model.scripted import Scripted
 from bot.platform import HasConnection, HasStatus, OpensThreads, UsesShelf
+from bot.settings import Settings
 from bot.testing.adapter_contract import AdapterContract, Seen, contract_commands
+from bot.tokens import Tokens
 
 README = (Path(__file__).parents[2] / "adapters" / "README.md").read_text("utf-8")
 
@@ -107,9 +112,12 @@ async def test_the_adapter_of_the_readme_talks(line: Any) -> None:
 def test_what_the_readme_names_exists(line: Any) -> None:
     assert line.spec.configured(line.LineSettings(port=7007))
     assert not line.spec.configured(line.LineSettings())
-    for name in ("EditedStream", "Surface", "Lane", "TargetGone", "DeliveryRefused", "DeliveryError", "Capabilities"):
-        assert f"`{name}`" in README
-        assert hasattr(bot.api, name)
+    text = re.sub(r"```.*?```", "", README, flags=re.S)
+    names = {name for name in re.findall(r"`(\w+)", text) if re.fullmatch(r"(?:[A-Z][a-z]+)+", name)}
+    elsewhere = {"AdapterContract", "Board", "FakeDiscord", "Listener", "Stage"}
+    assert {"EditedStream", "Surface", "Lane", "TargetGone", "Shelf", "Controls", "Target", "Online"} <= names
+    assert [name for name in names - elsewhere if not hasattr(bot.api, name)] == []
+    assert {"report", "refused"} <= {*dir(bot.api.ChannelLane)}
 
 
 Kind = TypeVar("Kind", bound=AnyEvent)
@@ -232,6 +240,7 @@ class TestBoard(AdapterContract):
     async def test_it_is_all_that_it_says(self, stage: BoardStage) -> None:
         for kind in (HasConnection, HasStatus, UsesShelf, OpensThreads):
             assert isinstance(stage.adapter, kind)
+        assert (await stage.heard(Online)).latest == {}
         await stage.says("hello")
         assert stage.adapter.status == {"notes": 1}
 
@@ -285,3 +294,32 @@ class TestBoard(AdapterContract):
         assert module.spec.configured(module.BoardSettings(open=True))
         told = json.loads(module.spec.manifest(module.BoardSettings(), menus().commands))
         assert [each["menu"] for each in told] == [True, True]
+
+
+async def test_the_whole_bot_talks_on_the_board(tmp_path: Path) -> None:
+    """Each question gets a thread, and the button under its answer says it anew."""
+    module = example("duologue_board", 1)
+    stage = BoardStage(module, module.BoardAdapter(module.Board()))
+    settings = Settings.with_sections({})(
+        model={"provider": "scripted", "name": "scripted"},
+        memory={"database": str(tmp_path / "board.db")},
+        answers={"speak": "thread", "shutdown_grace": 0},
+    )
+    model = Scripted(["Tea.", "Or coffee."])
+    app = App(settings, adapters=[stage.adapter], providers=[model], tokens=Tokens(tmp_path / "no-vocabulary"))
+    async with app:
+        running = asyncio.create_task(app.run())
+        while not stage.adapter.connected:  # noqa: ASYNC110 – the example has no event to wait for
+            await asyncio.sleep(0)
+        await stage.says("What shall I drink?")
+        await app.runner.idle()
+        question, answer = stage.notes
+        assert (answer.place.parent, answer.place.thread) == (stage.place, question.id)
+        assert stage.adapter.board.threads == {answer.place: "What shall I drink?"}
+        assert (answer.text, stage.screen()[-1].buttons) == ("Tea.", ("🔄 Again", "🗑 Forget"))
+        await stage.presses("🔄 Again")
+        await app.runner.idle()
+        assert stage.notes[-1].text == "Or coffee."
+        assert stage.screen()[-1].buttons == ("🔄 Again", "◀", "2/2", "▶", "🗑 Forget")
+        running.cancel()
+        await asyncio.wait({running})
