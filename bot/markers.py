@@ -123,7 +123,8 @@ def _close_inline(text: str) -> str:
             position = end
         elif not _is_bullet(text, start, position):
             if position == len(text) and not _closes_exactly(stack, run, text[start - 1 : start]):
-                return _finish(text[:start], stack)
+                text = text[:start]
+                break
             _take(stack, run, start, text)
     half = _HALF_LINK.search(text)
     if half:

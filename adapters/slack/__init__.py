@@ -1,0 +1,1 @@
+"""Slack: channels, threads, direct messages and the assistant pane of one workspace."""

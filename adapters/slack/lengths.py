@@ -1,0 +1,66 @@
+"""How long a Markdown text is when Slack counts it, and whether Slack shows what was said."""
+
+from __future__ import annotations
+
+import re
+
+from adapters.slack.escaping import GRAVE, ZERO_WIDTH_SPACE, as_text, unescape
+
+# `chat.update` refuses a text above 4,000 characters, and what it takes for one is not told exactly.
+MAX_TEXT = 3_900
+# One `markdown_text`, and all the Markdown of one message.
+MAX_MARKDOWN = 12_000
+
+_ROWS = re.compile(r"^[^\n]*\|[^\n]*$", re.MULTILINE)
+_RULE_STARTS = ("---", "***", "___", "- - -", "* * *", "_ _ _")
+_RULES = [f"{before}{rule}" for before in ("\n", ">", "> ") for rule in _RULE_STARTS]
+# The ends of a blank line, and the four spaces that begin code behind it.
+_INDENTED = [f"{end}\n{spaces}" for end in ("\n", " ", "\t", ">") for spaces in ("    ", "\t")]
+# `<address|label>`, `<address>`: Slack makes links of what looks like one.
+_LINK = re.compile(r"<(?P<to>(?:https?://|mailto:|tel:)[^|<>\s]*)(?:\|(?P<label>[^<>]*))?>")
+_SCHEME = re.compile(r"https?://|mailto:|tel:")
+
+
+def mrkdwn_length(markdown: str) -> int:
+    """At least as long as what `to_mrkdwn` makes of it, and quick: it is asked for again and again."""
+    count = markdown.count
+    length = (
+        _units(markdown) + 5 * count("&") + count("\\>") + 3 * (count("<") + count(">")) + 2 * count("`") + count("@")
+    )
+    for sign in "*_~":
+        # Signs that stand together are treated as one.
+        length += 2 * (count(sign) - count(sign * 2))
+    length += 2 * (count("http://") + count("https://")) + 3 * count("\t")
+    if "|" in markdown:
+        length += sum(len(row) + 12 + 2 * row.count("|") for row in _ROWS.findall(markdown))
+    length += 12 * (sum(map(count, _RULES)) + markdown.startswith(_RULE_STARTS))
+    length += 8 * (sum(map(count, _INDENTED)) + markdown.startswith(("    ", "\t")))
+    # A fence that is open is closed.
+    return length + (4 if "```" in markdown or "~~~" in markdown else 0)
+
+
+def markdown_length(markdown: str) -> int:
+    """At least as long as what `to_markdown_text` makes of it, exactly where nobody is called."""
+    text = as_text(markdown)
+    return _units(text) + 4 * text.count("&") + 3 * (text.count("<") + text.count(">")) + text.count("@")
+
+
+def same(sent: str, returned: str) -> bool:
+    """Whether Slack kept a text: it writes entities and links its own way, and drops white space at ends of lines."""
+    return sent == returned or _bare(sent) == _bare(returned)
+
+
+def _bare(text: str) -> str:
+    text = _LINK.sub(lambda found: _shown(found["to"], found["label"]), text)
+    text = unescape(text).replace(ZERO_WIDTH_SPACE, "").replace(GRAVE, "`").replace("\u00a0", " ")
+    return "\n".join(line.rstrip() for line in _SCHEME.sub("", text).strip().split("\n"))
+
+
+def _shown(address: str, label: str | None) -> str:
+    """Slack labels what it linked itself with the text that stood there."""
+    bare = _SCHEME.sub("", address)
+    return bare if label is None or _SCHEME.sub("", label) == bare else f"{label} {bare}"
+
+
+def _units(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode("utf-16-le", "surrogatepass")) // 2
