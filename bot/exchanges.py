@@ -65,7 +65,7 @@ class Exchanges:
             raise UsageError(say("There is nothing to stop any more."))
 
     async def _again(self, event: ButtonPressed) -> Line:
-        question = await self._question(event)
+        question = await self._question(event, known=True)
         answer = await self._answer(event)
         if answer is None:
             # The first attempt failed before its first word: what stands there is only the reason.
@@ -82,7 +82,7 @@ class Exchanges:
         return await self._turns.answer_again(event, question, taking, below)
 
     async def _continue(self, event: ButtonPressed) -> Line:
-        question = await self._question(event)
+        question = await self._question(event, known=True)
         answer = await self._known_answer(event)
         if answer.status == "complete":
             raise UsageError(say("This answer is complete already."))
@@ -122,6 +122,8 @@ class Exchanges:
         standing = self._turns.last_buttons.find(event.place) or await self._newest(event.place)
         if standing is None or standing.below.question != question.id:
             return
+        if not await self._store.reaches(event.place, question.id):
+            return
         below = replace(standing.below, edited=True)
         self._turns.last_buttons.put(event.place, replace(standing, below=below))
         await self._turns.change_buttons(event.place, standing.sent, below.afterwards)
@@ -150,11 +152,13 @@ class Exchanges:
 
     # What a press is about.
 
-    async def _question(self, event: ButtonPressed) -> Remembered:
+    async def _question(self, event: ButtonPressed, *, known: bool = False) -> Remembered:
+        """`known` is one that was not cleared."""
         id = event.args[0] if event.args else ""
         question = await self._store.message(int(id)) if id.isdecimal() else None
         conversation = await self._store.conversation(event.place)
-        if question is None or question.status == "forgotten" or question.conversation != conversation.id:
+        ours = question is not None and question.conversation == conversation.id and question.status != "forgotten"
+        if question is None or not ours or (known and not await self._store.reaches(event.place, question.id)):
             await self._turns.change_buttons(event.place, SentId(event.message), ())
             raise UsageError(say("I no longer remember this question. Please ask it again."))
         return question

@@ -190,6 +190,10 @@ class Store:
         current = await self.conversation(place)
         return await self._db.read(lambda c: tree.count(c, current))
 
+    async def reaches(self, place: Place, message: int) -> bool:
+        """Whether a message is on the active branch, and was not cleared."""
+        return await self._db.read(lambda c: tree.reaches(c, place, message))
+
     async def set_window_start(self, branch: int, start: int | None) -> None:
         await self._db.write(lambda c: tree.set_window_start(c, branch, start))
 

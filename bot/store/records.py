@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from pydantic import JsonValue
 
 from bot.events import Place, Route
 from bot.replies import Reason, SentId, Speaker
 from bot.turn import Role
+
+if TYPE_CHECKING:
+    from sqlalchemy import Row
 
 MessageStatus: TypeAlias = Literal["complete", "partial", "interrupted", "failed", "forgotten"]
 ClaimState: TypeAlias = Literal["new", "taken_over", "done", "running"]
@@ -78,6 +81,25 @@ class Remembered:
             return text, self.parts
         files = self.text[said:].lstrip("\n")
         return (f"{text}\n\n{files}" if text else files), {**self.parts, "said": len(text)}
+
+
+def remembered(row: Row[*tuple[Any, ...]]) -> Remembered:
+    return Remembered(
+        id=row.id,
+        conversation=row.conversation_id,
+        parent=row.parent_id,
+        role=row.role,
+        text=row.text,
+        author_id=row.author_id,
+        author=row.author,
+        speaker=row.speaker,
+        parts=row.parts,
+        tokens=row.tokens,
+        status=row.status,
+        model=row.model,
+        created_at=row.created_at,
+        variant_of=row.variant_of,
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from pydantic import JsonValue
-from sqlalchemy import CTE, Row, Select, bindparam, case, func, insert, or_, select, update
+from sqlalchemy import CTE, Select, bindparam, case, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.errors import StoreError
@@ -18,7 +18,7 @@ from bot.replies import SentId
 from bot.store import pictures
 from bot.store.cleaning import storable, storable_json, storable_or_none
 from bot.store.database import insert_into
-from bot.store.records import Conversation, MessageStatus, NewMessage, Path, Remembered
+from bot.store.records import Conversation, MessageStatus, NewMessage, Path, Remembered, remembered
 from bot.store.tables import branch, conversation, message, sent
 from bot.words import phrase
 
@@ -91,9 +91,12 @@ async def ensure(
 
 
 async def _start_of_thread(connection: AsyncConnection, parent: Conversation, thread: Place) -> int | None:
-    """A thread that was opened on a message has that message's id; any other begins at the end of the talk."""
+    """A thread that was opened on a message has that message's id; any other begins at the end of the talk, and so
+    does one on a message from before everything was cleared."""
     opened_on = await message_of(connection, parent.id, thread.thread or "")
-    return opened_on.id if opened_on is not None else parent.tip
+    if opened_on is None or not await reaches(connection, parent.place, opened_on.id):
+        return parent.tip
+    return opened_on.id
 
 
 async def change_settings(
@@ -222,14 +225,25 @@ def _walk_within_limit() -> CTE:
 _newest = rows.where(message.c.id.in_(select(_walk_within_limit().c.id)))
 
 
-def _whole_branch(tip: int) -> CTE:
+def _whole_branch(tip: int, *, down_to: int = 0) -> CTE:
+    """A parent is always older than its child, and so is its number."""
     start = select(message.c.id, message.c.parent_id).where(message.c.id == tip)
     walk = start.cte("walk", recursive=True)
-    return walk.union_all(select(message.c.id, message.c.parent_id).where(message.c.id == walk.c.parent_id))
+    step = select(message.c.id, message.c.parent_id).where(message.c.id == walk.c.parent_id)
+    return walk.union_all(step.where(message.c.id >= down_to))
+
+
+async def reaches(connection: AsyncConnection, place: Place, id: int) -> bool:
+    """Whether a message is on the active branch; costs as much as was said since."""
+    current = await find(connection, place)
+    if current is None or current.tip is None:
+        return False
+    walk = _whole_branch(current.tip, down_to=id)
+    return (await connection.execute(select(walk.c.id).where(walk.c.id == id))).first() is not None
 
 
 async def ids_of(connection: AsyncConnection, place: Place) -> tuple[int, ...]:
-    """Of the active branch, oldest first: a parent is always older than its child, and so is its number."""
+    """Of the active branch, oldest first."""
     current = await find(connection, place)
     if current is None or current.tip is None:
         return ()
@@ -373,25 +387,6 @@ async def _check_belongs(connection: AsyncConnection, current: Conversation, id:
 async def _one(connection: AsyncConnection, statement: Select[*tuple[Any, ...]]) -> Remembered | None:
     row = (await connection.execute(statement)).first()
     return None if row is None else remembered(row)
-
-
-def remembered(row: Row[*tuple[Any, ...]]) -> Remembered:
-    return Remembered(
-        id=row.id,
-        conversation=row.conversation_id,
-        parent=row.parent_id,
-        role=row.role,
-        text=row.text,
-        author_id=row.author_id,
-        author=row.author,
-        speaker=row.speaker,
-        parts=row.parts,
-        tokens=row.tokens,
-        status=row.status,
-        model=row.model,
-        created_at=row.created_at,
-        variant_of=row.variant_of,
-    )
 
 
 def size_of(text: str, parts: Mapping[str, JsonValue]) -> int:

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from bot.replies import SentId
 from bot.store import tree
 from bot.store.cleaning import storable, storable_json, storable_or_none
-from bot.store.records import NewMessage, Remembered
+from bot.store.records import NewMessage, Remembered, remembered
 from bot.store.tables import message, sent
 
 # What an answer is made of, apart from its place in the tree.
@@ -27,7 +27,7 @@ async def group(connection: AsyncConnection, answer: int) -> tuple[Remembered, .
             message.c.created_at, message.c.id
         )
     )
-    return tuple(tree.remembered(row) for row in rows)
+    return tuple(remembered(row) for row in rows)
 
 
 async def replace_answer(
@@ -102,7 +102,7 @@ async def answer_to(connection: AsyncConnection, question: Remembered) -> Rememb
         row = (await connection.execute(statement.order_by(message.c.id.desc()).limit(1))).first()
         if row is None:
             return None
-        found = tree.remembered(row)
+        found = remembered(row)
         if found.role == "assistant" and not found.parts.get("tool_calls"):
             return found
         at = found.id

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bot.api import ButtonPressed, Capabilities, Place, Route, SystemClock, User
+from bot.api import ButtonPressed, Capabilities, Place, Prompt, Route, SystemClock, User
 from bot.errors import WrongKey
 from bot.model.scripted import Say, Scripted
 from bot.testing.adapter import ScreenMessage
@@ -131,13 +131,20 @@ async def test_a_new_answer_without_a_word_leaves_the_old_one() -> None:
 
 
 async def test_a_new_answer_can_be_stopped_before_its_first_word() -> None:
-    async with TestBot(["One.", Say(hang=True), "Two."], plugins=[commands]) as bot:
+    asked_again = asyncio.Event()
+
+    def answer(prompt: Prompt) -> Say:
+        if len(model.prompts) < 2:
+            return Say("One.")
+        asked_again.set()
+        return Say(hang=True)
+
+    model = Scripted(answer)
+    async with TestBot(model, plugins=[commands]) as bot:
         await bot.says("Count.")
         await bot.presses("+again", wait=False)
-        while len(bot.model.prompts) < 2:
-            await asyncio.sleep(0)
-        await bot.runs("/stop", wait=False)
-        await bot.idle()
+        await asked_again.wait()
+        await bot.runs("/stop")
         assert bot.screen == ["Ann: Count.", "bot: One.", "bot: Stopped. What I had said so far stays."]
         assert bot.shown_privately == ["⚠️ I was stopped before my first word, so everything stays as it was."]
         assert bot.buttons == ["🔄 Again", "🗑 Forget"]
@@ -152,6 +159,29 @@ async def test_an_answer_that_went_no_further_can_still_be_gone_on_with() -> Non
         assert bot.screen == ["Ann: A story!", "bot: Once upon\n[length]"]
         await bot.presses("+continue")
         assert bot.screen == ["Ann: A story!", "bot: Once upon a time."]
+
+
+async def test_nothing_of_what_was_cleared_comes_back() -> None:
+    async with TestBot(["Noted.", "Two.", "No.", "What word?"], plugins=[commands]) as bot:
+        told = await bot.says("The word is swordfish.")
+        counted = await bot.says("Count.")
+        await bot.runs("/clear")
+        await bot.presses("+again")
+        assert "I no longer remember this question" in bot.shown_privately[-1]
+        await bot.edits(counted, "Count to three.")
+        assert bot.buttons == []
+        await bot.says("Do you know the word?", place=replace(bot.place, thread=told.id))
+        await bot.says("And here?")
+        assert len(bot.model.prompts) == 4
+        assert all("swordfish" not in str(prompt.messages) for prompt in bot.model.prompts[2:])
+
+
+async def test_what_was_cleared_can_still_be_forgotten_for_good() -> None:
+    async with TestBot(["Noted."], plugins=[commands]) as bot:
+        await bot.says("The word is swordfish.")
+        await bot.runs("/clear")
+        await bot.presses("+forget")
+        assert "swordfish" not in str(await bot.app.store.tree(bot.place))
 
 
 async def test_a_failed_answer_can_be_tried_again() -> None:
