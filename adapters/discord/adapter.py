@@ -70,7 +70,7 @@ MAX_FILE_BYTES = 10 * 1024 * 1024
 MOST_FOR_GUESTS = 5
 # Seconds between attempts to connect, longer each time.
 FIRST_WAIT, LONGEST_WAIT = 1.0, 60.0
-SENT_PRIVATELY = "🔒 My answer is for you alone, but I cannot send you direct messages."
+SENT_PRIVATELY = phrase("🔒 My answer is for you alone, but I cannot send you direct messages.")
 
 
 class DiscordAdapter:
@@ -370,7 +370,7 @@ class DiscordAdapter:
             await self._deliver(surface, lanes.channel(channel), opening(reply.speaker, text) + text, reply)
         except DeliveryRefused:
             surface_here, lane = self._surface(route)
-            return await self._deliver(surface_here, lane, SENT_PRIVATELY, Reply())
+            return await self._deliver(surface_here, lane, say(SENT_PRIVATELY), Reply())
         return ()
 
 
