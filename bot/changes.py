@@ -19,9 +19,12 @@ class Changes:
         self._exchanges = exchanges
         self._merging = merging
 
-    async def edited(self, event: MessageEdited) -> None:
-        for route in await self._wherever(event, [event.message]):
-            await self._rewrite(replace(event, route=route))
+    async def edited(self, event: MessageEdited) -> bool:
+        """Whether it was a question before, which needs no asking anew."""
+        found = [
+            await self._rewrite(replace(event, route=route)) for route in await self._wherever(event, [event.message])
+        ]
+        return any(found)
 
     async def deleted(self, event: MessageDeleted) -> Sequence[Message]:
         """Those that waited to be answered together with others, and now are not."""
@@ -37,16 +40,18 @@ class Changes:
         threads = await self._store.threads_with(event.place, messages)
         return (event.route, *(Route(place, event.route.data) for place in threads))
 
-    async def _rewrite(self, event: MessageEdited) -> None:
+    async def _rewrite(self, event: MessageEdited) -> bool:
         known = await self._store.rewrite(event.place, event.message, event.text)
         if known is None and self._merging.edited(event.place, event.message, event.text):
-            return
+            return True
         if self._runner.standing(event.place):
             # It may be a question that waits for its turn and is remembered only then, or is being answered.
             await self._runner.passed(event.place)
             known = known or await self._store.rewrite(event.place, event.message, event.text)
-        if known is not None and event.question is None:
+        answered = known is not None and await self._store.answer_to(known) is not None
+        if known is not None and (answered or event.question is None):
             await self._exchanges.question_edited(event, known)
+        return answered
 
     async def _forget(self, event: MessageDeleted) -> None:
         all_known = await self._forget_known(event)

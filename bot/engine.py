@@ -242,8 +242,7 @@ class Engine:
             case Message():
                 return await self._message(event, earlier)
             case MessageEdited():
-                await self._changes.edited(event)
-                if event.question is not None:
+                if not await self._changes.edited(event) and event.question is not None:
                     await self._ask_late(event.question)
                 await self._tell_listeners(event)
             case MessageDeleted():
@@ -329,7 +328,7 @@ class Engine:
 
     async def _ask_late(self, event: Message) -> None:
         """What was only overheard until an edit addressed it to the bot; it is remembered where it was said."""
-        if (await self._manner(event)).speak == "never":
+        if (await self._manner(event)).speak == "never" or not self._minds_bots(event, True):
             return
         async with self._runner.turn(event.place, event.user.id):
             await self._message(event)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -136,6 +136,9 @@ async def _write(
         if replaced is not None:
             return (replaced,)
     current = await tree.ensure(connection, place, now)
+    if messages and finished.question not in (None, current.tip):
+        *before, answer = messages
+        messages = [*before, replace(answer, parts={**answer.parts, variants.ANSWERS: finished.question})]
     return await tree.append(connection, current, messages, now)
 
 

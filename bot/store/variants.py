@@ -16,8 +16,12 @@ from bot.store.tables import message, sent
 
 # What an answer is made of, apart from its place in the tree.
 _CONTENT = ("speaker", "text", "parts", "tokens", "size", "status", "model", "created_at")
-# Between a question and its answer stand only calls of tools and their results.
+# Between a question and its answer stand only calls of tools and their results, …
 _MOST_BETWEEN = 200
+# … or what others said meanwhile: then the answer's `parts` tell by this the number of its question.
+ANSWERS = "answers"
+# Of so many that come after a question, one is looked for that answers it.
+_MOST_ANSWERS = 20
 
 
 async def group(connection: AsyncConnection, answer: int) -> tuple[Remembered, ...]:
@@ -40,6 +44,7 @@ async def replace_answer(
     if as_variant and old.status != "forgotten":
         await _set_aside(connection, answer)
     text, parts = storable(new.text), {storable(key): storable_json(value) for key, value in new.parts.items()}
+    parts |= {ANSWERS: old.parts[ANSWERS]} if ANSWERS in old.parts else {}
     values = {
         "speaker": storable_or_none(new.speaker),
         "text": text,
@@ -82,6 +87,9 @@ async def sent_of(connection: AsyncConnection, id: int) -> tuple[SentId, ...]:
 
 async def question_of(connection: AsyncConnection, answer: Remembered) -> Remembered | None:
     """The person's message that an answer was given to."""
+    told = answer.parts.get(ANSWERS)
+    if isinstance(told, int):
+        return await tree.message_by_id(connection, told)
     at: Remembered | None = answer
     for _ in range(_MOST_BETWEEN):
         if at is None or at.parent is None:
@@ -94,18 +102,17 @@ async def question_of(connection: AsyncConnection, answer: Remembered) -> Rememb
 
 async def answer_to(connection: AsyncConnection, question: Remembered) -> Remembered | None:
     """The answer that a person's message got, if it got one."""
-    at = question.id
-    for _ in range(_MOST_BETWEEN):
-        statement = tree.rows.where(
-            message.c.parent_id == at, message.c.role.in_(("assistant", "tool")), message.c.variant_of.is_(None)
-        )
-        row = (await connection.execute(statement.order_by(message.c.id.desc()).limit(1))).first()
-        if row is None:
-            return None
+    answers = tree.rows.where(
+        message.c.conversation_id == question.conversation,
+        message.c.id > question.id,
+        message.c.role == "assistant",
+        message.c.variant_of.is_(None),
+    )
+    for row in await connection.execute(answers.order_by(message.c.id).limit(_MOST_ANSWERS)):
         found = remembered(row)
-        if found.role == "assistant" and not found.parts.get("tool_calls"):
+        asked = None if found.parts.get("tool_calls") else await question_of(connection, found)
+        if asked is not None and asked.id == question.id:
             return found
-        at = found.id
     return None
 
 

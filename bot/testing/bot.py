@@ -142,8 +142,8 @@ class TestBot:
         await self.hears(message, wait=wait)
         return message
 
-    async def edits(self, message: Message, text: str, *, wait: bool = True) -> None:
-        """Somebody changes what they wrote."""
+    async def edits(self, message: Message, text: str, *, addressed: bool = False, wait: bool = True) -> None:
+        """Somebody changes what they wrote; it may be `addressed` to the bot only then."""
         shown = self.adapter.find(message.id)
         shown.text, shown.event = text, replace(message, text=text)
         event = MessageEdited(
@@ -153,6 +153,7 @@ class TestBot:
             at=self.clock.now(),
             message=message.id,
             text=text,
+            question=replace(message, text=text, addressed=True) if addressed else None,
         )
         await self.hears(event, wait=wait)
 

@@ -184,6 +184,26 @@ async def test_what_was_cleared_can_still_be_forgotten_for_good() -> None:
         assert "swordfish" not in str(await bot.app.store.tree(bot.place))
 
 
+async def test_what_others_say_meanwhile_does_not_become_the_question() -> None:
+    async with TestBot([Say("Once upon", hang=True), "Two.", "Three.", "Four."]) as bot:
+        story = await bot.says("A story!", user=BOB, wait=False)
+        await bot.until("Once upon")
+        await bot.says("Nice weather.", user=CARL, addressed=False, wait=False)
+        while await bot.app.store.count(bot.place) < 2:
+            await asyncio.to_thread(lambda: None)
+        await bot.presses("⏹ Stop", user=BOB)
+        await bot.presses("🔄 Again", user=BOB)
+        await bot.presses("◀", user=BOB)
+        assert bot.screen[1] == "bot: Once upon"
+        await bot.presses("🔄 Again", user=CARL)
+        assert bot.shown_privately == ["⚠️ This button is for whoever asked, and for moderators."]
+        await bot.presses("🔄 Again", user=BOB)
+        assert remembered(bot)[-1].endswith("A story!")
+        bot.app.turns.last_buttons.take(bot.place)  # as after a restart
+        await bot.edits(story, "A joke!")
+        assert "🔄 Answer the new question" in bot.buttons
+
+
 async def test_a_failed_answer_can_be_tried_again() -> None:
     async with TestBot([WrongKey("no"), WrongKey("no"), "Here I am."]) as bot:
         await bot.says("Hello?")

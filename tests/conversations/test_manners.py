@@ -532,3 +532,26 @@ async def test_a_plugin_may_ask_for_what_a_place_is() -> None:
         bot.adapter.offers = replace(bot.adapter.offers, age_restricted=True)
         await bot.runs("/joke")
         assert bot.screen == ["bot: A clean one.", "bot: A coarse one."]
+
+
+async def test_an_edit_that_mentions_the_bot_asks_only_what_was_not_answered() -> None:
+    async with TestBot(["One.", "Two."], settings={"answers": {"speak": "always"}}) as bot:
+        asked = await bot.says("Count.", addressed=False)
+        await bot.edits(asked, "@bot Count.", addressed=True)
+        assert bot.screen == ["Ann: @bot Count.", "bot: One."]
+        assert bot.buttons[0] == "🔄 Answer the new question"
+        chat = await bot.says("Not you.", addressed=False, in_reply_to="somebody else's")
+        await bot.edits(chat, "@bot You!", addressed=True)
+        assert bot.screen[-1] == "bot: Two."
+
+
+async def test_bots_that_write_on_in_their_message_are_answered_no_more_often() -> None:
+    loud = User("u-loud", "Loud", is_bot=True)
+    async with TestBot(["One.", "Two.", "Three."], settings={"answers": {"bot_turns": 1}}) as bot:
+        for text in ("@bot Hello there", "@bot And something else"):
+            message = await bot.says("…", user=loud, addressed=False)
+            await bot.edits(message, text, addressed=True)
+        assert [line for line in bot.screen if line.startswith("bot")] == [
+            "bot: One.",
+            "bot: I have talked enough with bots here and will be quiet until a person speaks.",
+        ]
