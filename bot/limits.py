@@ -100,6 +100,9 @@ class Limits:
         self._asked: _Newest[tuple[str, str], _Asked] = _Newest(MOST_KEPT)
         self._spoke: _Newest[tuple[Place, str], _Spoke] = _Newest(MOST_KEPT)
         self._sums: _Newest[tuple[str, Whose], _Sum] = _Newest(MOST_KEPT)
+        everybody = (settings.questions_per_minute, settings.questions_per_hour)
+        of_roles = ((role.questions_per_minute, role.questions_per_hour) for role in settings.roles.values())
+        self._most_times = max(most or 0 for some in (everybody, *of_roles) for most in some)
         # Who was told of which limit, and until when they know.
         self._told: _Newest[Hashable, datetime] = _Newest(MOST_KEPT)
 
@@ -112,11 +115,12 @@ class Limits:
         if not self._settings.any or not event.user.id or (moderates and self._settings.moderators):
             return
         allowed = self._allowed(event.user)
-        self._check_questions(event, allowed)
         for budget in self._budgets(event, allowed):
             if await self._used(event.place.platform, budget.whose) >= budget.most:
                 self._refuse(event, budget, say(budget.over, when=self._tomorrow()), self._day() + timedelta(days=1))
-        self._count_question(event, allowed)
+        # At once: whoever asks in many places together is counted in each of them.
+        self._check_questions(event, allowed)
+        self._count_question(event)
 
     def counting(self, model: LanguageModel) -> LanguageModel:
         """The model, with what it used counted for whoever asked; a budget that comes to its end is told of below the
@@ -166,12 +170,13 @@ class Limits:
                 )
                 self._refuse(event, (event.place.platform, event.user.id, window), public, free)
 
-    def _count_question(self, event: AnyEvent, allowed: Allowed) -> None:
+    def _count_question(self, event: AnyEvent) -> None:
         asked = self._asked_by(event)
         if asked.last != event.id:
             asked.last = event.id
             asked.times.append(self._clock.now())
-            while len(asked.times) > max(allowed.per_minute, allowed.per_hour):
+            # By the largest limit there is: what their roles allow here must not hide it from other servers.
+            while len(asked.times) > self._most_times:
                 asked.times.popleft()
 
     def _asked_by(self, event: AnyEvent) -> _Asked:

@@ -119,6 +119,27 @@ async def test_what_was_refused_is_not_remembered_and_costs_nothing() -> None:
         assert len(bot.model.turns) == 1
 
 
+async def test_a_role_elsewhere_does_not_make_the_bot_forget_what_was_asked_here() -> None:
+    settings = limited(questions_per_hour=2, roles={"vip": {"questions_per_hour": 0}})
+    async with TestBot(costing(10), settings=settings, clock=HandClock()) as bot:
+        at_home = replace(bot.place, workspace="home")
+        for _ in range(2):
+            await bot.says("hi", user=EVE)
+        await bot.says("hi", user=replace(EVE, roles=("vip",)), place=at_home)
+        await bot.says("hi again", user=EVE)
+        assert bot.screen.count("bot: Answer.") == 3
+        assert len(bot.shown_privately) == 1
+
+
+async def test_asking_in_many_places_at_once_is_asking_often() -> None:
+    settings = limited(questions_per_minute=2, tokens_per_day=1000)
+    async with TestBot(costing(10), settings=settings, clock=HandClock()) as bot:
+        for number in range(6):
+            await bot.says("hi", user=BOB, place=replace(bot.place, channel=f"c{number}"), wait=False)
+        await bot.idle()
+        assert bot.screen.count("bot: Answer.") == 2
+
+
 async def test_roles_may_have_other_limits_and_the_most_generous_counts() -> None:
     settings = limited(
         questions_per_minute=1,
