@@ -18,17 +18,18 @@ from bot.api import Call, Clock, DeliveryError, Lane, Outcome, Route, SentId, Sp
 
 # What a message under another name is marked with; the webhook's id follows.
 FACE = "face:"
-# Discord refuses these words in the name of a webhook, and shows a name with a joiner in it alike.
-_REFUSED_WORDS = re.compile(r"(?<=d)(?=iscord)|(?<=c)(?=lyde)", re.IGNORECASE)
+# Discord refuses these words in the name of a webhook, and the last two as the whole of it. It shows a name with such a
+# thin space in it alike; what has no width at all it leaves out before it looks.
+_REFUSED_WORDS = re.compile(r"(?<=d)(?=iscord)|(?<=c)(?=lyde)|(?<=^e)(?=veryone$)|(?<=^h)(?=ere$)", re.IGNORECASE)
 _BLOCK = re.compile(r"```|-?#|>|[-*] |\d+\. |\|")
-ZERO_WIDTH_JOINER = "\u200d"
+HAIR_SPACE = "\u200a"
 # A speaker's messages leave room for the name, should the bot have to say them itself.
 NAMED_CHARS = 1900
 
 
 def face_name(name: str) -> str:
     """As a webhook may be called."""
-    return _REFUSED_WORDS.sub(ZERO_WIDTH_JOINER, plain_name(name))[:MAX_NAME]
+    return _REFUSED_WORDS.sub(HAIR_SPACE, plain_name(name))[:MAX_NAME]
 
 
 def opening(speaker: Speaker | None, text: str) -> str:

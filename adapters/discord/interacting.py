@@ -72,7 +72,8 @@ class Pressed(ui.DynamicItem[ui.Button[Any]], template=KNOWN_IDS):
 
 @dataclass(frozen=True, slots=True)
 class Where:
-    """`is_guest` says that the bot is no member there: somebody brought it along."""
+    """`is_guest` says that the bot has no way of its own there: it is no member and somebody brought it along, or it
+    may not see the channel."""
 
     place: Place
     is_guest: bool
@@ -286,7 +287,8 @@ def _asks(command: Command, call: CommandCall) -> bool:
 def _where(interaction: AnyInteraction) -> Where:
     guild, channel = interaction.guild_id, interaction.channel
     if guild is not None:
-        is_guest, is_direct = interaction.client.get_guild(guild) is None, False
+        is_guest = interaction.client.get_guild(guild) is None or not interaction.app_permissions.view_channel
+        is_direct = False
     else:
         is_guest = interaction.context.private_channel or isinstance(channel, discord.GroupChannel)
         # A group listens to its owner, and a conversation of two to both.

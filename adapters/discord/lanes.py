@@ -22,6 +22,9 @@ from bot.api import Call, ChannelLane, Clock, Lane, Method, Traffic, Urgency
 
 log = logging.getLogger(__name__)
 
+# Messages of more than an hour have a limit of their own, which holds up nothing else in their channel.
+TOO_MANY_OLD_EDITS = 30046
+
 _ROUTES: tuple[tuple[str, re.Pattern[str], Method, str], ...] = (
     ("POST", re.compile(r"/channels/(\d+)/messages$"), "post", "channel"),
     ("PATCH", re.compile(r"/channels/(\d+)/messages/\d+$"), "edit", "channel"),
@@ -235,11 +238,14 @@ class DiscordLanes:
             log.error("Discord does not let this machine's address in for the next %.0f s", retry_after)
             self._traffic.banned(retry_after)
             return
-        with contextlib.suppress(ValueError, KeyError, TypeError):
-            retry_after = float(json.loads(await response.read())["retry_after"])
+        code = None
+        with contextlib.suppress(ValueError, KeyError, TypeError, AttributeError):
+            body = json.loads(await response.read())
+            code = body.get("code")
+            retry_after = float(body["retry_after"])
         if response.headers.get("X-RateLimit-Global"):
             self._traffic.refused(retry_after)
-        elif lane is not None:
+        elif lane is not None and code != TOO_MANY_OLD_EDITS:
             lane.refused(method, retry_after, shared=_is_shared(response))
 
     def _find(self, verb: str, path: str) -> tuple[ChannelLane | None, Method]:

@@ -18,6 +18,7 @@ from adapters.discord.errors import CALL_ERRORS, NO_REPLY_WITHOUT_HISTORY, TOO_L
 from adapters.discord.lanes import DiscordLanes
 from adapters.discord.markup import from_discord, to_discord
 from adapters.discord.replying import Pending, Timing
+from adapters.discord.threads import reopening
 from bot.api import (
     Button,
     Call,
@@ -157,8 +158,12 @@ class ChannelSurface:
     async def _edit(
         self, sent: SentId, text: str, buttons: Sequence[Button] | None, files: Sequence[File] | None
     ) -> Shown:
-        with translated(), edited(text, buttons, self._asker, files) as params:
-            answer = await self._lanes.edit_message(self._client.http, self._channel, int(sent.id), params)
+        async def edit() -> dict[str, Any]:
+            with edited(text, buttons, self._asker, files) as params:
+                return await self._lanes.edit_message(self._client.http, self._channel, int(sent.id), params)
+
+        with translated():
+            answer = await reopening(self._client, self._channel, edit)
         return Shown(sent, as_shown(text, answer))
 
     async def _send(self, text: str, buttons: Sequence[Button]) -> dict[str, Any]:

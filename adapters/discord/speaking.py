@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Any, TypeAlias
 
 import discord
@@ -23,6 +24,7 @@ from adapters.discord.sending import (
     only,
     refusing_files,
 )
+from adapters.discord.threads import reopening
 from adapters.discord.unsure import Unsure, newest
 from adapters.discord.webhooks import Hook, is_gone
 from bot.api import Button, DeliveryError, DeliveryRefused, File, SentId, Shown, TargetGone
@@ -188,14 +190,21 @@ class FaceSurface:
             hook = await face.webhooks.reach(face.channel, id)
             if hook is not None:
                 try:
-                    with edited(text, buttons, face.asker, files) as params:
-                        answer = await face.webhooks.edit(hook, face.thread, int(sent.id), params)
+                    answer = await reopening(
+                        face.client, face.where, partial(self._edit_by, hook, sent, text, buttons, files)
+                    )
                     return Shown(sent, as_shown(text, answer))
                 except discord.HTTPException as error:
                     if not is_gone(error):
                         raise
                     face.webhooks.forget(hook)
         return await self._instead_of(sent, text, buttons)
+
+    async def _edit_by(
+        self, hook: Hook, sent: SentId, text: str, buttons: Sequence[Button] | None, files: Sequence[File] | None
+    ) -> dict[str, Any]:
+        with edited(text, buttons, self._face.asker, files) as params:
+            return await self._face.webhooks.edit(hook, self._face.thread, int(sent.id), params)
 
     async def _instead_of(self, sent: SentId, text: str, buttons: Sequence[Button] | None) -> Shown:
         """Nobody can edit what came through a webhook that is gone. Either it is deleted and said anew, or the rest

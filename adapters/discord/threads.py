@@ -1,17 +1,27 @@
-"""Opening a thread for a question."""
+"""Opening a thread for a question, and opening one again."""
 
 from __future__ import annotations
 
 import re
-from typing import Final
+from collections.abc import Awaitable, Callable
+from typing import Final, TypeVar
 
 import discord
 
-from adapters.discord.errors import CALL_ERRORS, REFUSED, THREAD_EXISTS, THREAD_IS_LOCKED, translate
+from adapters.discord.errors import (
+    CALL_ERRORS,
+    REFUSED,
+    THREAD_EXISTS,
+    THREAD_IS_ARCHIVED,
+    THREAD_IS_LOCKED,
+    translate,
+)
 from adapters.discord.hearing import channel_id, is_direct, permissions_in
 from adapters.discord.manifest import PERMISSIONS
 from adapters.discord.markup import as_text
 from bot.api import DeliveryRefused, Place, Route, phrase, say
+
+Result = TypeVar("Result")
 
 MAX_NAME = 100
 # Minutes without a message until Discord puts a thread away; the next message brings it back.
@@ -54,6 +64,20 @@ async def open_thread(client: discord.Client, route: Route, name: str) -> Route:
     # The question itself stays in the channel: nothing in the thread can be a reply to it.
     data = {"user": route.data["user"]} if "user" in route.data else {}
     return Route(inside, {**data, "question": message})
+
+
+async def reopening(client: discord.Client, thread: int, edit: Callable[[], Awaitable[Result]]) -> Result:
+    """An edit that opens its thread again where that was put away: Discord does so by itself only for new messages."""
+    try:
+        return await edit()
+    except discord.HTTPException as error:
+        if error.code != THREAD_IS_ARCHIVED:
+            raise
+        try:
+            await client.http.edit_channel(thread, archived=False)
+        except CALL_ERRORS:
+            raise error from None
+        return await edit()
 
 
 def thread_name(text: str) -> str:

@@ -92,6 +92,7 @@ async def connected(
         if commands:
             await discord.wait_until(lambda: discord.world.commands[None])
         yield listener
+        assert discord.rings_without_leave == []
     finally:
         await listener.stop()
         running.cancel()

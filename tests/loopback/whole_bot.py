@@ -112,6 +112,7 @@ async def whole_bot(
             await bot.until(lambda: discord.world.commands[None])
             await bot.idle()
             yield bot
+            assert discord.rings_without_leave == []
         finally:
             running.cancel()
             await asyncio.wait({running})

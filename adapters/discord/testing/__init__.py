@@ -288,6 +288,11 @@ class FakeDiscord(Hands):
         return [who for message in spoken if message.author is self.bot for who in message.pinged]
 
     @property
+    def rings_without_leave(self) -> list[Message]:
+        """Messages of the bot whose calls did not say whom they may ring: Discord lets such a text ring everybody."""
+        return [*self.messages.sends_without_allowed_mentions, *self.messages.edits_without_allowed_mentions]
+
+    @property
     def webhooks(self) -> list[Webhook]:
         """Those of the bot itself."""
         return [webhook for webhook in self.world.webhooks.values() if webhook.own]

@@ -270,11 +270,16 @@ def message_event(world: World, message: Message, *, content: bool) -> Json:
             account = world.accounts[int(mentioned["id"])]
             mentioned["member"] = member_json(guild, account, with_user=False)
     if not content and guild is not None:
-        for shown in filter(None, (data, data.get("referenced_message"))):
-            known = {shown["author"]["id"], *(mentioned["id"] for mentioned in shown["mentions"])}
-            if str(world.bot.id) not in known:
-                shown |= {"content": "", "attachments": [], "embeds": [], "components": []}
+        hide_content(world, data)
     return data
+
+
+def hide_content(world: World, data: Json) -> None:
+    """What the bot neither wrote nor is mentioned in, where it may not read everything."""
+    for shown in filter(None, (data, data.get("referenced_message"))):
+        known = {shown["author"]["id"], *(mentioned["id"] for mentioned in shown["mentions"])}
+        if str(world.bot.id) not in known:
+            shown |= {"content": "", "attachments": [], "embeds": [], "components": []}
 
 
 def interaction_guild_json(guild: Guild) -> Json:

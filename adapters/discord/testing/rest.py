@@ -10,7 +10,7 @@ from adapters.discord.testing.gateway import GUILDS, Gateway, thread_event
 from adapters.discord.testing.limits import Limit
 from adapters.discord.testing.messages import Messages, Posting
 from adapters.discord.testing.server import Answer, ApiError, Endpoint, Request
-from adapters.discord.testing.world import DIRECT, THREAD, Channel, Json, World
+from adapters.discord.testing.world import DIRECT, THREAD, Channel, Json, Message, World
 
 # Creates and edits tell the same bucket and count apart; the others are as generous as Discord was seen to be.
 POST_MESSAGE = EDIT_MESSAGE = Limit("channel-messages", 5, 5.0)
@@ -47,6 +47,7 @@ class Rest:
             Endpoint("GET", "/users/{user}", self.user),
             Endpoint("GET", "/guilds/{guild}/members/{user}", self.member),
             Endpoint("GET", "/channels/{channel}", self.channel),
+            Endpoint("PATCH", "/channels/{channel}", self.change, None, channel),
             Endpoint("POST", "/channels/{channel}/typing", self.type, TYPING, channel),
             Endpoint("GET", many, self.read, READ_MESSAGES, channel),
             Endpoint("GET", one, self.read_one, READ_MESSAGES, channel),
@@ -107,6 +108,16 @@ class Rest:
     async def channel(self, request: Request) -> Answer:
         return payloads.channel_json(self._visible(request))
 
+    async def change(self, request: Request) -> Answer:
+        """Opening a thread again takes no more than the right to write in it, unless it is locked."""
+        thread = self._visible(request)
+        if thread.kind != THREAD or request.body != {"archived": False}:
+            raise ApiError(403, 50013, "Missing Permissions")
+        self._require("send_messages_in_threads", thread)
+        if thread.archived:
+            await self._unarchive(thread)
+        return payloads.channel_json(thread)
+
     async def type(self, request: Request) -> None:
         channel = self._visible(request)
         self._require("send_messages_in_threads" if channel.kind == THREAD else "send_messages", channel)
@@ -131,12 +142,18 @@ class Rest:
         else:
             before = int(request.query.get("before", 1 << 63))
             picked = [message for message in visible if message.id < before][-limit:]
-        return [payloads.message_json(self._world, message) for message in reversed(picked)]
+        return [self._shown(message) for message in reversed(picked)]
 
     async def read_one(self, request: Request) -> Answer:
         channel = self._visible(request)
         self._require("read_message_history", channel)
-        return payloads.message_json(self._world, self._messages.find(channel, request.id("message")))
+        return self._shown(self._messages.find(channel, request.id("message")))
+
+    def _shown(self, message: Message) -> Json:
+        data = payloads.message_json(self._world, message)
+        if not self._flags & MESSAGE_CONTENT_FLAG and message.channel.guild is not None:
+            payloads.hide_content(self._world, data)
+        return data
 
     async def post(self, request: Request) -> Answer:
         channel = self._visible(request)
@@ -152,6 +169,8 @@ class Rest:
             raise ApiError(403, 50007, "Cannot send messages to this user")
         if thread and channel.archived:
             await self._unarchive(channel)
+        if thread and channel.locked:
+            raise ApiError(400, 160005, "Thread is locked")
         message = await self._messages.create(channel, request.body, request.uploads, Posting(self._world.bot))
         return payloads.message_json(self._world, message)
 

@@ -161,7 +161,7 @@ class Server:
         return None, headers
 
     def _refuse(
-        self, call: Call, scope: str, retry_after: float, headers: Mapping[str, str] | None = None
+        self, call: Call, scope: str, retry_after: float, headers: Mapping[str, str] | None = None, code: int = 0
     ) -> web.StreamResponse:
         call.status = 429
         told = self.limits.refuse(call.method, call.path, scope, retry_after)
@@ -169,6 +169,7 @@ class Server:
             "message": "You are being rate limited.",
             "retry_after": round(retry_after, 3),
             "global": scope == "global",
+            "code": code,
         }
         return _json(429, body, {**(headers or {}), **told})
 
@@ -185,7 +186,8 @@ class Server:
             call.status = 429
             return web.Response(status=429, text="error code: 1015", headers={"Retry-After": f"{fault.retry_after}"})
         if fault.status == 429:
-            return self._refuse(call, fault.scope, 1.0 if fault.retry_after is None else fault.retry_after)
+            wait = 1.0 if fault.retry_after is None else fault.retry_after
+            return self._refuse(call, fault.scope, wait, code=fault.code)
         if fault.status is not None:
             call.status = fault.status
             return _json(fault.status, {"message": f"{fault.status}: Injected", "code": fault.code})

@@ -169,7 +169,10 @@ class ByToken:
         return payloads.message_json(self._world, self._one(request))
 
     async def edit(self, request: Request) -> Answer:
-        message = await self._messages.edit(self._one(request), request.body, request.uploads)
+        found = self._one(request)
+        if found.channel.archived and found.interaction is None:
+            raise ApiError(400, 50083, "Thread is archived")
+        message = await self._messages.edit(found, request.body, request.uploads)
         return payloads.message_json(self._world, message)
 
     async def delete(self, request: Request) -> None:
@@ -265,8 +268,11 @@ class ByToken:
 
 
 def check_name(name: str) -> None:
+    name = re.sub("[\u200b-\u200f\u2060\ufeff]", "", name).strip()
     if not 1 <= len(name) <= MAX_NAME:
         raise ApiError(400, 50035, "Invalid Form Body", {"username": "Must be between 1 and 80 in length."})
+    if name.lower() in ("everyone", "here"):
+        raise ApiError(400, 50035, "Invalid Form Body", {"username": f'Username cannot be "{name.lower()}"'})
     banned = re.search(r"clyde|discord", name, re.IGNORECASE)
     if banned:
         says = f'Username cannot contain "{banned[0].lower()}"'
