@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
@@ -134,9 +135,8 @@ async def test_a_role_elsewhere_does_not_make_the_bot_forget_what_was_asked_here
 async def test_asking_in_many_places_at_once_is_asking_often() -> None:
     settings = limited(questions_per_minute=2, tokens_per_day=1000)
     async with TestBot(costing(10), settings=settings, clock=HandClock()) as bot:
-        for number in range(6):
-            await bot.says("hi", user=BOB, place=replace(bot.place, channel=f"c{number}"), wait=False)
-        await bot.idle()
+        places = [replace(bot.place, channel=f"c{number}") for number in range(6)]
+        await asyncio.gather(*(bot.says("hi", user=BOB, place=place) for place in places))
         assert bot.screen.count("bot: Answer.") == 2
 
 
