@@ -72,8 +72,9 @@ class Membership:
         def belongs(other: Place) -> bool:
             return (other.platform, other.workspace) == (place.platform, place.workspace)
 
-        await self._jobs.drop(belongs)
+        # Those who wait first: a job that ends would let the next one in.
         await self._runner.drop(belongs)
+        await self._jobs.drop(belongs)
         await self._store.drop_running(place.platform, place.workspace)
         if not self._keep:
             await self._forget_those_left()
