@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+from collections import OrderedDict
 from collections.abc import AsyncIterator, Collection, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -31,8 +33,10 @@ log = structlog.get_logger(__name__)
 
 # Characters that are checked at once; providers read only so much.
 AT_ONCE = 10_000
-# What somebody wrote just before their question, and is answered together with it.
-RECENT = 20
+# Of so many messages, those of whoever is answered are looked at: some were merged with the question, some edited.
+RECENT = 100
+# Texts of which it is known that nothing is objected to.
+MOST_PASSED = 5_000
 
 REFUSED = phrase("I would rather not talk about that. Let us talk about something else.")
 ENDED = phrase("I stop here: the rest of my answer did not pass the moderation of this place.")
@@ -59,11 +63,32 @@ class ModerationSettings(BaseModel):
     )
 
 
+class Passed:
+    """Texts that were checked before, so that each is checked once and what was edited again."""
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[bytes, None] = OrderedDict()
+
+    def __contains__(self, text: str) -> bool:
+        return _mark(text) in self._known
+
+    def add(self, text: str) -> None:
+        self._known[_mark(text)] = None
+        if len(self._known) > MOST_PASSED:
+            self._known.popitem(last=False)
+
+
+@asynccontextmanager
+async def remembering(settings: ModerationSettings) -> AsyncIterator[Passed]:
+    yield Passed()
+
+
 # First of all filters: it sees the question before, and the answer after all others.
 plugin = Plugin(
     "moderation",
     "Check questions and answers with the provider's moderation",
     settings=ModerationSettings,
+    lifespan=remembering,
     order=-1000,
     locales=Path(__file__).with_name("locales"),
 )
@@ -103,17 +128,26 @@ class Guard:
 
     async def refusal(self, turn: Turn) -> str | None:
         """What is said instead of an answer. What was refused is not sent to the model again either."""
-        asked = await self._asked()
-        texts = [text for _, text in asked] or [_last_of_people(turn)]
+        rows = await self.context.conversation.path(RECENT)
+        passed = self.context.get(Passed)
+        own = [row for row in rows if row.role == "user" and row.author_id == self.context.user.id]
+        asked = [row for row in own if row.text not in passed]
+        spoke = max((row.id for row in rows if row.role == "assistant"), default=0)
+        newest = own[-1] if own and own[-1].id > spoke else None
+        # What is answered again, or gone on with, may be somebody else's question.
+        again = _last_of_people(turn) if newest is None else []
+        texts = [*(row.text for row in asked), *again]
         verdicts = await asyncio.gather(*(self._flagged(text) for text in texts), return_exceptions=True)
-        for error in verdicts:
-            if isinstance(error, BaseException):
-                return self._unavailable(error, NOT_CHECKED)
+        for text, verdict in zip(texts, verdicts, strict=True):
+            if isinstance(verdict, BaseException):
+                return self._unavailable(verdict, NOT_CHECKED)
+            if not verdict:
+                passed.add(text)
         if not any(verdicts):
             return None
         # The question itself is marked by the engine; what came before it would be sent along with the next one.
-        before = [id for (id, _), flagged in zip(asked[:-1], verdicts, strict=False) if flagged]
-        await self.context.conversation.forget(*before)
+        flagged = [row.id for row, bad in zip(asked, verdicts, strict=False) if bad and row is not newest]
+        await self.context.conversation.forget(*flagged)
         return say(REFUSED)
 
     async def objection(self, text: str) -> str | None:
@@ -122,16 +156,6 @@ class Guard:
             return say(ENDED) if await self._flagged(text) else None
         except Exception as error:
             return self._unavailable(error, NOT_CHECKED_ON)
-
-    async def _asked(self) -> Sequence[tuple[int, str]]:
-        """What the person who is answered has written since the bot spoke last: numbers and texts."""
-        asked: list[tuple[int, str]] = []
-        for message in reversed(await self.context.conversation.path(RECENT)):
-            if message.role != "user":
-                break
-            if message.author_id == self.context.user.id:
-                asked.append((message.id, message.text))
-        return asked[::-1]
 
     async def _flagged(self, text: str) -> bool:
         parts = [text[start : start + AT_ONCE] for start in range(0, len(text), AT_ONCE)] if text.strip() else []
@@ -155,5 +179,10 @@ def objects(verdict: Verdict, categories: Collection[str]) -> bool:
     return any(name in categories or name.partition("/")[0] in categories for name in verdict.categories)
 
 
-def _last_of_people(turn: Turn) -> str:
-    return next((message.text for message in reversed(turn.prompt.messages) if message.role == "user"), "")
+def _last_of_people(turn: Turn) -> Sequence[str]:
+    """The question, also where the word to go on comes after it."""
+    return [message.text for message in turn.prompt.messages if message.role == "user"][-2:]
+
+
+def _mark(text: str) -> bytes:
+    return hashlib.sha256(text.encode(errors="replace")).digest()

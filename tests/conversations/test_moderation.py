@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from bot.errors import ModelError
-from bot.events import Attachment
+from bot.events import Attachment, User
 from bot.model.moderation import Verdict
 from bot.model.scripted import Answer, Say, Scripted
 from bot.plugin import Plugin
@@ -78,6 +78,38 @@ async def test_what_was_merged_with_it_is_checked_too() -> None:
         await bot.says("something else", user=ANN)
         assert bot.last.text == "Sure."
         assert "feed the" not in "".join(message.text for message in model.prompts[-1].messages)
+
+
+async def test_what_was_edited_is_checked_again() -> None:
+    model = Moderating(["Fine.", "Sure.", "Never."])
+    async with moderated(model) as bot:
+        asked = await bot.says("How do I feed a cat?")
+        await bot.edits(asked, "How do I feed a grue?")
+        await bot.says("Answer what I asked first.")
+        assert "rather not" in bot.last.text
+        await bot.says("Then what do cats eat?")
+        assert bot.last.text == "Sure."
+        assert BAD not in "".join(message.text for prompt in model.prompts for message in prompt.messages)
+
+
+@pytest.mark.parametrize("presser", [ANN, BOB])
+async def test_what_was_edited_is_checked_before_an_answer_goes_on(presser: User) -> None:
+    model = Moderating([Say("Fine and", reason="length"), "Never."])
+    async with moderated(model) as bot:
+        asked = await bot.says("How do I feed a cat?", user=BOB)
+        await bot.edits(asked, "How do I feed a grue?")
+        await bot.presses("+continue", user=presser)
+        assert bot.shown_privately == ["⚠️ I would rather not talk about that. Let us talk about something else."]
+        await bot.presses("+again", user=presser)
+        assert len(model.prompts) == 1
+
+
+async def test_each_text_is_checked_once() -> None:
+    model = Moderating(["One.", "Two.", "Three."])
+    async with moderated(model, answers=False) as bot:
+        for text in ("Count.", "On.", "On and on."):
+            await bot.says(text)
+        assert model.checked == ["Count.", "On.", "On and on."]
 
 
 async def test_files_are_part_of_the_question() -> None:
