@@ -25,8 +25,17 @@ class Clock:
         moved, self._moved = self._moved, asyncio.Event()
         moved.set()
 
-    async def sleep(self, seconds: float) -> None:
-        until = self.now() + seconds
+    async def until(self, event: asyncio.Event, moment: float) -> bool:
+        """Wait for the event, but only until that moment; whether it came."""
+        came, late = asyncio.ensure_future(event.wait()), asyncio.ensure_future(self.sleep_until(moment))
+        try:
+            await asyncio.wait({came, late}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            came.cancel()
+            late.cancel()
+        return event.is_set()
+
+    async def sleep_until(self, until: float) -> None:
         while (left := until - self.now()) > 0:
             moved = self._moved
             try:
@@ -34,13 +43,3 @@ class Clock:
                     await moved.wait()
             except TimeoutError:
                 pass
-
-    async def until(self, event: asyncio.Event, seconds: float) -> bool:
-        """Wait for the event, but only so long; whether it came."""
-        came, late = asyncio.ensure_future(event.wait()), asyncio.ensure_future(self.sleep(seconds))
-        try:
-            await asyncio.wait({came, late}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            came.cancel()
-            late.cancel()
-        return event.is_set()

@@ -28,6 +28,7 @@ class Attempt:
     acked_at: float | None = None
     answer: Any = None
     failed: str = ""
+    failed_at: float = 0.0
     over: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
@@ -39,8 +40,9 @@ class Attempt:
         self.acked_at, self.answer = now, answer
         self.over.set()
 
-    def fail(self, why: str) -> None:
-        self.failed = self.failed or why
+    def fail(self, now: float, why: str) -> None:
+        if not self.failed:
+            self.failed, self.failed_at = why, now
         self.over.set()
 
 
@@ -116,17 +118,16 @@ class Outbox:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _see_through(self, delivery: Delivery) -> None:
-        reason = ""
-        for number in range(1 + len(RETRY_AFTER)):
-            if number:
-                await self._clock.sleep(RETRY_AFTER[number - 1])
+        reason, moment = "", self._clock.now()
+        for number, pause in enumerate((0.0, *RETRY_AFTER)):
+            await self._clock.sleep_until(moment + pause)
             if delivery.acked:
                 return
             attempt = await self._try(delivery, number, reason)
             self._changed()
             if attempt.acked_at is not None:
                 return
-            reason = attempt.failed
+            reason, moment = attempt.failed, attempt.failed_at
             if delivery.kind != "events_api" or not self.retries or reason == "no_retry":
                 break
         delivery.given_up = True
@@ -137,8 +138,8 @@ class Outbox:
         delivery.attempts.append(attempt)
         carrying = asyncio.ensure_future(self._way(delivery.kind).carry(delivery, attempt))
         try:
-            if not await self._clock.until(attempt.over, ACK_WITHIN):
-                attempt.failed = "timeout"
+            if not await self._clock.until(attempt.over, attempt.at + ACK_WITHIN):
+                attempt.fail(attempt.at + ACK_WITHIN, "timeout")
         finally:
             carrying.cancel()
             await asyncio.gather(carrying, return_exceptions=True)

@@ -65,6 +65,7 @@ class Hooks:
 
     async def carry(self, delivery: Delivery, attempt: Attempt) -> None:
         attempt.by = self.urls.get(delivery.kind, self.url)
+        self._changed()
         headers: dict[str, str] = {}
         if attempt.number:
             headers = {"X-Slack-Retry-Num": str(attempt.number), "X-Slack-Retry-Reason": _reason(attempt.reason)}
@@ -72,15 +73,15 @@ class Hooks:
         try:
             answer = await self.post(attempt.by, text, content_type, headers=headers)
         except aiohttp.ClientError:
-            attempt.fail("connection_failed")
+            attempt.fail(self._clock.now(), "connection_failed")
             return
         attempt.status = answer.status
         if 200 <= answer.status < 300:
             attempt.acknowledge(self._clock.now(), answer.body)
         elif answer.headers.get("X-Slack-No-Retry") == "1":
-            attempt.fail("no_retry")
+            attempt.fail(self._clock.now(), "no_retry")
         else:
-            attempt.fail("http_error")
+            attempt.fail(self._clock.now(), "http_error")
         self._changed()
 
     async def post(

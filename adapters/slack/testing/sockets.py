@@ -60,7 +60,7 @@ class Link:
         if self._request.transport is not None:
             self._request.transport.abort()
 
-    async def read(self, acked: Callable[[Link, Json], None]) -> None:
+    async def read(self, acked: Callable[[Link, Json], None], changed: Callable[[], None]) -> None:
         """Until the link is closed. The app's pings are answered here."""
         while True:
             message = await self._socket.receive()
@@ -80,6 +80,7 @@ class Link:
                     return
                 case WSMsgType.CLOSING | WSMsgType.CLOSED | WSMsgType.ERROR:
                     return
+            changed()
 
 
 class Sockets:
@@ -124,10 +125,10 @@ class Sockets:
         await link.send(self._hello(link))
         self._changed()
         try:
-            await link.read(self._acked)
+            await link.read(self._acked, self._changed)
         finally:
             for attempt in link.waiting.values():
-                attempt.fail("timeout")
+                attempt.fail(self._world.clock.now(), "timeout")
             self._changed()
         return socket
 
@@ -146,7 +147,7 @@ class Sockets:
     async def carry(self, delivery: Delivery, attempt: Attempt) -> None:
         link = self._next(delivery)
         if link is None:
-            attempt.fail("timeout")
+            attempt.fail(self._world.clock.now(), "timeout")
             return
         envelope = self._world.new_id("env-")
         attempt.by = link.id
@@ -156,6 +157,7 @@ class Sockets:
         if delivery.kind == "events_api":
             body |= {"retry_attempt": attempt.number, "retry_reason": attempt.reason}
         await link.send(body)
+        self._changed()
         await asyncio.Event().wait()
 
     def _next(self, delivery: Delivery) -> Link | None:
@@ -171,7 +173,6 @@ class Sockets:
         attempt = link.waiting.pop(str(body.get("envelope_id", "")), None)
         if attempt is not None:
             attempt.acknowledge(self._world.clock.now(), body.get("payload"))
-        self._changed()
 
     async def close(self) -> None:
         for link in self.open:
