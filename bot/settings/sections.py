@@ -92,12 +92,8 @@ class MemorySettings(Section):
 
     @property
     def url(self) -> str:
-        """The database's SQLAlchemy address with an async driver."""
-        scheme, separator, rest = self.database.partition("://")
-        if not separator:
-            return f"sqlite+aiosqlite:///{Path(self.database).expanduser()}"
-        drivers = {"sqlite": "sqlite+aiosqlite", "postgres": "postgresql+asyncpg", "postgresql": "postgresql+asyncpg"}
-        return f"{drivers.get(scheme, scheme)}://{rest}"
+        """The database's address; the store knows which driver goes with it."""
+        return self.database if "://" in self.database else f"sqlite:///{Path(self.database).expanduser()}"
 
 
 class PlaceSettings(Section):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from types import TracebackType
@@ -13,7 +13,7 @@ from typing import TypeAlias
 
 from pydantic import JsonValue
 from sqlalchemy import literal, select
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.engine import Connection
 
 from bot.clock import Clock, SystemClock
 from bot.errors import StoreError
@@ -41,7 +41,7 @@ PICTURES_AT_ONCE = 20
 PRUNED_EVERY = timedelta(hours=6).total_seconds()
 
 # Drops at most so many rows older than a moment; says how many it was.
-Prune: TypeAlias = Callable[[AsyncConnection, datetime, int], Awaitable[int]]
+Prune: TypeAlias = Callable[[Connection, datetime, int], int]
 
 
 class Store:
@@ -85,7 +85,7 @@ class Store:
 
     async def ping(self) -> None:
         """Raises StoreError when the database cannot be read."""
-        await self._db.read(lambda c: c.execute(select(literal(1))))
+        await self._db.read(lambda c: c.scalar(select(literal(1))))
 
     # Claims: every event is claimed first.
 
@@ -153,9 +153,9 @@ class Store:
         """`remember` and `path` in one transaction: the question, and what is read for its answer."""
         now = self._clock.now()
 
-        async def both(connection: AsyncConnection) -> tuple[Remembered, Path]:
-            current, question = await tree.remember(connection, place, message, now)
-            return question, await tree.path(connection, current, max_tokens)
+        def both(connection: Connection) -> tuple[Remembered, Path]:
+            current, question = tree.remember(connection, place, message, now)
+            return question, tree.path(connection, current, max_tokens)
 
         return await self._db.write(both)
 
@@ -164,9 +164,9 @@ class Store:
         Costs the same however long the branch is. Messages whose tokens are unknown count one per four bytes.
         `until` ends it with an earlier message."""
 
-        async def newest(connection: AsyncConnection) -> Path | None:
-            current = await tree.find(connection, place)
-            return None if current is None else await tree.path(connection, current, max_tokens, until)
+        def newest(connection: Connection) -> Path | None:
+            current = tree.find(connection, place)
+            return None if current is None else tree.path(connection, current, max_tokens, until)
 
         found = await self._db.read(newest)
         return found or Path(await self.conversation(place), (), complete=True)
@@ -224,18 +224,18 @@ class Store:
     async def rewrite(self, place: Place, platform_id: str, text: str) -> Remembered | None:
         """A person edited a message: what is remembered of it changes. None if it is not known."""
 
-        async def change(connection: AsyncConnection) -> Remembered | None:
-            current = await tree.find(connection, place, lock=True)
-            return None if current is None else await tree.rewrite(connection, current, platform_id, text)
+        def change(connection: Connection) -> Remembered | None:
+            current = tree.find(connection, place, lock=True)
+            return None if current is None else tree.rewrite(connection, current, platform_id, text)
 
         return await self._db.write(change)
 
     async def message_of(self, place: Place, platform_id: str) -> Remembered | None:
         """The remembered message that this platform message is (part of)."""
 
-        async def known(connection: AsyncConnection) -> Remembered | None:
-            current = await tree.find(connection, place)
-            return None if current is None else await tree.message_of(connection, current.id, platform_id)
+        def known(connection: Connection) -> Remembered | None:
+            current = tree.find(connection, place)
+            return None if current is None else tree.message_of(connection, current.id, platform_id)
 
         return await self._db.read(known)
 
@@ -273,8 +273,8 @@ class Store:
     async def forget_exchange(self, place: Place, question: Remembered, answer: Remembered) -> None:
         """A question, its answer with all variants, and what tools said in between."""
 
-        async def forget(connection: AsyncConnection) -> None:
-            await tree.forget(connection, place, await variants.forget_between(connection, question, answer))
+        def forget(connection: Connection) -> None:
+            tree.forget(connection, place, variants.forget_between(connection, question, answer))
 
         await self._db.write(forget)
 

@@ -6,9 +6,11 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 
-from sqlalchemy import CTE, ColumnElement, ScalarSelect, delete, exists, func, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import CTE, ColumnElement, ScalarSelect, bindparam, delete, exists, func, select, update
+from sqlalchemy.engine import Connection
+from sqlalchemy.sql.dml import ReturningInsert
 
 from bot.events import AnyEvent, Place, event_from_json
 from bot.store.cleaning import event_text, storable
@@ -41,9 +43,8 @@ class Unfinished:
     data: str | None
 
 
-async def insert(connection: AsyncConnection, heard: AnyEvent, owner: str, now: datetime) -> bool:
+def insert(connection: Connection, heard: AnyEvent, owner: str, now: datetime) -> bool:
     """False if the event is known already."""
-    statement = insert_into(connection, event).on_conflict_do_nothing(index_elements=["place", "id"])
     values = {
         "platform": heard.place.platform,
         "place": str(heard.place),
@@ -56,41 +57,57 @@ async def insert(connection: AsyncConnection, heard: AnyEvent, owner: str, now: 
         "at": heard.at,
         "claimed_at": now,
     }
-    return (await connection.execute(statement.returning(event.c.number), values)).first() is not None
+    return connection.execute(_insertion(connection.dialect.name), values).first() is not None
 
 
-async def holder(connection: AsyncConnection, place: Place, event_id: str) -> Holder | None:
+@cache
+def _insertion(dialect: str) -> ReturningInsert[*tuple[int]]:
+    """Built once, which costs more than to run it."""
+    statement = insert_into(dialect, event).on_conflict_do_nothing(index_elements=["place", "id"])
+    return statement.returning(event.c.number)
+
+
+def holder(connection: Connection, place: Place, event_id: str) -> Holder | None:
     columns = select(event.c.state, event.c.owner, event.c.epoch, _drafted.label("drafted"))
-    row = (await connection.execute(columns.where(*_is(place, event_id)))).first()
+    row = connection.execute(columns.where(*_is(place, event_id))).first()
     return None if row is None else Holder(row.state, row.owner, row.epoch, bool(row.drafted))
 
 
-async def take_over(connection: AsyncConnection, place: Place, event_id: str, held: Holder, owner: str) -> int | None:
+def take_over(connection: Connection, place: Place, event_id: str, held: Holder, owner: str) -> int | None:
     """The new epoch; None if another process was faster."""
     statement = update(event).where(
         *_is(place, event_id), event.c.owner == held.owner, event.c.epoch == held.epoch, event.c.state != "done"
     )
-    taken = await connection.execute(statement.values(owner=owner, epoch=held.epoch + 1).returning(event.c.epoch))
+    taken = connection.execute(statement.values(owner=owner, epoch=held.epoch + 1).returning(event.c.epoch))
     epoch: int | None = taken.scalar_one_or_none()
     return epoch
 
 
-async def begin(connection: AsyncConnection, place: Place, event_id: str, owner: str) -> None:
+def begin(connection: Connection, place: Place, event_id: str, owner: str) -> None:
     statement = update(event).where(*_is(place, event_id), event.c.owner == owner, event.c.state == "seen")
-    await connection.execute(statement.values(state="running"))
+    connection.execute(statement.values(state="running"))
 
 
-async def done(connection: AsyncConnection, place: Place, event_id: str, owner: str | None = None) -> None:
+def done(connection: Connection, place: Place, event_id: str, owner: str | None = None) -> None:
     """What the event said is dropped: from here on only its number matters."""
-    statement = update(event).where(*_is(place, event_id))
-    if owner is not None:
-        statement = statement.where(event.c.owner == owner)
-    await connection.execute(statement.values(state="done", data=None))
+    named = {"in": str(place), "named": storable(event_id)}
+    if owner is None:
+        connection.execute(_done, named)
+    else:
+        connection.execute(_done_by_owner, {**named, "by": owner})
 
 
-async def unfinished(connection: AsyncConnection, platform: str, owner: str) -> tuple[Unfinished, ...]:
+_done = (
+    update(event)
+    .where(event.c.place == bindparam("in"), event.c.id == bindparam("named"))
+    .values(state="done", data=None)
+)
+_done_by_owner = _done.where(event.c.owner == bindparam("by"))
+
+
+def unfinished(connection: Connection, platform: str, owner: str) -> tuple[Unfinished, ...]:
     """Of other owners, oldest first, without those that a draft stands for."""
-    rows = await connection.execute(
+    rows = connection.execute(
         select(event.c.number, event.c.owner, event.c.state, event.c.data)
         .where(event.c.state.in_(("seen", "running")), event.c.platform == platform)
         .where(event.c.owner != owner, ~_drafted)
@@ -99,8 +116,8 @@ async def unfinished(connection: AsyncConnection, platform: str, owner: str) -> 
     return tuple(Unfinished(row.number, row.owner, row.state, row.data) for row in rows)
 
 
-async def take_unfinished(
-    connection: AsyncConnection, left: tuple[Unfinished, ...], owner: str
+def take_unfinished(
+    connection: Connection, left: tuple[Unfinished, ...], owner: str
 ) -> tuple[tuple[AnyEvent, Claim], ...]:
     taken = []
     for one in left:
@@ -108,21 +125,21 @@ async def take_unfinished(
             event.c.number == one.number, event.c.owner == one.owner, event.c.state != "done", ~_drafted
         )
         values = statement.values(owner=owner, epoch=event.c.epoch + 1).returning(event.c.epoch)
-        epoch = (await connection.execute(values)).scalar_one_or_none()
+        epoch = connection.execute(values).scalar_one_or_none()
         if epoch is None:
             continue
         heard = _read(one)
         if heard is None:
-            await connection.execute(update(event).where(event.c.number == one.number).values(state="done", data=None))
+            connection.execute(update(event).where(event.c.number == one.number).values(state="done", data=None))
         else:
             taken.append((heard, Claim("taken_over", epoch, started=one.state == "running")))
     return tuple(taken)
 
 
-async def last_heard(connection: AsyncConnection, platform: str) -> Mapping[str, str]:
+def last_heard(connection: Connection, platform: str) -> Mapping[str, str]:
     place = _places()
     newest = select(_newest_in(place)).select_from(place).where(place.c.place.is_not(None))
-    rows = await connection.execute(
+    rows = connection.execute(
         select(event.c.place, event.c.id).where(event.c.platform == platform, event.c.number.in_(newest))
     )
     return {row.place: row.id for row in rows}
@@ -140,7 +157,7 @@ def _newest_in(place: CTE) -> ScalarSelect[int]:
     return of_place.order_by(event.c.at.desc(), event.c.number.desc()).limit(1).correlate(place).scalar_subquery()
 
 
-async def prune(connection: AsyncConnection, before: datetime, limit: int) -> int:
+def prune(connection: Connection, before: datetime, limit: int) -> int:
     """Forget done events, but keep the newest message of each place: `last_heard` tells by it what was missed."""
     newer = event.alias()
     superseded = exists().where(newer.c.place == event.c.place, newer.c.kind == "message", newer.c.at > event.c.at)
@@ -149,7 +166,7 @@ async def prune(connection: AsyncConnection, before: datetime, limit: int) -> in
         .where(event.c.claimed_at < before, event.c.state == "done", (event.c.kind != "message") | superseded)
         .limit(limit)
     )
-    deleted = await connection.execute(delete(event).where(event.c.number.in_(old)))
+    deleted = connection.execute(delete(event).where(event.c.number.in_(old)))
     return deleted.rowcount
 
 

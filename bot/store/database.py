@@ -1,38 +1,27 @@
-"""Connections and transactions: how SQLite and PostgreSQL are opened, and where their errors become ours."""
+"""Transactions: which there are, and where the errors of SQLite and PostgreSQL become ours."""
 
 from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
-from sqlalchemy import URL, AsyncAdaptedQueuePool, Table, event, make_url
+from sqlalchemy import URL, Table, make_url
 from sqlalchemy.dialects import sqlite
-from sqlalchemy.engine import Connection
-from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
-from sqlalchemy.pool import ConnectionPoolEntry
 
 from bot.errors import StoreCorrupt, StoreError, StoreUnavailable
-from bot.store.driver import connect
+from bot.store.doors import Door, Server, Threads, Work
 
 if TYPE_CHECKING:
     from sqlalchemy.dialects.postgresql import Insert as PostgresInsert
 
 Upsert: TypeAlias = "sqlite.Insert | PostgresInsert"
 T = TypeVar("T")
-Work = Callable[[AsyncConnection], Awaitable[T]]
 
-BUSY_MS = 5000
 READERS = 3
-# An option of ours on an engine: its transactions are one statement long.
-ALONE = {"alone": True}
-# What is written are people's words: they must not get into a log with the traceback of a failed statement.
-HIDDEN = True
 
 
 def database_url(text: str) -> URL:
@@ -41,7 +30,7 @@ def database_url(text: str) -> URL:
         url = make_url(text)
     except ArgumentError:
         raise StoreError(f"{text!r} is not a database address; write for example sqlite:///data/duologue.db") from None
-    drivers = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg"}
+    drivers = {"sqlite": "sqlite", "postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg"}
     backend = url.get_backend_name()
     if backend not in drivers:
         raise StoreError(f"Duologue keeps its memory in SQLite or PostgreSQL, not in {backend!r}.")
@@ -66,109 +55,57 @@ class Database:
         self.url = url
         self.file = file_of(url)
         self._name = str(self.file or url.render_as_string(hide_password=True))
-        self._working: set[asyncio.Task[Any]] = set()  # Any: each piece of work has its own result
+        self._working: set[asyncio.Future[Any]] = set()  # Any: each piece of work has its own result
 
     def open(self) -> None:
-        self._writer, self._reader = _engines(self.url, self.file)
+        self._writer, self._reader = _doors(self.url, self.file)
 
     async def close(self) -> None:
         if self._working:
             await asyncio.wait(tuple(self._working))
-        await self._reader.dispose()
+        await self._reader.close()
         if self._reader is not self._writer:
-            await self._writer.dispose()
-
-    @property
-    def writer(self) -> AsyncEngine:
-        return self._writer
-
-    @property
-    def reader(self) -> AsyncEngine:
-        return self._reader
+            await self._writer.close()
 
     async def write(self, work: Work[T]) -> T:
         """One transaction; it is rolled back if the work raises."""
-        return await self._finish(self._in_transaction(self._writer, work))
+        return await self._finish(self._writer.run(work))
 
     async def write_alone(self, work: Work[T]) -> T:
         """For work that is a single statement: SQLite needs no BEGIN and no COMMIT around it."""
-        return await self._finish(self._in_transaction(self._writer.execution_options(**ALONE), work))
+        return await self._finish(self._writer.run(work, alone=True))
 
     async def read(self, work: Work[T]) -> T:
         """One consistent view of the database that waits for no writer."""
-        return await self._finish(self._in_transaction(self._reader, work))
+        return await self._finish(self._reader.run(work))
 
-    async def _finish(self, work: Coroutine[None, None, T]) -> T:
-        task = asyncio.get_running_loop().create_task(work)
-        self._working.add(task)
-        task.add_done_callback(self._worked)
-        return await asyncio.shield(task)
-
-    def _worked(self, task: asyncio.Task[Any]) -> None:
-        self._working.discard(task)
-        if not task.cancelled():
-            task.exception()  # has been seen, also when nobody waits for it any more
-
-    async def _in_transaction(self, engine: AsyncEngine, work: Work[T]) -> T:
+    async def _finish(self, work: asyncio.Future[T]) -> T:
+        self._working.add(work)
+        work.add_done_callback(self._worked)
         try:
-            async with engine.begin() as connection:
-                return await work(connection)
+            return await asyncio.shield(work)
         except (SQLAlchemyError, sqlite3.Error, OSError) as error:
             raise translated(error, self._name) from error
 
+    def _worked(self, work: asyncio.Future[Any]) -> None:
+        self._working.discard(work)
+        if not work.cancelled():
+            work.exception()  # has been seen, also when nobody waits for it any more
 
-def _engines(url: URL, file: Path | None) -> tuple[AsyncEngine, AsyncEngine]:
+
+def _doors(url: URL, file: Path | None) -> tuple[Door, Door]:
     if url.get_backend_name() != "sqlite":
-        engine = create_async_engine(url, pool_size=5, max_overflow=5, pool_pre_ping=True, hide_parameters=HIDDEN)
-        return engine, engine
-    writer = _sqlite_engine(url, connections=1, begin="BEGIN IMMEDIATE", pragmas=())
+        server = Server(url)
+        return server, server
+    writer = Threads(url, connections=1, begin="BEGIN IMMEDIATE", pragmas=())
     if file is None:
         return writer, writer
-    return writer, _sqlite_engine(url, connections=READERS, begin="BEGIN", pragmas=("query_only = ON",))
+    return writer, Threads(url, connections=READERS, begin="BEGIN", pragmas=("query_only = ON",))
 
 
-def _sqlite_engine(url: URL, *, connections: int, begin: str, pragmas: tuple[str, ...]) -> AsyncEngine:
-    engine = create_async_engine(
-        url,
-        poolclass=AsyncAdaptedQueuePool,
-        pool_size=connections,
-        max_overflow=0,
-        hide_parameters=HIDDEN,
-        pool_reset_on_return=None,  # transactions end where they begin, below
-        connect_args={"isolation_level": None, "timeout": BUSY_MS / 1000, "async_creator_fn": connect},
-    )
-    settings = (
-        f"busy_timeout = {BUSY_MS}",
-        "journal_mode = WAL",
-        "synchronous = NORMAL",
-        "foreign_keys = ON",
-        *pragmas,
-    )
-
-    def connected(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
-        cursor = connection.cursor()
-        for setting in settings:
-            cursor.execute(f"PRAGMA {setting}")
-        cursor.close()
-
-    def begun(connection: Connection) -> None:
-        if connection.get_execution_options().get("alone"):
-            return
-        # The driver's own BEGIN comes late and does not take the write lock: two processes would run into each other.
-        # Straight to the driver, because each step of a cursor is a walk to the connection's thread and back.
-        adapted: Any = connection.connection.dbapi_connection  # typed as any driver's, it is aiosqlite's
-        if adapted.driver_connection.in_transaction:  # what an error left behind
-            adapted.rollback()
-        adapted.run_async(lambda driver: driver.execute(begin))
-
-    event.listen(engine.sync_engine, "connect", connected)
-    event.listen(engine.sync_engine, "begin", begun)
-    return engine
-
-
-def insert_into(connection: AsyncConnection, table: Table) -> Upsert:
+def insert_into(dialect: str, table: Table) -> Upsert:
     """An INSERT that knows ON CONFLICT, which SQLAlchemy has per database."""
-    if connection.dialect.name == "postgresql":
+    if dialect == "postgresql":
         from sqlalchemy.dialects import postgresql  # costs time that only its users should pay
 
         return postgresql.insert(table)

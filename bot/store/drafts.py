@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import JsonValue
 from sqlalchemy import Row, bindparam, delete, insert, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.engine import Connection
 
 from bot.events import Place, Route, route_from_json
 from bot.replies import Reason, SentId, Speaker
@@ -44,8 +44,8 @@ class Taking:
     as_variant: bool = False
 
 
-async def begin(
-    connection: AsyncConnection,
+def begin(
+    connection: Connection,
     conversation: int,
     route: Route,
     event_id: str,
@@ -75,7 +75,7 @@ async def begin(
         "attempts": 0,
         "started_at": now,
     }
-    id = (await connection.execute(insert(draft).returning(draft.c.id), values)).scalar_one()
+    id = connection.execute(_begin, values).scalar_one()
     return Draft(
         id,
         conversation,
@@ -92,24 +92,30 @@ async def begin(
     )
 
 
-async def save(connection: AsyncConnection, growths: Sequence[Growth], owner: str) -> None:
+_begin = insert(draft).returning(draft.c.id)
+
+
+def save(connection: Connection, growths: Sequence[Growth], owner: str) -> None:
     """Nothing happens to a draft that another process has taken over meanwhile."""
-    columns: dict[str, Any] = {name: bindparam(f"new_{name}") for name in ("text", "sent", "finished")}
-    statement = update(draft).where(draft.c.id == bindparam("draft"), draft.c.owner == owner).values(columns)
     grown = [
         {
             "draft": growth.draft,
+            "by": owner,
             "new_text": storable(growth.text),
             "new_sent": _sent_json(growth.sent),
             "new_finished": growth.finished,
         }
         for growth in growths
     ]
-    await connection.execute(statement, grown)
+    connection.execute(_grow, grown)
 
 
-async def answered(
-    connection: AsyncConnection,
+_grown: dict[str, Any] = {name: bindparam(f"new_{name}") for name in ("text", "sent", "finished")}
+_grow = update(draft).where(draft.c.id == bindparam("draft"), draft.c.owner == bindparam("by")).values(_grown)
+
+
+def answered(
+    connection: Connection,
     finished: Draft,
     place: Place,
     messages: Sequence[NewMessage],
@@ -118,38 +124,38 @@ async def answered(
     user_id: str | None,
     now: datetime,
 ) -> tuple[Remembered, ...] | None:
-    if not await _remove(connection, finished):
+    if not _remove(connection, finished):
         return None
-    added = await _write(connection, finished, place, messages, now)
-    await ledger.write(connection, place, calls, user_id=user_id, message=added[-1].id if added else None, now=now)
-    await _close(connection, finished)
+    added = _write(connection, finished, place, messages, now)
+    ledger.write(connection, place, calls, user_id=user_id, message=added[-1].id if added else None, now=now)
+    _close(connection, finished)
     return added
 
 
-async def _write(
-    connection: AsyncConnection, finished: Draft, place: Place, messages: Sequence[NewMessage], now: datetime
+def _write(
+    connection: Connection, finished: Draft, place: Place, messages: Sequence[NewMessage], now: datetime
 ) -> tuple[Remembered, ...]:
     if finished.replaces is not None and messages:
-        replaced = await variants.replace_answer(
+        replaced = variants.replace_answer(
             connection, finished.replaces, messages[-1], now, as_variant=finished.as_variant
         )
         if replaced is not None:
             return (replaced,)
-    current = await tree.ensure(connection, place, now)
+    current = tree.ensure(connection, place, now)
     if messages and finished.question not in (None, current.tip):
         *before, answer = messages
         messages = [*before, replace(answer, parts={**answer.parts, variants.ANSWERS: finished.question})]
-    return await tree.append(connection, current, messages, now)
+    return tree.append(connection, current, messages, now)
 
 
-async def abandon(connection: AsyncConnection, dropped: Draft) -> None:
-    if await _remove(connection, dropped):
-        await _close(connection, dropped)
+def abandon(connection: Connection, dropped: Draft) -> None:
+    if _remove(connection, dropped):
+        _close(connection, dropped)
 
 
-async def of_others(connection: AsyncConnection, platform: str, owner: str) -> tuple[tuple[str, Draft], ...]:
+def of_others(connection: Connection, platform: str, owner: str) -> tuple[tuple[str, Draft], ...]:
     """Drafts with their owners, oldest first. One that cannot be read is left for the version that wrote it."""
-    rows = await connection.execute(
+    rows = connection.execute(
         select(draft).where(draft.c.platform == platform, draft.c.owner != owner).order_by(draft.c.id)
     )
     found = []
@@ -161,31 +167,33 @@ async def of_others(connection: AsyncConnection, platform: str, owner: str) -> t
     return tuple(found)
 
 
-async def take_over(connection: AsyncConnection, left: Sequence[Draft], owner: str) -> tuple[Draft, ...]:
+def take_over(connection: Connection, left: Sequence[Draft], owner: str) -> tuple[Draft, ...]:
     """With the events that they answer, so that these are not handled a second time."""
     taken = []
     for one in left:
         statement = update(draft).where(draft.c.id == one.id, draft.c.epoch == one.epoch)
         values = {"owner": owner, "epoch": one.epoch + 1, "attempts": one.attempts + 1}
-        row = (await connection.execute(statement.values(values).returning(*draft.c))).first()
+        row = connection.execute(statement.values(values).returning(*draft.c)).first()
         if row is None:
             continue
         taken.append(_draft(row))
         claim = update(event).where(
             event.c.place == str(one.route.place), event.c.id == one.event_id, event.c.state != "done"
         )
-        await connection.execute(claim.values(owner=owner, epoch=event.c.epoch + 1))
+        connection.execute(claim.values(owner=owner, epoch=event.c.epoch + 1))
     return tuple(taken)
 
 
-async def _remove(connection: AsyncConnection, old: Draft) -> bool:
+def _remove(connection: Connection, old: Draft) -> bool:
     """False if its epoch has moved on: then it belongs to somebody else."""
-    statement = delete(draft).where(draft.c.id == old.id, draft.c.epoch == old.epoch)
-    return (await connection.execute(statement.returning(draft.c.id))).first() is not None
+    return connection.execute(_removal, {"draft": old.id, "at": old.epoch}).first() is not None
 
 
-async def _close(connection: AsyncConnection, old: Draft) -> None:
-    await claims.done(connection, old.route.place, old.event_id)
+_removal = delete(draft).where(draft.c.id == bindparam("draft"), draft.c.epoch == bindparam("at")).returning(draft.c.id)
+
+
+def _close(connection: Connection, old: Draft) -> None:
+    claims.done(connection, old.route.place, old.event_id)
 
 
 def _draft(row: Row[*tuple[Any, ...]]) -> Draft:

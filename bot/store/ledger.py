@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import Integer, Row, Text, cast, func, insert, select
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.engine import Connection
 
 from bot.events import Place
 from bot.store.cleaning import storable, storable_json, storable_or_none
@@ -17,8 +17,8 @@ from bot.store.tables import usage
 from bot.turn import ModelCall, Usage
 
 
-async def write(
-    connection: AsyncConnection,
+def write(
+    connection: Connection,
     place: Place,
     calls: Sequence[ModelCall],
     *,
@@ -50,10 +50,13 @@ async def write(
         }
         for call in calls
     ]
-    await connection.execute(insert(usage), lines)
+    connection.execute(_insert, lines)
 
 
-async def total(connection: AsyncConnection, place: Place | None, since: datetime | None) -> tuple[ModelCall, ...]:
+_insert = insert(usage)
+
+
+def total(connection: Connection, place: Place | None, since: datetime | None) -> tuple[ModelCall, ...]:
     """Calls of unknown price stay apart: their cost is never 0."""
     chosen = []
     if place is not None:
@@ -61,11 +64,11 @@ async def total(connection: AsyncConnection, place: Place | None, since: datetim
     if since is not None:
         chosen.append(usage.c.at >= since)
     sums = _sums.where(*chosen).group_by(*_line, _unknown).order_by(func.min(usage.c.id))
-    rows = (await connection.execute(sums)).all()
+    rows = connection.execute(sums).all()
     # A database would round money: it only counts equal costs, and Python adds them up digit for digit.
     costs: dict[tuple[str, str, str], Decimal] = {}
     equal = select(*_line, usage.c.cost, func.count()).where(usage.c.cost.is_not(None), *chosen)
-    for *line, cost, count in await connection.execute(equal.group_by(*_line, usage.c.cost)):
+    for *line, cost, count in connection.execute(equal.group_by(*_line, usage.c.cost)):
         costs[*line] = costs.get((*line,), Decimal(0)) + cost * count
     return tuple(_call(row, costs) for row in rows)
 

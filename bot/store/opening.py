@@ -17,7 +17,8 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from bot.errors import StoreCorrupt, StoreError, StoreTooNew, StoreUnavailable
-from bot.store.database import BUSY_MS, Database, database_url, translated
+from bot.store.database import Database, database_url, translated
+from bot.store.doors import BUSY_MS
 from bot.store.tables import HEAD, metadata
 
 MAGIC = b"SQLite format 3\0"
@@ -38,7 +39,7 @@ async def bring_up_to_date(database: Database, steps: Steps = Steps()) -> None:
     if database.url.get_backend_name() != "sqlite":
         await _check_server(database, steps)
     elif database.file is None:
-        await database.write(lambda c: c.run_sync(metadata.create_all))
+        await database.write(metadata.create_all)
     else:
         await _prepare_file(database, database.file, steps)
 
@@ -195,7 +196,7 @@ def back_up(file: Path, to: Path) -> None:
 
 async def _check_server(database: Database, steps: Steps) -> None:
     name = database.url.render_as_string(hide_password=True)
-    revision = await database.read(lambda c: c.run_sync(_server_revision))
+    revision = await database.read(_server_revision)
     if revision is None or _known(revision, name, steps) != steps.head:
         raise StoreError(f"The schema of the database {name} is not up to date. Run `duologue migrate` once.")
 
@@ -216,9 +217,9 @@ async def migrate(url: str) -> str:
             before = None if database.file is None else await asyncio.to_thread(revision_of, database.file)
             await bring_up_to_date(database)
         else:
-            before = await database.read(lambda c: c.run_sync(_server_revision))
+            before = await database.read(_server_revision)
             if before is None or _known(before, name, Steps()) != HEAD:
-                await database.write(lambda c: c.run_sync(lambda connection: _upgrade(connection, Steps())))
+                await database.write(lambda c: _upgrade(c, Steps()))
     finally:
         await database.close()
     if before == HEAD:

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from pydantic import JsonValue
 from sqlalchemy import ScalarSelect, delete, exists, insert, select
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.engine import Connection
 
 from bot.store.tables import blob, message, picture
 
@@ -21,21 +21,21 @@ def blobs_in(parts: Mapping[str, JsonValue]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(id for id in ids if isinstance(id, str)))
 
 
-async def refer(connection: AsyncConnection, message_id: int, parts: Mapping[str, JsonValue]) -> None:
+def refer(connection: Connection, message_id: int, parts: Mapping[str, JsonValue]) -> None:
     found = blobs_in(parts)
     if found:
         values = [{"message_id": message_id, "blob_id": id} for id in found]
-        await connection.execute(insert(picture), values)
+        connection.execute(insert(picture), values)
 
 
-async def forget(connection: AsyncConnection, conversation_id: ScalarSelect[int], message_ids: Collection[int]) -> None:
+def forget(connection: Connection, conversation_id: ScalarSelect[int], message_ids: Collection[int]) -> None:
     ids = select(message.c.id).where(message.c.conversation_id == conversation_id, message.c.id.in_(message_ids))
-    await connection.execute(delete(picture).where(picture.c.message_id.in_(ids)))
+    connection.execute(delete(picture).where(picture.c.message_id.in_(ids)))
 
 
-async def prune(connection: AsyncConnection, before: datetime, limit: int) -> int:
+def prune(connection: Connection, before: datetime, limit: int) -> int:
     """Drop pictures that no message holds any more. Those put down just now belong to messages not yet written."""
     held = exists().where(picture.c.blob_id == blob.c.id, message.c.id == picture.c.message_id)
     unused = select(blob.c.id).where(blob.c.kept.is_(False), blob.c.created_at < before, ~held).limit(limit)
-    deleted = await connection.execute(delete(blob).where(blob.c.id.in_(unused)))
+    deleted = connection.execute(delete(blob).where(blob.c.id.in_(unused)))
     return deleted.rowcount

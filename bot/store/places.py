@@ -8,14 +8,14 @@ from datetime import datetime
 
 from pydantic import JsonValue
 from sqlalchemy import ColumnElement, func, or_, select
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.engine import Connection
 
 from bot.events import Place
 from bot.store.cleaning import storable
 from bot.store.tables import conversation, sent, state, usage
 
 
-def inside(connection: AsyncConnection, column: ColumnElement[str], prefix: str) -> ColumnElement[bool]:
+def inside(connection: Connection, column: ColumnElement[str], prefix: str) -> ColumnElement[bool]:
     """Whether a text begins with a prefix, which ends with a sign of ASCII."""
     if connection.dialect.name == "sqlite":
         # A range uses the index, which LIKE does not there.
@@ -32,18 +32,18 @@ class Whose:
     workspace: str | None = None
 
 
-async def settings_of(connection: AsyncConnection, places: Sequence[Place]) -> Mapping[Place, Mapping[str, JsonValue]]:
+def settings_of(connection: Connection, places: Sequence[Place]) -> Mapping[Place, Mapping[str, JsonValue]]:
     """The settings of those conversations that exist; asking makes none."""
     keys = {str(place): place for place in places}
-    rows = await connection.execute(
+    rows = connection.execute(
         select(conversation.c.place, conversation.c.settings).where(conversation.c.place.in_(keys))
     )
     return {keys[row.place]: row.settings for row in rows}
 
 
-async def threads_with(connection: AsyncConnection, place: Place, messages: Sequence[str]) -> Sequence[Place]:
+def threads_with(connection: Connection, place: Place, messages: Sequence[str]) -> Sequence[Place]:
     """The threads of a channel that remember one of the platform's messages, which was written in the channel."""
-    rows = await connection.execute(
+    rows = connection.execute(
         select(conversation.c.place)
         .join(sent, sent.c.conversation_id == conversation.c.id)
         .where(sent.c.platform_id.in_([storable(id) for id in messages]))
@@ -53,7 +53,7 @@ async def threads_with(connection: AsyncConnection, place: Place, messages: Sequ
     return [Place.parse(text) for text in rows.scalars()]
 
 
-async def tokens_used(connection: AsyncConnection, since: datetime, platform: str, whose: Whose) -> int:
+def tokens_used(connection: Connection, since: datetime, platform: str, whose: Whose) -> int:
     chosen = [usage.c.at >= since]
     if whose.user is not None:
         chosen.append(usage.c.user_id == storable(whose.user))
@@ -65,11 +65,9 @@ async def tokens_used(connection: AsyncConnection, since: datetime, platform: st
         key = str(Place(platform, whose.workspace, "")) if whose.workspace is not None else f"{platform}:"
         chosen.append(inside(connection, usage.c.place, key))
     total = select(func.coalesce(func.sum(usage.c.input + usage.c.output), 0)).where(*chosen)
-    return int((await connection.execute(total)).scalar_one())
+    return int(connection.execute(total).scalar_one())
 
 
-async def marks(connection: AsyncConnection, kind: str) -> Mapping[str, JsonValue]:
-    rows = await connection.execute(
-        select(state.c.key, state.c.value).where(state.c.plugin == "core", state.c.scope == kind)
-    )
+def marks(connection: Connection, kind: str) -> Mapping[str, JsonValue]:
+    rows = connection.execute(select(state.c.key, state.c.value).where(state.c.plugin == "core", state.c.scope == kind))
     return {row.key: row.value for row in rows}

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from filelock import FileLock, Timeout
 from sqlalchemy import delete, insert, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.engine import Connection
 
 from bot.clock import Clock
 from bot.errors import StoreError, StoreUnavailable
@@ -154,18 +154,17 @@ class LeasePresence:
     async def is_dead(self, owner: str) -> bool:
         if owner == self._owner:
             return False
-        found = await self._database.read(lambda c: c.execute(select(process.c.alive_until).filter_by(owner=owner)))
-        until = found.scalar_one_or_none()
+        until = await self._database.read(lambda c: c.scalar(select(process.c.alive_until).filter_by(owner=owner)))
         return until is None or until < self._clock.now()
 
-    async def _arrive(self, connection: AsyncConnection) -> None:
+    def _arrive(self, connection: Connection) -> None:
         now = self._clock.now()
-        await connection.execute(delete(process).where(process.c.alive_until < now))
-        await connection.execute(insert(process).values(owner=self._owner, alive_until=now + LEASE))
+        connection.execute(delete(process).where(process.c.alive_until < now))
+        connection.execute(insert(process).values(owner=self._owner, alive_until=now + LEASE))
 
-    async def _renew(self, connection: AsyncConnection) -> None:
+    def _renew(self, connection: Connection) -> None:
         renewed = update(process).where(process.c.owner == self._owner)
-        await connection.execute(renewed.values(alive_until=self._clock.now() + LEASE))
+        connection.execute(renewed.values(alive_until=self._clock.now() + LEASE))
 
     async def _beat(self) -> None:
         while True:

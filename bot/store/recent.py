@@ -5,13 +5,13 @@ from __future__ import annotations
 from urllib.parse import quote
 
 from sqlalchemy import func, select
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.engine import Connection
 
 from bot.events import Place
 from bot.store.tables import conversation, message
 
 
-async def last_place(connection: AsyncConnection, platform: str) -> Place | None:
+def last_place(connection: Connection, platform: str) -> Place | None:
     """Conversations are few beside messages, whose newest one an index gives for each of them."""
     newest = (
         select(func.max(message.c.id))
@@ -25,5 +25,5 @@ async def last_place(connection: AsyncConnection, platform: str) -> Place | None
         .order_by(newest.desc())
         .limit(1)
     )
-    place = (await connection.execute(statement)).scalar()
+    place = connection.execute(statement).scalar()
     return None if place is None else Place.parse(place)

@@ -84,22 +84,8 @@ class Remembered:
 
 
 def remembered(row: Row[*tuple[Any, ...]]) -> Remembered:
-    return Remembered(
-        id=row.id,
-        conversation=row.conversation_id,
-        parent=row.parent_id,
-        role=row.role,
-        text=row.text,
-        author_id=row.author_id,
-        author=row.author,
-        speaker=row.speaker,
-        parts=row.parts,
-        tokens=row.tokens,
-        status=row.status,
-        model=row.model,
-        created_at=row.created_at,
-        variant_of=row.variant_of,
-    )
+    """Its columns are the fields in their order."""
+    return Remembered(*row)
 
 
 @dataclass(frozen=True, slots=True)

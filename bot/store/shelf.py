@@ -9,7 +9,7 @@ from datetime import datetime
 
 from pydantic import JsonValue
 from sqlalchemy import delete, insert, or_, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.engine import Connection
 
 from bot.errors import StoreError
 from bot.events import Place, Route, route_from_json
@@ -22,14 +22,14 @@ log = logging.getLogger(__name__)
 KeptJob = tuple[int, str, str, Route, JsonValue, str]
 
 
-async def load_state(connection: AsyncConnection, plugin: str, scope: str, key: str) -> tuple[JsonValue, int] | None:
-    found = await connection.execute(select(state.c.value, state.c.version).filter_by(**_key(plugin, scope, key)))
+def load_state(connection: Connection, plugin: str, scope: str, key: str) -> tuple[JsonValue, int] | None:
+    found = connection.execute(select(state.c.value, state.c.version).filter_by(**_key(plugin, scope, key)))
     row = found.first()
     return None if row is None else (row.value, row.version)
 
 
-async def save_state(
-    connection: AsyncConnection,
+def save_state(
+    connection: Connection,
     plugin: str,
     scope: str,
     key: str,
@@ -41,7 +41,7 @@ async def save_state(
     """`version` 0 says that there must be none yet."""
     names = _key(plugin, scope, key)
     new = {**names, "value": storable_json(value), "version": 1, "updated_at": now}
-    insertion = insert_into(connection, state)
+    insertion = insert_into(connection.dialect.name, state)
     if version is None:
         changes = {
             "value": insertion.excluded.value,
@@ -49,44 +49,42 @@ async def save_state(
             "updated_at": insertion.excluded.updated_at,
         }
         upsert = insertion.on_conflict_do_update(index_elements=list(names), set_=changes)
-        saved = await connection.execute(upsert.returning(state.c.version), new)
+        saved = connection.execute(upsert.returning(state.c.version), new)
     elif version == 0:
-        saved = await connection.execute(
+        saved = connection.execute(
             insertion.on_conflict_do_nothing(index_elements=list(names)).returning(state.c.version), new
         )
     else:
         changed = update(state).filter_by(**names).where(state.c.version == version)
         values = {"value": new["value"], "version": version + 1, "updated_at": now}
-        saved = await connection.execute(changed.values(values).returning(state.c.version))
+        saved = connection.execute(changed.values(values).returning(state.c.version))
     now_at: int | None = saved.scalar_one_or_none()
     if now_at is None:
         raise StoreError(f"State {plugin}/{scope}/{key} was changed by somebody else since version {version}.")
     return now_at
 
 
-async def delete_state(connection: AsyncConnection, plugin: str, scope: str, key: str) -> None:
-    await connection.execute(delete(state).filter_by(**_key(plugin, scope, key)))
+def delete_state(connection: Connection, plugin: str, scope: str, key: str) -> None:
+    connection.execute(delete(state).filter_by(**_key(plugin, scope, key)))
 
 
-async def put_blob(
-    connection: AsyncConnection, content: bytes, media_type: str, now: datetime, *, kept: bool = True
-) -> str:
+def put_blob(connection: Connection, content: bytes, media_type: str, now: datetime, *, kept: bool = True) -> str:
     id = hashlib.sha256(content).hexdigest()
     values = {"id": id, "media_type": storable(media_type), "content": content, "kept": kept, "created_at": now}
-    insertion = insert_into(connection, blob)
+    insertion = insert_into(connection.dialect.name, blob)
     changes = {"kept": or_(blob.c.kept, insertion.excluded.kept), "created_at": insertion.excluded.created_at}
-    await connection.execute(insertion.on_conflict_do_update(index_elements=["id"], set_=changes), values)
+    connection.execute(insertion.on_conflict_do_update(index_elements=["id"], set_=changes), values)
     return id
 
 
-async def get_blob(connection: AsyncConnection, id: str) -> tuple[bytes, str] | None:
-    found = await connection.execute(select(blob.c.content, blob.c.media_type).where(blob.c.id == storable(id)))
+def get_blob(connection: Connection, id: str) -> tuple[bytes, str] | None:
+    found = connection.execute(select(blob.c.content, blob.c.media_type).where(blob.c.id == storable(id)))
     row = found.first()
     return None if row is None else (row.content, row.media_type)
 
 
-async def save_job(
-    connection: AsyncConnection,
+def save_job(
+    connection: Connection,
     plugin: str,
     name: str,
     route: Route,
@@ -106,21 +104,21 @@ async def save_job(
         "updated_at": now,
     }
     if id is None:
-        made: int = (await connection.execute(insert(job).returning(job.c.id), values)).scalar_one()
+        made: int = connection.execute(insert(job).returning(job.c.id), values).scalar_one()
         return made
-    saved = await connection.execute(update(job).where(job.c.id == id).values(values).returning(job.c.id))
+    saved = connection.execute(update(job).where(job.c.id == id).values(values).returning(job.c.id))
     if saved.first() is None:
         raise StoreError(f"There is no job {id} to save.")
     return id
 
 
-async def jobs(connection: AsyncConnection, place: Place | None, status: str | None) -> Sequence[KeptJob]:
+def jobs(connection: Connection, place: Place | None, status: str | None) -> Sequence[KeptJob]:
     statement = select(job).order_by(job.c.id)
     if place is not None:
         statement = statement.where(job.c.place == str(place))
     if status is not None:
         statement = statement.where(job.c.status == status)
-    rows = await connection.execute(statement)
+    rows = connection.execute(statement)
     found = []
     for row in rows:
         try:
@@ -130,24 +128,22 @@ async def jobs(connection: AsyncConnection, place: Place | None, status: str | N
     return found
 
 
-async def learned(connection: AsyncConnection, provider: str, model: str) -> Mapping[str, JsonValue]:
-    found = await connection.execute(
+def learned(connection: Connection, provider: str, model: str) -> Mapping[str, JsonValue]:
+    found = connection.execute(
         select(fact.c.facts).filter_by(provider=storable(provider), model=storable(model)).with_for_update()
     )
     facts: Mapping[str, JsonValue] | None = found.scalar_one_or_none()
     return facts or {}
 
 
-async def learn(
-    connection: AsyncConnection, provider: str, model: str, facts: Mapping[str, JsonValue], now: datetime
-) -> None:
-    known = await learned(connection, provider, model)
+def learn(connection: Connection, provider: str, model: str, facts: Mapping[str, JsonValue], now: datetime) -> None:
+    known = learned(connection, provider, model)
     merged = {**known, **{storable(key): storable_json(value) for key, value in facts.items()}}
-    insertion = insert_into(connection, fact)
+    insertion = insert_into(connection.dialect.name, fact)
     changes = {"facts": insertion.excluded.facts, "updated_at": insertion.excluded.updated_at}
     upsert = insertion.on_conflict_do_update(index_elements=["provider", "model"], set_=changes)
     values = {"provider": storable(provider), "model": storable(model), "facts": merged, "updated_at": now}
-    await connection.execute(upsert, values)
+    connection.execute(upsert, values)
 
 
 def _key(plugin: str, scope: str, key: str) -> dict[str, str]:

@@ -9,8 +9,8 @@ from datetime import datetime
 from typing import Any
 
 from pydantic import JsonValue
-from sqlalchemy import CTE, Select, bindparam, case, func, insert, or_, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import CTE, bindparam, case, func, insert, or_, select, update
+from sqlalchemy.engine import Connection, CursorResult
 
 from bot.errors import StoreError
 from bot.events import Place
@@ -52,91 +52,90 @@ _conversations = select(
     branch.c.tip_id,
     branch.c.window_start_id,
 ).join(branch, branch.c.id == conversation.c.branch_id)
+# Statements of every turn are built once: that costs more than to run them.
+_of_place = _conversations.where(conversation.c.place == bindparam("of"))
+_of_place_locked = _of_place.with_for_update(of=conversation)
+_insert_message = insert(message).returning(message.c.id)
+_insert_sent = insert(sent)
+_move_tip = update(branch).where(branch.c.id == bindparam("of")).values(tip_id=bindparam("tip"))
 
 
-async def find(connection: AsyncConnection, place: Place, *, lock: bool = False) -> Conversation | None:
+def find(connection: Connection, place: Place, *, lock: bool = False) -> Conversation | None:
     """`lock` keeps other processes from moving the tip until the transaction ends (SQLite locks as a whole)."""
-    statement = _conversations.where(conversation.c.place == str(place))
-    if lock:
-        statement = statement.with_for_update(of=conversation)
-    row = (await connection.execute(statement)).first()
+    row = connection.execute(_of_place_locked if lock else _of_place, {"of": str(place)}).first()
     if row is None:
         return None
     return Conversation(row.id, place, row.settings, row.branch, row.tip_id, row.window_start_id)
 
 
-async def ensure(
-    connection: AsyncConnection, place: Place, now: datetime, *, inherit: Place | None = None
-) -> Conversation:
+def ensure(connection: Connection, place: Place, now: datetime, *, inherit: Place | None = None) -> Conversation:
     """A thread begins with the settings of its channel and with what was said there until it was opened: its messages
     hang on the channel's own."""
-    found = await find(connection, place, lock=True)
+    found = find(connection, place, lock=True)
     if found is not None:
         return found
     source = inherit or place.parent
-    other = await find(connection, source) if source is not None else None
+    other = find(connection, source) if source is not None else None
     settings = {key: value for key, value in other.settings.items() if key not in _FOLLOWED} if other else {}
-    start = await _start_of_thread(connection, other, place) if other is not None and place.parent else None
-    statement = insert_into(connection, conversation).on_conflict_do_nothing(index_elements=["place"])
-    made = await connection.execute(
+    start = _start_of_thread(connection, other, place) if other is not None and place.parent else None
+    statement = insert_into(connection.dialect.name, conversation).on_conflict_do_nothing(index_elements=["place"])
+    made = connection.execute(
         statement.returning(conversation.c.id), {"place": str(place), "settings": settings, "created_at": now}
     )
     new: int | None = made.scalar_one_or_none()
     if new is not None:
-        await _activate(connection, new, await _new_branch(connection, new, now, at=start))
-    found = await find(connection, place, lock=True)
+        _activate(connection, new, _new_branch(connection, new, now, at=start))
+    found = find(connection, place, lock=True)
     if found is None:
         raise StoreError(f"The conversation of {place} vanished while it was made.")
     return found
 
 
-async def _start_of_thread(connection: AsyncConnection, parent: Conversation, thread: Place) -> int | None:
+def _start_of_thread(connection: Connection, parent: Conversation, thread: Place) -> int | None:
     """A thread that was opened on a message has that message's id; any other begins at the end of the talk, and so
     does one on a message from before everything was cleared."""
-    opened_on = await message_of(connection, parent.id, thread.thread or "")
-    if opened_on is None or not await reaches(connection, parent.place, opened_on.id):
+    opened_on = message_of(connection, parent.id, thread.thread or "")
+    if opened_on is None or not reaches(connection, parent.place, opened_on.id):
         return parent.tip
     return opened_on.id
 
 
-async def change_settings(
-    connection: AsyncConnection, place: Place, changes: Mapping[str, JsonValue], now: datetime
+def change_settings(
+    connection: Connection, place: Place, changes: Mapping[str, JsonValue], now: datetime
 ) -> Conversation:
-    current = await ensure(connection, place, now)
+    current = ensure(connection, place, now)
     merged = {**current.settings, **{storable(key): storable_json(value) for key, value in changes.items()}}
     settings = {key: value for key, value in merged.items() if value is not None}
-    await connection.execute(update(conversation).filter_by(id=current.id).values(settings=settings))
+    connection.execute(update(conversation).filter_by(id=current.id).values(settings=settings))
     return replace(current, settings=settings)
 
 
-async def remember(
-    connection: AsyncConnection, place: Place, new: NewMessage, now: datetime
-) -> tuple[Conversation, Remembered]:
-    current = await ensure(connection, place, now)
+def remember(connection: Connection, place: Place, new: NewMessage, now: datetime) -> tuple[Conversation, Remembered]:
+    current = ensure(connection, place, now)
     if new.sent:
-        known = await message_of(connection, current.id, *(one.id for one in new.sent))
+        known = message_of(connection, current.id, *(one.id for one in new.sent))
         if known is not None:
             return current, known
-    (added,) = await append(connection, current, (new,), now)
+    (added,) = append(connection, current, (new,), now)
     return replace(current, tip=added.id), added
 
 
-async def append(
-    connection: AsyncConnection, current: Conversation, new: Sequence[NewMessage], now: datetime
+def append(
+    connection: Connection, current: Conversation, new: Sequence[NewMessage], now: datetime
 ) -> tuple[Remembered, ...]:
     """Add messages one after the other and move the tip to the last."""
     added: list[Remembered] = []
     tip = current.tip
     for one in new:
-        added.append(await _insert(connection, current.id, tip, one, now))
+        added.append(_insert(connection, current.id, tip, one, now))
         tip = added[-1].id
     if added:
-        await connection.execute(update(branch).where(branch.c.id == current.branch).values(tip_id=tip))
+        connection.execute(_move_tip, {"of": current.branch, "tip": tip})
     return tuple(added)
 
 
-async def _insert(
-    connection: AsyncConnection,
+def _insert(
+    connection: Connection,
     conversation_id: int,
     parent: int | None,
     new: NewMessage,
@@ -159,11 +158,10 @@ async def _insert(
         "model": storable_or_none(new.model),
         "created_at": now,
     }
-    inserted = await connection.execute(insert(message).returning(message.c.id), values)
-    id = inserted.scalar_one()
-    await pictures.refer(connection, id, parts)
+    id = connection.execute(_insert_message, values).scalar_one()
+    pictures.refer(connection, id, parts)
     if new.sent:
-        await connection.execute(insert(sent), sent_values(conversation_id, id, new.sent, new.speaker))
+        connection.execute(_insert_sent, sent_values(conversation_id, id, new.sent, new.speaker))
     return Remembered(
         id=id,
         conversation=conversation_id,
@@ -197,13 +195,13 @@ def sent_values(
     ]
 
 
-async def path(connection: AsyncConnection, current: Conversation, max_tokens: int, until: int | None = None) -> Path:
+def path(connection: Connection, current: Conversation, max_tokens: int, until: int | None = None) -> Path:
     """`until` is the message it ends with, None = the tip."""
     tip = current.tip if until is None else until
     if tip is None:
         return Path(current, (), complete=True)
     values = {"tip": tip, "start": current.window_start or 0, "max_tokens": max_tokens}
-    walked = (await connection.execute(_newest, values)).all()
+    walked = connection.execute(_newest, values).all()
     found = sorted((remembered(row) for row in walked), key=lambda one: one.id)
     complete = bool(found) and (found[0].parent is None or found[0].id == current.window_start)
     shown = tuple(one for one in found if one.status not in ("forgotten", "failed"))
@@ -233,43 +231,43 @@ def _whole_branch(tip: int, *, down_to: int = 0) -> CTE:
     return walk.union_all(step.where(message.c.id >= down_to))
 
 
-async def reaches(connection: AsyncConnection, place: Place, id: int) -> bool:
+def reaches(connection: Connection, place: Place, id: int) -> bool:
     """Whether a message is on the active branch; costs as much as was said since."""
-    current = await find(connection, place)
+    current = find(connection, place)
     if current is None or current.tip is None:
         return False
     walk = _whole_branch(current.tip, down_to=id)
-    return (await connection.execute(select(walk.c.id).where(walk.c.id == id))).first() is not None
+    return connection.execute(select(walk.c.id).where(walk.c.id == id)).first() is not None
 
 
-async def ids_of(connection: AsyncConnection, place: Place) -> tuple[int, ...]:
+def ids_of(connection: Connection, place: Place) -> tuple[int, ...]:
     """Of the active branch, oldest first."""
-    current = await find(connection, place)
+    current = find(connection, place)
     if current is None or current.tip is None:
         return ()
     walk = _whole_branch(current.tip)
-    return tuple(sorted((await connection.execute(select(walk.c.id))).scalars()))
+    return tuple(sorted(connection.execute(select(walk.c.id)).scalars()))
 
 
-async def messages_by_id(connection: AsyncConnection, ids: Sequence[int]) -> tuple[Remembered, ...]:
+def messages_by_id(connection: Connection, ids: Sequence[int]) -> tuple[Remembered, ...]:
     """Those of them that may be shown, oldest first."""
-    found = await connection.execute(rows.where(message.c.id.in_(ids), _visible).order_by(message.c.id))
+    found = connection.execute(rows.where(message.c.id.in_(ids), _visible).order_by(message.c.id))
     return tuple(remembered(row) for row in found)
 
 
-async def page_of_tree(connection: AsyncConnection, place: Place, after: int, limit: int) -> tuple[Remembered, ...]:
+def page_of_tree(connection: Connection, place: Place, after: int, limit: int) -> tuple[Remembered, ...]:
     of_place = select(conversation.c.id).where(conversation.c.place == str(place)).scalar_subquery()
-    found = await connection.execute(
+    found = connection.execute(
         rows.where(message.c.conversation_id == of_place, message.c.id > after).order_by(message.c.id).limit(limit)
     )
     return tuple(remembered(row) for row in found)
 
 
-async def count(connection: AsyncConnection, current: Conversation) -> int:
+def count(connection: Connection, current: Conversation) -> int:
     if current.tip is None:
         return 0
     walk = _whole_branch(current.tip)
-    counted = await connection.execute(
+    counted = connection.execute(
         select(func.count())
         .select_from(message)
         .where(message.c.id.in_(select(walk.c.id)), _visible, message.c.role.in_(("user", "assistant")))
@@ -277,77 +275,84 @@ async def count(connection: AsyncConnection, current: Conversation) -> int:
     return counted.scalar_one()
 
 
-async def clear(connection: AsyncConnection, place: Place, now: datetime) -> int:
-    current = await ensure(connection, place, now)
-    left = await count(connection, current)
-    await _activate(connection, current.id, await _new_branch(connection, current.id, now))
+def clear(connection: Connection, place: Place, now: datetime) -> int:
+    current = ensure(connection, place, now)
+    left = count(connection, current)
+    _activate(connection, current.id, _new_branch(connection, current.id, now))
     return left
 
 
-async def fork(connection: AsyncConnection, place: Place, at: int | None, name: str, now: datetime) -> Conversation:
-    current = await ensure(connection, place, now)
-    await _check_belongs(connection, current, at)
-    new = await _new_branch(connection, current.id, now, name=name, at=at, window_start=current.window_start)
-    await _activate(connection, current.id, new)
+def fork(connection: Connection, place: Place, at: int | None, name: str, now: datetime) -> Conversation:
+    current = ensure(connection, place, now)
+    _check_belongs(connection, current, at)
+    new = _new_branch(connection, current.id, now, name=name, at=at, window_start=current.window_start)
+    _activate(connection, current.id, new)
     return replace(current, branch=new, tip=at)
 
 
-async def move_tip(connection: AsyncConnection, place: Place, to: int | None, now: datetime) -> Conversation:
-    current = await ensure(connection, place, now)
-    await _check_belongs(connection, current, to)
-    await connection.execute(update(branch).where(branch.c.id == current.branch).values(tip_id=to))
+def move_tip(connection: Connection, place: Place, to: int | None, now: datetime) -> Conversation:
+    current = ensure(connection, place, now)
+    _check_belongs(connection, current, to)
+    connection.execute(update(branch).where(branch.c.id == current.branch).values(tip_id=to))
     return replace(current, tip=to)
 
 
-async def forget(connection: AsyncConnection, place: Place, ids: Collection[int]) -> None:
+def forget(connection: Connection, place: Place, ids: Collection[int]) -> None:
     of_place = select(conversation.c.id).where(conversation.c.place == str(place)).scalar_subquery()
     statement = update(message).where(message.c.conversation_id == of_place, message.c.id.in_(tuple(ids)))
-    await connection.execute(statement.values(text="", parts={}, tokens=0, size=0, status="forgotten"))
-    await pictures.forget(connection, of_place, tuple(ids))
+    connection.execute(statement.values(text="", parts={}, tokens=0, size=0, status="forgotten"))
+    pictures.forget(connection, of_place, tuple(ids))
 
 
-async def rewrite(connection: AsyncConnection, current: Conversation, platform_id: str, text: str) -> Remembered | None:
-    known = await message_of(connection, current.id, platform_id)
+def rewrite(connection: Connection, current: Conversation, platform_id: str, text: str) -> Remembered | None:
+    known = message_of(connection, current.id, platform_id)
     if known is None or known.role != "user" or known.status == "forgotten":
         return None
     text, parts = known.rewritten(storable(text))
     values = {"text": text, "parts": parts, "tokens": None, "size": size_of(text, parts)}
-    await connection.execute(update(message).where(message.c.id == known.id).values(values))
+    connection.execute(update(message).where(message.c.id == known.id).values(values))
     return replace(known, text=text, parts=parts, tokens=None)
 
 
-async def message_of(connection: AsyncConnection, conversation_id: int, *platform_ids: str) -> Remembered | None:
+def message_of(connection: Connection, conversation_id: int, *platform_ids: str) -> Remembered | None:
     """The newest one, where an answer took the place of another in the same platform message."""
-    newest = (
-        select(func.max(sent.c.message_id))
-        .where(sent.c.platform_id.in_([storable(id) for id in platform_ids]))
-        .where(sent.c.conversation_id == conversation_id)
-        .scalar_subquery()
-    )
-    return await _one(connection, rows.where(message.c.id == newest))
+    values = {"sent": [storable(id) for id in platform_ids], "conversation": conversation_id}
+    return _one(connection.execute(_newest_shown_in, values))
 
 
-async def message_by_id(connection: AsyncConnection, id: int) -> Remembered | None:
-    return await _one(connection, rows.where(message.c.id == id))
+_newest_shown_in = rows.where(
+    message.c.id
+    == select(func.max(sent.c.message_id))
+    .where(sent.c.platform_id.in_(bindparam("sent", expanding=True)))
+    .where(sent.c.conversation_id == bindparam("conversation"))
+    .scalar_subquery()
+)
 
 
-async def set_window_start(connection: AsyncConnection, branch_id: int, start: int | None) -> None:
-    await connection.execute(update(branch).where(branch.c.id == branch_id).values(window_start_id=start))
+def message_by_id(connection: Connection, id: int) -> Remembered | None:
+    return _one(connection.execute(_by_id, {"of": id}))
 
 
-async def set_status(connection: AsyncConnection, id: int, status: MessageStatus) -> None:
-    await connection.execute(update(message).where(message.c.id == id).values(status=status))
+_by_id = rows.where(message.c.id == bindparam("of"))
 
 
-async def set_tokens(connection: AsyncConnection, counts: Mapping[int, int]) -> None:
+def set_window_start(connection: Connection, branch_id: int, start: int | None) -> None:
+    connection.execute(update(branch).where(branch.c.id == branch_id).values(window_start_id=start))
+
+
+def set_status(connection: Connection, id: int, status: MessageStatus) -> None:
+    connection.execute(update(message).where(message.c.id == id).values(status=status))
+
+
+def set_tokens(connection: Connection, counts: Mapping[int, int]) -> None:
     """Only of what still has its text: a forgotten message keeps its zero."""
     statement = update(message).where(message.c.id == bindparam("of"), message.c.status != "forgotten")
     counted = [{"of": id, "counted": tokens} for id, tokens in counts.items()]
-    await connection.execute(statement.values(tokens=bindparam("counted")), counted)
+    connection.execute(statement.values(tokens=bindparam("counted")), counted)
 
 
-async def _new_branch(
-    connection: AsyncConnection,
+def _new_branch(
+    connection: Connection,
     conversation_id: int,
     now: datetime,
     *,
@@ -363,20 +368,18 @@ async def _new_branch(
         "window_start_id": window_start,
         "created_at": now,
     }
-    id: int = (await connection.execute(insert(branch).returning(branch.c.id), values)).scalar_one()
+    id: int = connection.execute(insert(branch).returning(branch.c.id), values).scalar_one()
     return id
 
 
-async def _activate(connection: AsyncConnection, conversation_id: int, branch_id: int) -> None:
-    await connection.execute(
-        update(conversation).where(conversation.c.id == conversation_id).values(branch_id=branch_id)
-    )
+def _activate(connection: Connection, conversation_id: int, branch_id: int) -> None:
+    connection.execute(update(conversation).where(conversation.c.id == conversation_id).values(branch_id=branch_id))
 
 
-async def _check_belongs(connection: AsyncConnection, current: Conversation, id: int | None) -> None:
+def _check_belongs(connection: Connection, current: Conversation, id: int | None) -> None:
     if id is None:
         return
-    found = await message_by_id(connection, id)
+    found = message_by_id(connection, id)
     if found is None or found.conversation != current.id:
         raise StoreError(
             f"Message {id} is not one of {current.place}.",
@@ -384,8 +387,8 @@ async def _check_belongs(connection: AsyncConnection, current: Conversation, id:
         )
 
 
-async def _one(connection: AsyncConnection, statement: Select[*tuple[Any, ...]]) -> Remembered | None:
-    row = (await connection.execute(statement)).first()
+def _one(found: CursorResult[*tuple[Any, ...]]) -> Remembered | None:
+    row = found.first()
     return None if row is None else remembered(row)
 
 

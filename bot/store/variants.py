@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy import delete, insert, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.engine import Connection
 
 from bot.replies import SentId
 from bot.store import tree
@@ -20,13 +20,15 @@ _CONTENT = ("speaker", "text", "parts", "tokens", "size", "status", "model", "cr
 _MOST_BETWEEN = 200
 # … or what others said meanwhile: then the answer's `parts` tell by this the number of its question.
 ANSWERS = "answers"
+# A message with this among its `parts` is the beginning of a question that its author went on with.
+GOES_ON = "goes_on"
 # Of so many that come after a question, one is looked for that answers it.
 _MOST_ANSWERS = 20
 
 
-async def group(connection: AsyncConnection, answer: int) -> tuple[Remembered, ...]:
+def group(connection: Connection, answer: int) -> tuple[Remembered, ...]:
     """All that was ever said in this place, oldest first; one of them has the id of the place itself."""
-    rows = await connection.execute(
+    rows = connection.execute(
         tree.rows.where((message.c.id == answer) | (message.c.variant_of == answer)).order_by(
             message.c.created_at, message.c.id
         )
@@ -34,15 +36,15 @@ async def group(connection: AsyncConnection, answer: int) -> tuple[Remembered, .
     return tuple(remembered(row) for row in rows)
 
 
-async def replace_answer(
-    connection: AsyncConnection, answer: int, new: NewMessage, now: datetime, *, as_variant: bool
+def replace_answer(
+    connection: Connection, answer: int, new: NewMessage, now: datetime, *, as_variant: bool
 ) -> Remembered | None:
     """None if there is no such answer any more. `as_variant` keeps what stood there."""
-    old = await tree.message_by_id(connection, answer)
+    old = tree.message_by_id(connection, answer)
     if old is None:
         return None
     if as_variant and old.status != "forgotten":
-        await _set_aside(connection, answer)
+        _set_aside(connection, answer)
     text, parts = storable(new.text), {storable(key): storable_json(value) for key, value in new.parts.items()}
     parts |= {ANSWERS: old.parts[ANSWERS]} if ANSWERS in old.parts else {}
     values = {
@@ -55,52 +57,52 @@ async def replace_answer(
         "model": storable_or_none(new.model),
         **({"created_at": now} if as_variant else {}),
     }
-    await connection.execute(update(message).where(message.c.id == answer).values(values))
-    await set_sent(connection, old, new.sent)
-    return await tree.message_by_id(connection, answer)
+    connection.execute(update(message).where(message.c.id == answer).values(values))
+    set_sent(connection, old, new.sent)
+    return tree.message_by_id(connection, answer)
 
 
-async def choose(connection: AsyncConnection, answer: int, variant: int) -> Remembered | None:
+def choose(connection: Connection, answer: int, variant: int) -> Remembered | None:
     """Exchange what stands in the place with one of its variants."""
     if variant != answer:
         columns = [message.c[name] for name in _CONTENT]
-        shown = (await connection.execute(select(*columns).where(message.c.id == answer))).mappings().one()
-        wanted = (await connection.execute(select(*columns).where(message.c.id == variant))).mappings().one()
-        await connection.execute(update(message).where(message.c.id == answer).values(dict(wanted)))
-        await connection.execute(update(message).where(message.c.id == variant).values(dict(shown)))
-    return await tree.message_by_id(connection, answer)
+        shown = connection.execute(select(*columns).where(message.c.id == answer)).mappings().one()
+        wanted = connection.execute(select(*columns).where(message.c.id == variant)).mappings().one()
+        connection.execute(update(message).where(message.c.id == answer).values(dict(wanted)))
+        connection.execute(update(message).where(message.c.id == variant).values(dict(shown)))
+    return tree.message_by_id(connection, answer)
 
 
-async def set_sent(connection: AsyncConnection, of: Remembered, now_sent: Sequence[SentId]) -> None:
+def set_sent(connection: Connection, of: Remembered, now_sent: Sequence[SentId]) -> None:
     """The platform's messages that show it now."""
-    await connection.execute(delete(sent).where(sent.c.message_id == of.id))
+    connection.execute(delete(sent).where(sent.c.message_id == of.id))
     if now_sent:
-        await connection.execute(insert(sent), tree.sent_values(of.conversation, of.id, now_sent, of.speaker))
+        connection.execute(insert(sent), tree.sent_values(of.conversation, of.id, now_sent, of.speaker))
 
 
-async def sent_of(connection: AsyncConnection, id: int) -> tuple[SentId, ...]:
-    rows = await connection.execute(
+def sent_of(connection: Connection, id: int) -> tuple[SentId, ...]:
+    rows = connection.execute(
         select(sent.c.platform_id, sent.c.kind).where(sent.c.message_id == id).order_by(sent.c.part)
     )
     return tuple(SentId(row.platform_id, row.kind) for row in rows)
 
 
-async def question_of(connection: AsyncConnection, answer: Remembered) -> Remembered | None:
+def question_of(connection: Connection, answer: Remembered) -> Remembered | None:
     """The person's message that an answer was given to."""
     told = answer.parts.get(ANSWERS)
     if isinstance(told, int):
-        return await tree.message_by_id(connection, told)
+        return tree.message_by_id(connection, told)
     at: Remembered | None = answer
     for _ in range(_MOST_BETWEEN):
         if at is None or at.parent is None:
             return None
-        at = await tree.message_by_id(connection, at.parent)
+        at = tree.message_by_id(connection, at.parent)
         if at is not None and at.role == "user":
             return at
     return None
 
 
-async def answer_to(connection: AsyncConnection, question: Remembered) -> Remembered | None:
+def answer_to(connection: Connection, question: Remembered) -> Remembered | None:
     """The answer that a person's message got, if it got one."""
     answers = tree.rows.where(
         message.c.conversation_id == question.conversation,
@@ -108,27 +110,42 @@ async def answer_to(connection: AsyncConnection, question: Remembered) -> Rememb
         message.c.role == "assistant",
         message.c.variant_of.is_(None),
     )
-    for row in await connection.execute(answers.order_by(message.c.id).limit(_MOST_ANSWERS)):
+    for row in connection.execute(answers.order_by(message.c.id).limit(_MOST_ANSWERS)).all():
         found = remembered(row)
-        asked = None if found.parts.get("tool_calls") else await question_of(connection, found)
+        asked = None if found.parts.get("tool_calls") else question_of(connection, found)
         if asked is not None and asked.id == question.id:
             return found
     return None
 
 
-async def forget_between(connection: AsyncConnection, question: Remembered, answer: Remembered) -> Sequence[int]:
+def forget_between(connection: Connection, question: Remembered, answer: Remembered) -> Sequence[int]:
     """Ids of everything from a question to its answer, and of the answer's variants."""
-    ids = [question.id, *(one.id for one in await group(connection, answer.id))]
-    at = await tree.message_by_id(connection, answer.parent) if answer.parent is not None else None
+    ids = [question.id, *(one.id for one in group(connection, answer.id)), *_beginnings(connection, question)]
+    at = tree.message_by_id(connection, answer.parent) if answer.parent is not None else None
     for _ in range(_MOST_BETWEEN):
         if at is None or at.id == question.id or at.role == "user":
             break
         ids.append(at.id)
-        at = await tree.message_by_id(connection, at.parent) if at.parent is not None else None
+        at = tree.message_by_id(connection, at.parent) if at.parent is not None else None
     return ids
 
 
-async def _set_aside(connection: AsyncConnection, answer: int) -> None:
+def _beginnings(connection: Connection, question: Remembered) -> Sequence[int]:
+    """What the same person wrote just before, to be answered together with it."""
+    ids: list[int] = []
+    at = tree.message_by_id(connection, question.parent) if question.parent is not None else None
+    for _ in range(_MOST_BETWEEN):
+        if at is None or at.role != "user":
+            break
+        if at.author_id == question.author_id:
+            if GOES_ON not in at.parts:
+                break
+            ids.append(at.id)
+        at = tree.message_by_id(connection, at.parent) if at.parent is not None else None
+    return ids
+
+
+def _set_aside(connection: Connection, answer: int) -> None:
     columns = ["conversation_id", "parent_id", "role", "author_id", "author", *_CONTENT]
     kept = select(*(message.c[name] for name in columns), message.c.id).where(message.c.id == answer)
-    await connection.execute(insert(message).from_select([*columns, "variant_of"], kept))
+    connection.execute(insert(message).from_select([*columns, "variant_of"], kept))

@@ -58,7 +58,7 @@ async def _live_and_die(
     database: str, event: str, said: str, sent: str, finished: str, begun: str, taking: str
 ) -> None:
     heard = event_from_json(event)
-    async with Store(f"sqlite+aiosqlite:///{database}") as store:
+    async with Store(f"sqlite:///{database}") as store:
         await store.claim(heard)
         if begun:
             await store.begin(heard.place, heard.id)

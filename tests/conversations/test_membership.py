@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from pydantic import BaseModel
+from sqlalchemy.engine import Connection
 
 from bot.api import Context, DeliveryRefused, Joined, Left, Place, Plugin, Route, User
 from bot.model.scripted import Say, Scripted
@@ -39,27 +40,30 @@ def leaves(bot: TestBot, id: str = "l1", place: Place = HERE) -> Left:
 
 async def left_of(bot: TestBot, workspace: str) -> list[str]:
     """The tables in which something of a workspace still stands."""
-    prefix, found = f"fake:{workspace}/", []
+    prefix = f"fake:{workspace}/"
+    found: list[str] = []
     columns = {"conversation": "place", "event": "place", "usage": "place", "draft": "place", "job": "place"}
-    store = bot.app.store
-    async with store._db.reader.connect() as connection:
+
+    def look(connection: Connection) -> None:
         for table, column in columns.items():
-            rows = await connection.exec_driver_sql(f"SELECT count(*) FROM {table} WHERE {column} LIKE '{prefix}%'")
-            found += [table] if rows.scalar_one() else []
+            rows = connection.exec_driver_sql(f"SELECT count(*) FROM {table} WHERE {column} LIKE '{prefix}%'")
+            found.extend([table] if rows.scalar_one() else [])
         for table in ("message", "branch", "sent"):
-            rows = await connection.exec_driver_sql(
+            rows = connection.exec_driver_sql(
                 f"SELECT count(*) FROM {table} JOIN conversation c ON c.id = conversation_id "
                 f"WHERE c.place LIKE '{prefix}%'"
             )
-            found += [table] if rows.scalar_one() else []
-        orphans = await connection.exec_driver_sql(
+            found.extend([table] if rows.scalar_one() else [])
+        orphans = connection.exec_driver_sql(
             "SELECT count(*) FROM message WHERE conversation_id NOT IN (SELECT id FROM conversation)"
         )
         assert orphans.scalar_one() == 0
-        states = await connection.exec_driver_sql(
+        states = connection.exec_driver_sql(
             f"SELECT scope FROM state WHERE scope LIKE 'place:{prefix}%' OR scope = 'workspace:fake:{workspace}'"
         )
-        found += ["state"] if states.first() else []
+        found.extend(["state"] if states.first() else [])
+
+    await bot.app.store._db.read(look)
     return found
 
 

@@ -69,7 +69,7 @@ class Stage:
             text="good morning",
             addressed=False,
         )
-        async with Store(f"sqlite+aiosqlite:///{self.folder / 'duologue.db'}") as store:
+        async with Store(f"sqlite:///{self.folder / 'duologue.db'}") as store:
             await store.claim(event)
             await store.done(place, event.id)
 
@@ -104,7 +104,7 @@ class Stage:
 
     async def remembered(self) -> None:
         place = Place("discord", str(self.discord.guild.id), str(self.discord.general.id))
-        async with Store(f"sqlite+aiosqlite:///{self.folder / 'duologue.db'}") as store:
+        async with Store(f"sqlite:///{self.folder / 'duologue.db'}") as store:
             for _ in range(200):
                 path = await store.path(place, max_tokens=100_000)
                 answers = [message.text for message in path.messages if message.role == "assistant"]

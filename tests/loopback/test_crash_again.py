@@ -83,7 +83,7 @@ class Scene:
     async def remembers(self) -> None:
         """The new answer in the place of the old one, which is kept."""
         place = Place("discord", str(self.discord.guild.id), str(self.discord.general.id))
-        async with Store(f"sqlite+aiosqlite:///{self.database}") as store:
+        async with Store(f"sqlite:///{self.database}") as store:
             for _ in range(200):
                 path = await store.path(place, max_tokens=100_000)
                 answers = [message for message in path.messages if message.role == "assistant"]

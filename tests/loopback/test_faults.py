@@ -25,10 +25,7 @@ FULL = "I cannot reach my memory right now. Please try again in a moment."
 async def disk(bot: WholeBot, *, full: bool) -> None:
     """SQLite says what it says when there is no space left."""
     pages = 1 if full else 1_000_000_000
-    async with bot.app.store._db.writer.connect() as connection:
-        driver = (await connection.get_raw_connection()).driver_connection
-        assert driver is not None
-        await (await driver.execute(f"PRAGMA max_page_count = {pages}")).close()
+    await bot.app.store._db.write_alone(lambda c: c.exec_driver_sql(f"PRAGMA max_page_count = {pages}").close())
 
 
 async def test_a_full_disk_before_the_question_is_remembered_is_said_once(tmp_path: Path) -> None:

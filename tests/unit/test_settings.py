@@ -361,14 +361,14 @@ def test_another_configuration_file(folder: Path) -> None:
 
 def test_the_database_stays_with_the_project_or_goes_into_the_data_folder(folder: Path) -> None:
     away = load(folder, XDG_DATA_HOME="/somewhere")
-    assert away.memory.url == "sqlite+aiosqlite:////somewhere/duologue/duologue.db"
+    assert away.memory.url == "sqlite:////somewhere/duologue/duologue.db"
     write(folder, toml="")
-    assert load(folder, XDG_DATA_HOME="/somewhere").memory.url == "sqlite+aiosqlite:///data/duologue.db"
+    assert load(folder, XDG_DATA_HOME="/somewhere").memory.url == "sqlite:///data/duologue.db"
 
 
 def test_addresses_of_databases_get_an_async_driver(folder: Path) -> None:
-    assert load(folder, DUOLOGUE_MEMORY__DATABASE="postgres://a@b/c").memory.url == "postgresql+asyncpg://a@b/c"
-    assert load(folder, DUOLOGUE_MEMORY__DATABASE="sqlite:///x.db").memory.url == "sqlite+aiosqlite:///x.db"
+    assert load(folder, DUOLOGUE_MEMORY__DATABASE="postgres://a@b/c").memory.url == "postgres://a@b/c"
+    assert load(folder, DUOLOGUE_MEMORY__DATABASE="sqlite:///x.db").memory.url == "sqlite:///x.db"
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.engine import Connection
 
 from bot.errors import StoreCorrupt, StoreError, StoreUnavailable
 from bot.events import Place, Route
@@ -67,11 +67,7 @@ async def store(file: Path) -> AsyncIterator[Store]:
 
 async def pragma(store: Store, setting: str) -> None:
     """On the one connection that writes."""
-
-    async with store._db.writer.connect() as connection:
-        driver = (await connection.get_raw_connection()).driver_connection
-        assert driver is not None
-        await (await driver.execute(f"PRAGMA {setting}")).close()
+    await store._db.write_alone(lambda c: c.exec_driver_sql(f"PRAGMA {setting}").close())
 
 
 async def test_a_full_disk_is_said_and_nothing_is_half_written(store: Store, file: Path) -> None:
@@ -185,8 +181,8 @@ async def test_closing_waits_for_what_was_begun(file: Path) -> None:
 
 
 async def test_an_error_in_the_middle_takes_everything_back(store: Store) -> None:
-    async def fail(connection: AsyncConnection) -> None:
-        await connection.exec_driver_sql("DELETE FROM message")
+    def fail(connection: Connection) -> None:
+        connection.exec_driver_sql("DELETE FROM message")
         raise RuntimeError("a mistake of ours")
 
     await store.remember(PLACE, said("hello"))
@@ -242,8 +238,8 @@ async def test_old_events_are_dropped_in_the_background_as_long_as_the_bot_runs(
 async def test_no_traceback_repeats_what_people_said(store: Store, file: Path) -> None:
     secret = "-".join(["My", "secret", "is", "tulip"])
 
-    async def into_nothing(connection: AsyncConnection) -> None:
-        await connection.execute(text("INSERT INTO nothing VALUES (:said)"), {"said": secret})
+    def into_nothing(connection: Connection) -> None:
+        connection.execute(text("INSERT INTO nothing VALUES (:said)"), {"said": secret})
 
     with pytest.raises(StoreError) as caught:
         await store._db.write(into_nothing)

@@ -6,11 +6,11 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from bot.clock import SystemClock
 from bot.events import Route
 from bot.store import Store
+from bot.store.doors import Door
 from bot.testing.store_samples import OTHER, PLACE, answer, heard, said
 
 
@@ -20,11 +20,8 @@ class Steps:
     def __init__(self) -> None:
         self.taken = 0
 
-    async def watch(self, engine: AsyncEngine) -> None:
-        async with engine.connect() as connection:
-            driver = (await connection.get_raw_connection()).driver_connection
-            assert driver is not None
-            await driver.set_progress_handler(self._count, 1)
+    async def watch(self, door: Door) -> None:
+        await door.run(lambda c: c.connection.driver_connection.set_progress_handler(self._count, 1))
 
     def _count(self) -> int:
         self.taken += 1
@@ -52,8 +49,8 @@ async def steps_of_a_turn(file: Path, messages: int) -> dict[str, int]:
             some = [answer(f"{number}", tokens=10) for number in range(first, min(first + 500, messages))]
             await store.answered(draft, PLACE, some, [])
         steps = Steps()
-        for engine in {store._db.writer, store._db.reader}:
-            await steps.watch(engine)
+        for door in (store._db._writer, store._db._reader):
+            await steps.watch(door)
         taken = {}
         for name, work in (
             ("claim", lambda: store.claim(heard("1"))),
@@ -83,7 +80,7 @@ async def steps_of_catching_up(file: Path, messages: int) -> int:
         for number in range(messages):
             await store.claim(heard(f"{number}", place=OTHER if number % 2 else PLACE))
         steps = Steps()
-        await steps.watch(store._db.reader)
+        await steps.watch(store._db._reader)
         assert await store.last_heard("fake") == {str(PLACE): f"{messages - 2}", str(OTHER): f"{messages - 1}"}
         return steps.taken
 
