@@ -11,6 +11,7 @@ from bot.events import Message
 from bot.platform import Adapter
 from bot.replies import SentId
 from bot.store import NewMessage, Store
+from bot.store.variants import GOES_ON
 
 
 class Ears:
@@ -43,3 +44,8 @@ class Ears:
         known = await self._store.message_of(event.place, event.in_reply_to)
         files = unread_in(known.parts) if known is not None else ()
         return replace(event, attachments=(*event.attachments, *files))
+
+
+def goes_on(heard: NewMessage) -> NewMessage:
+    """One of several messages that are answered together, but the last: who forgets the last forgets it too."""
+    return replace(heard, parts={**heard.parts, GOES_ON: True})

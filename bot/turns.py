@@ -17,7 +17,7 @@ from bot.commands import Command, Commands, Tool
 from bot.composing import Composer
 from bot.context import EngineContext, House, Loaded
 from bot.controls import Below, LastButtons, Standing
-from bot.ears import Ears
+from bot.ears import Ears, goes_on
 from bot.errors import DeliveryError
 from bot.events import AnyEvent, Attachment, Message, Place, Route, User
 from bot.filters import filtered
@@ -106,7 +106,7 @@ class Turns:
         for one in earlier:
             heard, attached = await self._ears.heard(one)
             unread.append(attached.notice)
-            await self._store.remember(one.place, heard)
+            await self._store.remember(one.place, goes_on(heard))
             await self._store.done(one.place, one.id)
         heard, attached = await self._ears.heard(event)
         if not attached.answerable and not earlier:

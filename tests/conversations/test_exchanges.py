@@ -176,6 +176,18 @@ async def test_nothing_of_what_was_cleared_comes_back() -> None:
         assert all("swordfish" not in str(prompt.messages) for prompt in bot.model.prompts[2:])
 
 
+async def test_a_question_of_several_messages_is_forgotten_whole() -> None:
+    settings = {"answers": {"busy": "merge", "merge_wait": 0.05}}
+    async with TestBot(["Under the mat.", "What key?"], settings=settings) as bot:
+        await bot.says("I like cats.", addressed=False)
+        await bot.says("The key is under the mat.", wait=False)
+        await bot.says("Where is it?")
+        await bot.presses("+forget")
+        await bot.says("And?")
+        assert "I like cats." in remembered(bot)
+        assert "mat" not in str(remembered(bot))
+
+
 async def test_what_was_cleared_can_still_be_forgotten_for_good() -> None:
     async with TestBot(["Noted."], plugins=[commands]) as bot:
         await bot.says("The word is swordfish.")
