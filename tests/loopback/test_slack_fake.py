@@ -55,10 +55,14 @@ async def test_a_message_keeps_every_text_it_showed() -> None:
     async with FakeSlack() as slack:
         client = slack.client()
         posted = await client.chat_postMessage(channel=slack.general.id, text="2 &lt; 3")
-        await client.chat_update(channel=slack.general.id, ts=posted["ts"], text="better", blocks=[SECTION])
+        where = {"channel": slack.general.id, "ts": posted["ts"]}
+        await client.chat_update(**where, text="better", blocks=[SECTION])
+        await client.chat_update(**where, text="hidden behind blocks")
         message = slack.screen()[0]
-        assert [state.seen for state in message.states] == ["2 < 3", "*bold*"]
-        assert (message.text, message.fallback, message.blocks[0]["type"]) == ("*bold*", "better", "section")
+        assert [state.seen for state in message.states] == ["2 < 3", "*bold*", "*bold*"]
+        assert (message.fallback, message.blocks[0]["type"]) == ("hidden behind blocks", "section")
+        await client.chat_update(**where, text="bare", blocks=[])
+        assert (message.text, message.blocks) == ("bare", [])
         await client.chat_delete(channel=slack.general.id, ts=posted["ts"])
         assert slack.screen() == []
         assert await refusal(client.chat_update(channel=slack.general.id, ts=posted["ts"], text="x")) == (
@@ -216,7 +220,9 @@ async def test_a_stream_grows_until_it_is_stopped() -> None:
         client, question = slack.client(), await slack.says("tell me")
         ts = (await stream(slack, question, markdown_text="One", username="Ann"))["ts"]
         card = {"type": "task_update", "id": "1", "title": "Looking", "status": "in_progress"}
-        await client.chat_appendStream(channel=slack.general.id, ts=ts, markdown_text=" two", chunks=[card])
+        await client.chat_appendStream(
+            channel=slack.general.id, ts=ts, chunks=[{"type": "markdown_text", "text": " two"}, card]
+        )
         message = slack.screen(thread=question)[-1]
         assert (slack.streaming, message.name) == ([message], "Ann")
         assert await refusal(client.chat_update(channel=slack.general.id, ts=ts, text="x")) == (
@@ -246,6 +252,18 @@ async def test_a_stream_dies_after_five_minutes() -> None:
                 "message_not_in_streaming_state"
             )
         assert slack.answers(thread=question) == ["One two"]
+
+
+async def test_a_stream_has_room_for_twelve_thousand_characters() -> None:
+    async with FakeSlack() as slack:
+        client, question = slack.client(), await slack.says("tell me")
+        ts = (await stream(slack, question, markdown_text="x" * 7_000))["ts"]
+        where = {"channel": slack.general.id, "ts": ts}
+        assert await refusal(client.chat_appendStream(**where, markdown_text="x" * 5_001)) == "msg_too_long"
+        both = client.api_call("chat.appendStream", json={**where, "markdown_text": "x", "chunks": [{}]})
+        assert await refusal(both) == "invalid_arguments"
+        await client.chat_stopStream(**where, markdown_text="x" * 5_000)
+        assert [len(text) for text in slack.answers(thread=question)] == [12_000]
 
 
 async def test_a_stream_wants_to_know_for_whom_it_is() -> None:

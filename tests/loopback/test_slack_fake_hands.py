@@ -114,6 +114,7 @@ async def test_a_button_under_a_message_is_pressed(way: Any) -> None:
         blocks = [{"type": "actions", "elements": [BUTTON]}]
         await slack.client().chat_postMessage(channel=slack.general.id, text="going", blocks=blocks)
         message = slack.screen()[0]
+        assert message.text == ""
         with pytest.raises(NotOffered):
             await slack.presses(message, "Go on")
         await slack.presses(message, "Stop")

@@ -11,6 +11,7 @@ import pytest
 from aiohttp import web
 from slack_bolt.adapter.socket_mode.async_handler import AsyncSocketModeHandler
 from slack_bolt.async_app import AsyncApp
+from slack_sdk.errors import SlackApiError
 
 from adapters.slack.testing import SCOPES, FakeSlack, NotOffered
 
@@ -177,6 +178,17 @@ async def test_an_event_that_nobody_acknowledges_comes_four_times() -> None:
         await slack.wait_until(lambda: lost.given_up)
         assert [attempt.number for attempt in lost.attempts] == [0, 1, 2, 3]
         assert len({body["event_id"] for body in ear.heard}) == 1
+
+
+async def test_what_was_missed_can_be_caught_up_with() -> None:
+    async with FakeSlack() as slack:
+        await slack.says("while nobody listens")
+        async with connected(slack) as ear:
+            await slack.catches_up()
+            assert [event["text"] for event in ear.events] == ["while nobody listens"]
+        await slack.disables_sockets()
+        with pytest.raises(SlackApiError, match="forbidden_team"):
+            await slack.client().apps_connections_open(app_token=slack.app_token)
 
 
 @WAYS

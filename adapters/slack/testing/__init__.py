@@ -322,7 +322,8 @@ class FakeSlack(People, Hands):
     @property
     def streaming(self) -> list[Message]:
         """Messages whose stream nobody has stopped yet."""
-        return [message for message in self.world.messages() if message.streaming]
+        self.world.let_streams_die()
+        return [message for message in self.world.live if message.streaming]
 
     @property
     def pinged(self) -> list[str]:
@@ -347,6 +348,18 @@ class FakeSlack(People, Hands):
     async def sends_again(self, delivery: Delivery) -> Attempt:
         """The same event once more, as when Slack has not seen the acknowledgement; returns when it is settled."""
         return await self.outbox.send_again(delivery)
+
+    async def catches_up(self) -> None:
+        """Send again at once what nobody has acknowledged yet, instead of minutes later."""
+        for delivery in [each for each in self.deliveries if each.kind == "events_api" and not each.acked]:
+            await self.outbox.send_again(delivery)
+
+    async def disables_sockets(self) -> None:
+        """Somebody switches Socket Mode off in the app's settings; `sockets.enabled` switches it on again."""
+        self.sockets.enabled = False
+        for link in self.links:
+            await link.says_disconnect("link_disabled")
+            await link.close()
 
     async def forges(self, payload: Json, *, age: float = 0.0, secret: str = "somebody else's") -> HookAnswer:
         """A request by HTTP that is not from Slack, or with the right `secret` one that is `age` seconds old."""

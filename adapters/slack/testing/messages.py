@@ -113,9 +113,8 @@ class Messages:
         """Where a reply goes; a reply to a reply goes to its thread."""
         asked = str(args.get("thread_ts") or "")
         parent = channel.messages.get(asked)
-        if parent is None:
-            # Slack posts at the top where it does not know the message.
-            return None
+        if parent is None or parent.deleted:
+            return None  # at the top
         if parent.seen_by is not None or parent.subtype == "tombstone":
             raise ApiError("cannot_reply_to_message")
         return parent.thread_ts or asked
@@ -136,7 +135,8 @@ class Messages:
         blocks = check_blocks(args["blocks"]) if args.get("blocks") else []
         if not text.strip() and not blocks and not args.get("attachments"):
             raise ApiError("no_text")
-        return text, shown_text(blocks) or text, blocks, warnings
+        # With blocks, people read nothing but these.
+        return text, shown_text(blocks) if blocks else text, blocks, warnings
 
     async def _post(self, args: Json) -> Json:
         channel = self.where(args)
@@ -147,6 +147,7 @@ class Messages:
         broadcast = thread_ts is not None and flag(args, "reply_broadcast") is True
         message = self.add(channel, self._world.bot, text, blocks=blocks, thread_ts=thread_ts, shown=shown)
         message.broadcast, message.shown_as, message.icon = broadcast, draft.shown_as, draft.icon
+        message.subtype = "thread_broadcast" if broadcast and draft.shown_as is None else ""
         message.attachments, message.metadata, message.asked = args.get("attachments") or [], args.get("metadata"), args
         message.pinged = self._pings(args, text, blocks)
         message.unfurls = "http" in shown and (
@@ -185,6 +186,10 @@ class Messages:
             raise ApiError("no_text")
         if not keeps:
             text, shown, blocks, warnings = self.compose(args, most=MAX_EDIT)
+            if args.get("blocks") is None and args.get("markdown_text") is None and message.blocks:
+                # Blocks stay until they are replaced, if only by none, and hide the new text; a stream's stand below.
+                blocks = message.blocks
+                shown = text if message.stream is not None else shown_text(blocks)
             message.fallback = text
             message.show(shown, blocks)
             fresh = [who for who in self._pings(args, text, blocks) if who not in message.pinged]

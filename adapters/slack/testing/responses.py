@@ -85,13 +85,18 @@ class Responses:
         if not text.strip() and not blocks:
             raise ApiError("no_text")
         if body.get("replace_original") is True and shown is not None:
-            shown.show(shown_text(blocks) or text, blocks)
+            shown.show(shown_text(blocks) if blocks else text, blocks)
             shown.fallback = text
             return
         in_channel = body.get("response_type") == "in_channel"
         thread_ts = str(body.get("thread_ts") or "") or (back.source.thread_ts if back.source is not None else None)
         message = self._messages.add(
-            back.channel, self._world.bot, text, blocks=blocks, thread_ts=thread_ts, shown=shown_text(blocks) or text
+            back.channel,
+            self._world.bot,
+            text,
+            blocks=blocks,
+            thread_ts=thread_ts,
+            shown=shown_text(blocks) if blocks else text,
         )
         back.last = message
         message.asked = body

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from adapters.slack.testing import payloads
-from adapters.slack.testing.checking import MAX_BLOCKS, MAX_TEXT, check_blocks, check_chunks, check_markdown, pinged
+from adapters.slack.testing.checking import MAX_BLOCKS, MAX_MARKDOWN, check_blocks, check_chunks, check_markdown, pinged
 from adapters.slack.testing.messages import WRITE, Messages
 from adapters.slack.testing.server import Endpoint
 from adapters.slack.testing.world import ApiError, Channel, Json, Message, Stream, World
@@ -37,6 +37,7 @@ class Streams:
         message = self._messages.add(channel, self._world.bot, _text(chunks), thread_ts=thread_ts)
         message.shown_as, message.icon, message.asked = draft.shown_as, draft.icon, args
         message.stream = Stream(self._world.clock.now(), chunks=chunks)
+        self._world.live.append(message)
         if thread_ts is not None:
             self._world.clear_status(channel.id, thread_ts)
         self._messages.announce(message)
@@ -47,7 +48,8 @@ class Streams:
         chunks = _chunks(args)
         if not chunks:
             raise ApiError("no_text")
-        return {"channel": message.channel.id, "ts": message.ts, **self._grow(message, chunks, [])}
+        self._grow(message, chunks, [])
+        return {"channel": message.channel.id, "ts": message.ts}
 
     async def _stop(self, args: Json) -> Json:
         status = args.get("session_status")
@@ -61,7 +63,8 @@ class Streams:
         old = payloads.message_json(self._world, message)
         if stopped_by_user and chunks:
             raise ApiError("message_not_in_streaming_state")
-        warning = self._grow(message, chunks, blocks) if chunks or blocks else {}
+        if chunks or blocks:
+            self._grow(message, chunks, blocks)
         if message.stream is not None:
             message.stream.open = False
             message.stream.closed = True
@@ -73,7 +76,7 @@ class Streams:
             session.statuses.append(status)
         self._messages.changed(message, old)
         body = payloads.message_json(self._world, message)
-        return {"channel": message.channel.id, "ts": message.ts, "message": body, **warning}
+        return {"channel": message.channel.id, "ts": message.ts, "message": body}
 
     def _thread(self, args: Json, channel: Channel) -> str | None:
         asked = args.get("thread_ts")
@@ -110,18 +113,20 @@ class Streams:
             raise ApiError("message_not_in_streaming_state")
         return message
 
-    def _grow(self, message: Message, chunks: Sequence[Json], more: Sequence[Json]) -> Json:
+    def _grow(self, message: Message, chunks: Sequence[Json], more: Sequence[Json]) -> None:
         assert message.stream is not None
         added = [block for chunk in chunks if chunk["type"] == "blocks" for block in chunk["blocks"]]
         blocks = [*message.blocks, *added]
         if len(blocks) > MAX_BLOCKS:
             raise ApiError("msg_blocks_too_many")
-        message.stream.chunks += chunks
         text = message.text + _text(chunks)
-        message.show(text[:MAX_TEXT], [*blocks, *more])
+        # Not documented: all that a stream says has room for as much as one call may bring.
+        if len(text) > MAX_MARKDOWN:
+            raise ApiError("msg_too_long")
+        message.show(text, [*blocks, *more])
+        message.stream.chunks += chunks
         message.fallback = message.text
         message.pinged = pinged(self._world, message.text, message.blocks, link_names=False, parse="")
-        return {"warning": "message_truncated"} if len(text) > MAX_TEXT else {}
 
 
 def tasks_of(message: Message) -> dict[str, Json]:
@@ -136,9 +141,13 @@ def tasks_of(message: Message) -> dict[str, Json]:
 
 def _chunks(args: Json) -> list[Json]:
     """What a call adds; text alone is a chunk like any other."""
-    chunks = check_chunks(args["chunks"]) if args.get("chunks") else []
+    if args.get("markdown_text") and args.get("chunks"):
+        raise ApiError("invalid_arguments")
     if args.get("markdown_text"):
-        chunks = [{"type": "markdown_text", "text": check_markdown(args["markdown_text"])}, *chunks]
+        return [{"type": "markdown_text", "text": check_markdown(args["markdown_text"])}]
+    chunks = check_chunks(args["chunks"]) if args.get("chunks") else []
+    if len(_text(chunks)) > MAX_MARKDOWN:
+        raise ApiError("msg_too_long")
     return chunks
 
 

@@ -229,6 +229,7 @@ class World:
         self.files: dict[str, File] = {}
         self.views: dict[str, View] = {}
         self.homes: dict[str, View] = {}
+        self.live: list[Message] = []  # messages that stream, or did a moment ago
         self.statuses: list[Status] = []
         self.assistant: dict[tuple[str, str], AssistantThread] = {}
         self.sessions: dict[tuple[str, str], Session] = {}
@@ -288,7 +289,8 @@ class World:
 
     def let_streams_die(self) -> None:
         """Streams end five minutes after their start, whatever is going on in them."""
-        for message in self.messages():
+        self.live = [message for message in self.live if message.streaming]
+        for message in self.live:
             stream = message.stream
-            if stream is not None and stream.open and self.clock.now() - stream.started >= STREAM_LIVES:
+            if stream is not None and self.clock.now() - stream.started >= STREAM_LIVES:
                 stream.open, stream.stopped_by = False, "age"
