@@ -132,7 +132,10 @@ class Engine:
             self._runner.spawn(partial(self._ignore, event), place=event.place)
             return
         event = replace(event, addressed=self._minds_bots(event, await self._manners.answers(event, manner)))
-        if event.addressed and manner.busy == "merge" and (self._merging.joins(event) or not self._is_full(event)):
+        merges = event.addressed and manner.busy == "merge"
+        if merges and ((joins := self._merging.joins(event)) or not self._is_full(event)):
+            if not joins:
+                self._turned_away.pop(event.place, None)
             self._merging.add(event, claim)
         elif event.addressed and manner.busy == "interrupt":
             stopped = await self._runner.interrupt(event.place, event.user.id)

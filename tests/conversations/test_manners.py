@@ -555,3 +555,17 @@ async def test_bots_that_write_on_in_their_message_are_answered_no_more_often() 
             "bot: One.",
             "bot: I have talked enough with bots here and will be quiet until a person speaks.",
         ]
+
+
+async def test_whoever_is_turned_away_is_told_each_time_it_was_full(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bot.engine.MOST_OF_ALL", 0)
+    settings = {"answers": {"busy": "merge", "merge_wait": 0.01}}
+    async with TestBot([Say("One", hang=True), Say("Two", hang=True)], settings=settings) as bot:
+        for told, answer in enumerate(("One", "Two"), 1):
+            await bot.says("A story!", wait=False)
+            await bot.until(answer)
+            for _ in range(3):
+                await bot.says("And me?", user=BOB, wait=False)
+            await bot.presses("⏹ Stop")
+            turned_away = [text for text in bot.shown_privately if "So many questions wait here" in text]
+            assert len(turned_away) == told
