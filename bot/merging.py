@@ -21,8 +21,9 @@ MOST_MERGED = 20
 Answer: TypeAlias = Callable[[Message, Claim, Sequence[Message]], Awaitable[None]]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Gathered:
+    key: tuple[Place, str]
     began: float
     last: float
     messages: list[Message] = field(default_factory=list)
@@ -38,11 +39,13 @@ class Merging:
         self._clock = clock
         self._wait = wait
         self._answer = answer
+        # What still takes messages, and all that waits: what is full has a successor.
         self._gathering: dict[tuple[Place, str], _Gathered] = {}
+        self._waiting: list[_Gathered] = []
 
     def gathering(self, place: Place) -> int:
         """How many people's messages are gathered there that do not stand in line yet."""
-        return sum(key[0] == place and not gathered.in_line for key, gathered in self._gathering.items())
+        return sum(not gathered.in_line for gathered in self._at(place))
 
     def joins(self, event: Message) -> bool:
         """Whether the message belongs to those that wait already."""
@@ -56,16 +59,17 @@ class Merging:
             gathered = self._gathering[key]
             gathered.last = now
         else:
-            gathered = self._gathering[key] = _Gathered(now, now)
-            self._runner.spawn(lambda: self._gather(key, gathered), place=event.place)
+            gathered = self._gathering[key] = _Gathered(key, now, now)
+            self._waiting.append(gathered)
+            self._runner.spawn(lambda: self._gather(gathered), place=event.place)
         gathered.messages.append(event)
         gathered.claim = claim
 
     def edited(self, place: Place, message: str, text: str) -> bool:
         """Whether it was one of those that wait; it will be answered as it reads now."""
-        for key, gathered in self._gathering.items():
+        for gathered in self._at(place):
             for at, waiting in enumerate(gathered.messages):
-                if key[0] == place and waiting.id == message:
+                if waiting.id == message:
                     gathered.messages[at] = replace(waiting, text=text)
                     return True
         return False
@@ -73,23 +77,25 @@ class Merging:
     def deleted(self, place: Place, messages: Collection[str]) -> Sequence[Message]:
         """Those that waited and are not answered any more."""
         gone: list[Message] = []
-        for key, gathered in self._gathering.items():
-            if key[0] == place:
-                gone += [waiting for waiting in gathered.messages if waiting.id in messages]
-                gathered.messages[:] = [waiting for waiting in gathered.messages if waiting.id not in messages]
+        for gathered in self._at(place):
+            gone += [waiting for waiting in gathered.messages if waiting.id in messages]
+            gathered.messages[:] = [waiting for waiting in gathered.messages if waiting.id not in messages]
         return gone
 
-    async def _gather(self, key: tuple[Place, str], gathered: _Gathered) -> None:
+    def _at(self, place: Place) -> Sequence[_Gathered]:
+        return [gathered for gathered in self._waiting if gathered.key[0] == place]
+
+    async def _gather(self, gathered: _Gathered) -> None:
         try:
             await self._wait_for_the_last(gathered)
             gathered.in_line = True
-            async with self._runner.turn(*key):
-                self._close(key, gathered)
+            async with self._runner.turn(*gathered.key):
+                self._close(gathered)
                 if gathered.messages:
                     *earlier, last = gathered.messages
                     await self._answer(last, gathered.claim, earlier)
         except asyncio.CancelledError:
-            self._close(key, gathered)
+            self._close(gathered)
             raise
 
     async def _wait_for_the_last(self, gathered: _Gathered) -> None:
@@ -100,7 +106,9 @@ class Merging:
                 return
             await self._clock.sleep(left)
 
-    def _close(self, key: tuple[Place, str], gathered: _Gathered) -> None:
+    def _close(self, gathered: _Gathered) -> None:
         """What comes from now on is gathered anew."""
-        if self._gathering.get(key) is gathered:
-            del self._gathering[key]
+        if gathered in self._waiting:
+            self._waiting.remove(gathered)
+        if self._gathering.get(gathered.key) is gathered:
+            del self._gathering[gathered.key]

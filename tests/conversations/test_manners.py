@@ -13,6 +13,7 @@ import pytest
 from bot.api import Capabilities, Context, DeliveryRefused, Message, Place, Plugin, Reply, Route, User
 from bot.errors import ConfigError
 from bot.manners import thread_name
+from bot.merging import MOST_MERGED
 from bot.model.scripted import Say, Scripted
 from bot.settings import Settings
 from bot.store import Draft
@@ -569,3 +570,14 @@ async def test_whoever_is_turned_away_is_told_each_time_it_was_full(monkeypatch:
             await bot.presses("⏹ Stop")
             turned_away = [text for text in bot.shown_privately if "So many questions wait here" in text]
             assert len(turned_away) == told
+
+
+async def test_more_than_is_merged_at_once_can_still_be_changed_and_taken_back() -> None:
+    async with TestBot(["One.", "Two."], settings={"answers": {"busy": "merge", "merge_wait": 0.3}}) as bot:
+        said = [await bot.says(f"Part {number}", wait=False) for number in range(MOST_MERGED + 2)]
+        await bot.edits(said[0], "The beginning", wait=False)
+        await bot.deletes(said[1], wait=False)
+        await bot.idle()
+        asked = [message.text for message in bot.model.prompts[0].messages]
+        assert asked[1:3] == ["The beginning", "Part 2"]
+        assert await bot.app.store.left_behind("fake") == ()
