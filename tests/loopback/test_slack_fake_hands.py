@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -160,6 +161,59 @@ async def test_a_form_is_opened_filled_refused_and_sent() -> None:
         values = slack.told("view_submission")[-1].payload["view"]["state"]["values"]
         assert values["mood"]["mood"]["selected_option"]["value"] == "merry"
         assert slack.form() is None
+
+
+@WAYS
+async def test_who_waits_too_long_sees_an_error(way: Any) -> None:
+    async with FakeSlack() as slack, way(slack) as ear:
+        begun, enough = asyncio.Event(), asyncio.Event()
+
+        @ear.app.command("/slow")
+        async def slow(ack: Any) -> None:
+            begun.set()
+            await enough.wait()
+            await ack("at last")
+
+        used = await slack.runs("/slow")
+        await begun.wait()
+        slack.passes(3)
+        await slack.wait_until(lambda: used.failed)
+        enough.set()
+        assert slack.answers(viewer=slack.ada) == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "titles"),
+    [
+        ({"response_action": "update", "view": {**FORM, "title": {"type": "plain_text", "text": "Again"}}}, ["Again"]),
+        ({"response_action": "push", "view": {**FORM, "callback_id": "next"}}, ["Topic", "Topic"]),
+        ({"response_action": "clear"}, []),
+        ({}, []),
+    ],
+)
+async def test_a_form_leads_to_another_or_away(answer: dict[str, Any], titles: list[str]) -> None:
+    async with FakeSlack() as slack, connected(slack) as ear:
+
+        @ear.app.view("topic")
+        async def take(ack: Any) -> None:
+            await ack(**answer)
+
+        used = await slack.uses("topic")
+        await slack.client().views_open(trigger_id=used.trigger_id, view=FORM)
+        assert used.view is not None
+        sent = await slack.submits(used.view, text="cats")
+        await slack.wait_until(lambda: sent.acked)
+        await slack.wait_until(lambda: [each.title for each in slack.world.views.values() if each.open] == titles)
+
+
+async def test_an_app_hears_of_closing_where_it_asked_to() -> None:
+    async with FakeSlack() as slack:
+        used = await slack.uses("topic")
+        await slack.client().views_open(trigger_id=used.trigger_id, view={**FORM, "notify_on_close": True})
+        assert used.view is not None
+        closed = await slack.closes(used.view)
+        assert closed is not None
+        assert (closed.name, closed.payload["view"]["private_metadata"], slack.form()) == ("view_closed", "x", None)
 
 
 async def test_a_trigger_works_once_and_for_three_seconds() -> None:

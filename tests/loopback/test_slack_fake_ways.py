@@ -144,6 +144,17 @@ async def test_a_link_that_slack_closes_is_opened_again() -> None:
         await slack.wait_until(lambda: ear.events)
 
 
+async def test_a_link_may_be_refused_before_it_is_open() -> None:
+    async with FakeSlack() as slack, aiohttp.ClientSession() as session:
+        # aiohttp tries once more by itself when a connection was dropped.
+        for fault in ({"status": 503}, {"drop": True, "times": 2}):
+            slack.fails("link", **fault)
+            ticket = (await slack.client().apps_connections_open(app_token=slack.app_token))["url"]
+            with pytest.raises(aiohttp.ClientError):
+                await session.ws_connect(ticket)
+        assert [call.status for call in slack.called("link")] == [503, 0, 0]
+
+
 async def test_both_sides_ask_whether_the_other_is_there() -> None:
     async with FakeSlack() as slack, connected(slack):
         link = slack.links[0]

@@ -22,8 +22,7 @@ it was acknowledged. What Slack refuses is refused here, and `refused` lists eve
 from __future__ import annotations
 
 import asyncio
-import random
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -35,10 +34,10 @@ from adapters.slack.testing.clock import Clock
 from adapters.slack.testing.controls import NotOffered
 from adapters.slack.testing.conversations import Conversations
 from adapters.slack.testing.deliveries import Attempt, Delivery, DeliveryKind, Outbox, Way
-from adapters.slack.testing.faults import Chance, Fault, Faults
+from adapters.slack.testing.faults import Faults
 from adapters.slack.testing.files import Files
 from adapters.slack.testing.hands import Hands, Interaction
-from adapters.slack.testing.hooks import HookAnswer, Hooks, encode
+from adapters.slack.testing.hooks import HookAnswer, Hooks
 from adapters.slack.testing.limits import Limits, Refused, Style
 from adapters.slack.testing.messages import Messages
 from adapters.slack.testing.people import EVENTS, People, Thread, ts_of
@@ -46,6 +45,7 @@ from adapters.slack.testing.responses import Responses
 from adapters.slack.testing.server import PREFIX, Call, Endpoint, Server
 from adapters.slack.testing.sockets import Link, Sockets
 from adapters.slack.testing.streams import Streams, tasks_of
+from adapters.slack.testing.troubles import Troubles
 from adapters.slack.testing.views import Views
 from adapters.slack.testing.world import (
     Account,
@@ -55,6 +55,7 @@ from adapters.slack.testing.world import (
     Json,
     Kind,
     Message,
+    Session,
     State,
     Status,
     View,
@@ -114,7 +115,7 @@ SCOPES = frozenset(
 )
 
 
-class FakeSlack(People, Hands):
+class FakeSlack(People, Hands, Troubles):
     """One workspace with the channel `general`, its admin `olga`, and `ada`, who speaks when nobody else is named.
 
     `scopes` and `events` are what the app was granted and what it subscribed to. `commands` and `shortcuts` are what it
@@ -171,7 +172,7 @@ class FakeSlack(People, Hands):
     async def __aenter__(self) -> FakeSlack:
         app = web.Application(client_max_size=64 * 1024 * 1024)
         app.router.add_route("*", PREFIX + "{method}", self._server.web_api)
-        app.router.add_get("/link/", self.sockets.connect)
+        app.router.add_get("/link/", self._link)
         app.router.add_post("/response/{team}/{key}", self._responses.handle)
         app.router.add_route("*", "/upload/v1/{id}", self._files.upload)
         app.router.add_get("/files-pri/{key}/{name}", self._files.download)
@@ -266,6 +267,10 @@ class FakeSlack(People, Hands):
         """The line "… is thinking" that is shown under a thread now."""
         return self.world.status_of(thread.channel.id, ts_of(thread) or "")
 
+    def session(self, thread: Message | AssistantThread) -> Session | None:
+        """What the app told about an agent session in this thread."""
+        return self.world.sessions.get((thread.channel.id, ts_of(thread) or ""))
+
     def home(self, account: Account | None = None) -> View | None:
         return self.world.homes.get((account or self.ada).id)
 
@@ -330,53 +335,12 @@ class FakeSlack(People, Hands):
         """Everybody whom a message of the bot made hear a sound."""
         return [who for message in self.world.messages() if message.author is self.bot for who in message.pinged]
 
-    # What goes wrong
-
-    def fails(self, pattern: str, *, do: Callable[[], Awaitable[None]] | None = None, **how: Any) -> Fault:
-        """Script a fault: `pattern` is a method with `*`, or `response_url`, `files.upload`, `files.download`; the rest
-        as in `Fault`."""
-        fault = Fault(pattern, do=do, **how)
-        self.faults.script.append(fault)
-        return fault
-
-    def fails_by_chance(self, status: int, share: float, lot: random.Random, pattern: str = "*") -> Chance:
-        """From now on such calls are answered with this error by lot: see `Chance`."""
-        chance = Chance(status, share, lot, pattern)
-        self.faults.chances.append(chance)
-        return chance
-
-    async def sends_again(self, delivery: Delivery) -> Attempt:
-        """The same event once more, as when Slack has not seen the acknowledgement; returns when it is settled."""
-        return await self.outbox.send_again(delivery)
-
-    async def catches_up(self) -> None:
-        """Send again at once what nobody has acknowledged yet, instead of minutes later."""
-        for delivery in [each for each in self.deliveries if each.kind == "events_api" and not each.acked]:
-            await self.outbox.send_again(delivery)
-
-    async def disables_sockets(self) -> None:
-        """Somebody switches Socket Mode off in the app's settings; `sockets.enabled` switches it on again."""
-        self.sockets.enabled = False
-        for link in self.links:
-            await link.says_disconnect("link_disabled")
-            await link.close()
-
-    async def forges(self, payload: Json, *, age: float = 0.0, secret: str = "somebody else's") -> HookAnswer:
-        """A request by HTTP that is not from Slack, or with the right `secret` one that is `age` seconds old."""
-        text, content_type = encode("events_api", payload)
-        return await self.hooks.post(self.hooks.url, text, content_type, age=age, secret=secret)
-
-    async def archives(self, channel: Channel) -> None:
-        channel.archived = True
-        self._changed()
-
-    async def revokes(self) -> None:
-        """Somebody uninstalls the app: it hears of it, and its tokens are worth nothing any more."""
-        self.tell({"type": "tokens_revoked", "tokens": {"bot": [self.bot.id]}, "event_ts": self.world.new_ts()})
-        self.tell({"type": "app_uninstalled", "event_ts": self.world.new_ts()})
-        self._server.revoked = True
-
     # Inside
+
+    async def _link(self, request: web.Request) -> web.StreamResponse:
+        """A fault may meet a link before it is open."""
+        refused = await self._server.refusal("link", request)
+        return await self.sockets.connect(request) if refused is None else refused
 
     def _add_endpoints(self) -> None:
         assistant = Assistant(self.world, self._server, self.messages, "agent_session_stopped" in self.events)

@@ -115,6 +115,8 @@ def message_json(world: World, message: Message) -> Json:
         body |= {"bot_id": author.bot_id, "app_id": author.app_id, "bot_profile": bot_profile(author)}
     if message.subtype:
         body["subtype"] = message.subtype
+    if author.team != world.team:
+        body |= {"user_team": author.team, "source_team": author.team}
     optional = {
         "client_msg_id": message.client_msg_id,
         "blocks": message.blocks,

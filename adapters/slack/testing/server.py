@@ -116,6 +116,15 @@ class Server:
         finally:
             self.changed()
 
+    async def refusal(self, method: str, request: web.Request) -> web.StreamResponse | None:
+        """What a fault answers to a call that is not for the Web API."""
+        fault = self.faults.next(method)
+        if fault is None:
+            return None
+        call = Call(method, dict(request.query), time.monotonic())
+        self.calls.append(call)
+        return await self._fail(fault, request, call)
+
     def allowed(self, request: web.Request) -> bool:
         """Whether the bot's token came with it."""
         return not self.revoked and request.headers.get("Authorization") == f"Bearer {self.token}"

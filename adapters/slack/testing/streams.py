@@ -85,7 +85,7 @@ class Streams:
             if channel.kind in ("im", "mpim"):
                 raise ApiError("invalid_arguments", response_metadata={"messages": ["[ERROR] missing thread_ts"]})
             return None
-        if asked not in channel.messages:
+        if asked not in channel.messages or channel.messages[asked].deleted:
             raise ApiError("invalid_arguments", response_metadata={"messages": ["[ERROR] unknown thread_ts"]})
         return self._messages.thread_of(args, channel)
 
