@@ -14,8 +14,8 @@ class Fault:
     `times` times.
 
     `do` runs first; then it waits `delay` seconds; then `status` is answered, or the connection is dropped. With
-    `acted` the call is carried out before that: the bot cannot tell that it was. A 429 of the scope `wall` comes from
-    before Discord, which has shut the bot's address out.
+    `acted` the call is carried out before that: the bot cannot tell that it was. What has the scope `wall` comes from
+    before Discord, as a page for browsers: a 429 has shut the bot's address out.
     """
 
     pattern: str

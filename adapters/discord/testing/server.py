@@ -182,9 +182,11 @@ class Server:
             if request.transport is not None:
                 request.transport.abort()
             return web.Response()
-        if fault.status == 429 and fault.scope == "wall":
-            call.status = 429
-            return web.Response(status=429, text="error code: 1015", headers={"Retry-After": f"{fault.retry_after}"})
+        if fault.status is not None and fault.scope == "wall":
+            call.status = fault.status
+            headers = {} if fault.retry_after is None else {"Retry-After": f"{fault.retry_after}"}
+            page = "<html><body>error code: 1015</body></html>"
+            return web.Response(status=fault.status, text=page, content_type="text/html", headers=headers)
         if fault.status == 429:
             wait = 1.0 if fault.retry_after is None else fault.retry_after
             return self._refuse(call, fault.scope, wait, code=fault.code)
