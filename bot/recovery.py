@@ -11,7 +11,19 @@ import structlog
 
 from bot.clock import Clock
 from bot.errors import BotError, DeliveryError
-from bot.events import AnyEvent, CommandCall, FormSubmitted, Joined, Left, Message, Online, Place, Route
+from bot.events import (
+    AnyEvent,
+    CommandCall,
+    FormSubmitted,
+    Joined,
+    Left,
+    Message,
+    MessageDeleted,
+    MessageEdited,
+    Online,
+    Place,
+    Route,
+)
 from bot.platform import Adapter, Posted, is_connected
 from bot.replies import SentId
 from bot.runner import LocalRunner
@@ -185,7 +197,11 @@ class Recovery:
                 await self._store.done(event.place, event.id)
             elif isinstance(event, Message):
                 await take(event if age <= self._missed_age else replace(event, addressed=False), claim)
-            elif isinstance(event, Joined | Left) or (isinstance(event, CALLS) and age <= self._call_age(event, claim)):
+            elif isinstance(event, MessageEdited):
+                await take(event if age <= self._missed_age else replace(event, question=None), claim)
+            elif isinstance(event, MessageDeleted | Joined | Left) or (
+                isinstance(event, CALLS) and age <= self._call_age(event, claim)
+            ):
                 await take(event, claim)
             else:
                 await self._store.done(event.place, event.id)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from bot.events import ButtonPressed, CommandCall, Message, Place, Route, User, event_from_json, event_to_json
+from bot.events import AnyEvent, Message, Place, Route, User, event_from_json, event_to_json
 from bot.replies import SentId
 from bot.store import NewMessage, Store, Taking
 
@@ -25,7 +25,7 @@ class Crash:
     newest answer, as a `variant` of it or to `continue` it."""
 
     database: Path
-    event: Message | CommandCall | ButtonPressed
+    event: AnyEvent
     said: str | None = None
     sent: tuple[str, ...] = ()
     finished: bool = False

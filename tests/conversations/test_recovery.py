@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.api import Capabilities, CommandCall, Context, Plugin, Route, SystemClock
+from bot.api import Capabilities, CommandCall, Context, MessageDeleted, MessageEdited, Plugin, Route, SystemClock
 from bot.errors import ModelUnavailable
 from bot.testing.adapter import FakeAdapter, ScreenMessage
 from bot.testing.bot import TestBot
@@ -188,6 +188,24 @@ async def test_a_command_with_effects_is_reported_and_not_run_twice(tmp_path: Pa
         await bot.comes_online()
         assert runs == ([] if begun else [1])
         assert ("restarted" in bot.screen[-1]) is begun
+
+
+async def test_what_was_edited_or_deleted_just_before_the_crash_is_followed(tmp_path: Path) -> None:
+    async with TestBot(["One.", "Two."], folder=tmp_path) as bot:
+        taken_back = await bot.says("The word is swordfish.")
+        overheard = await bot.says("Hello there.", addressed=False)
+    at, database = datetime.now(UTC), tmp_path / "test.db"
+    asked = replace(overheard, text="@bot Hello!", addressed=True)
+    deletion = MessageDeleted(id="d1", user=ANN, route=Route(PLACE), at=at, messages=(taken_back.id,))
+    edit = MessageEdited(id="e1", user=ANN, route=asked.route, at=at, message=asked.id, text=asked.text, question=asked)
+    die(Crash(database, deletion))
+    die(Crash(database, edit))
+    async with TestBot(["Hello Ann."], folder=tmp_path) as bot:
+        await bot.comes_online()
+        await bot.idle()
+        assert bot.screen == ["bot: Hello Ann."]
+        path = (await bot.app.store.path(PLACE, max_tokens=1000)).messages
+        assert [message.text for message in path] == ["One.", "@bot Hello!", "Hello Ann."]
 
 
 def changes(folder: Path, statement: str) -> None:
