@@ -30,7 +30,6 @@ Measure: TypeAlias = Callable[[str], int]
 # the text), so that the cuts do not depend on the pieces in which a text arrives.
 _LOOKAHEAD = 96
 _SENTENCE_END = re.compile(r"[.!?…][\"'”’)\]*_]*\s+|[。！？]")
-_SPACE = re.compile(r"\s+")
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,6 @@ REASONING_MODES: Mapping[str, Parameters] = {
     "balanced": {"effort": "low", "verbosity": "medium"},
     "precise": {"effort": "high", "verbosity": "low"},
 }
-DEFAULT_MODE = "balanced"
 
 _ALWAYS_REASONS = re.compile(
     r"o\d|gpt-5(-(mini|nano))?$|gpt-5-(?!chat)|gpt-.*-pro\b|gpt-5\.\d+-chat|gpt-6-astra|gpt-6\.1-sol"
