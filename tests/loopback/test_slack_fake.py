@@ -151,6 +151,8 @@ async def test_tokens_and_places_are_checked() -> None:
         assert await refusal(client.chat_update(channel=slack.general.id, ts=theirs.ts, text="x")) == (
             "cant_update_message"
         )
+        slack.app_scopes.clear()
+        assert await refusal(client.apps_connections_open(app_token=slack.app_token)) == "missing_scope"
         await slack.revokes()
         assert await refusal(client.chat_postMessage(channel=slack.general.id, text="x")) == "token_revoked"
 

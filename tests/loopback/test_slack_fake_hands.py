@@ -6,8 +6,9 @@ import asyncio
 from typing import Any
 
 import pytest
+from slack_bolt.async_app import AsyncAssistant
 
-from adapters.slack.testing import SCOPES, FakeSlack, NotOffered
+from adapters.slack.testing import SCOPES, FakeSlack, NotOffered, labels
 from tests.loopback.test_slack_fake_ways import WAYS, connected
 
 BUTTON = {"type": "button", "action_id": "stop", "text": {"type": "plain_text", "text": "Stop"}, "value": "7"}
@@ -115,7 +116,7 @@ async def test_a_button_under_a_message_is_pressed(way: Any) -> None:
         blocks = [{"type": "actions", "elements": [BUTTON]}]
         await slack.client().chat_postMessage(channel=slack.general.id, text="going", blocks=blocks)
         message = slack.screen()[0]
-        assert message.text == ""
+        assert (message.text, labels(message.blocks)) == ("", ["Stop"])
         with pytest.raises(NotOffered):
             await slack.presses(message, "Go on")
         await slack.presses(message, "Stop")
@@ -283,6 +284,33 @@ async def test_a_thread_in_the_pane_begins_with_an_event() -> None:
         said = next(each for each in ear.events if each.get("text") == "hello")
         assert (said["channel_type"], said["thread_ts"]) == ("im", thread.ts)
         assert said["parent_user_id"] == slack.bot.id
+
+
+async def test_the_assistant_of_slack_bolt_finds_its_way() -> None:
+    async with FakeSlack() as slack, connected(slack) as ear:
+        assistant = AsyncAssistant()
+
+        @assistant.thread_started
+        async def greet(say: Any, set_suggested_prompts: Any) -> None:
+            await say("How can I help?")
+            await set_suggested_prompts(prompts=[{"title": "Cats", "message": "Tell me about cats"}])
+
+        @assistant.user_message
+        async def reply(client: Any, context: Any, get_thread_context: Any, set_status: Any) -> None:
+            await set_status("is thinking")
+            beside = (await get_thread_context())["channel_id"]
+            answer = await client.chat_stream(channel=context.channel_id, thread_ts=context.thread_ts, buffer_size=1)
+            for piece in ("You", " look at ", beside):
+                await answer.append(markdown_text=piece)
+            await answer.stop()
+
+        ear.app.use(assistant)
+        thread = await slack.opens_assistant(beside=slack.general)
+        await slack.wait_until(lambda: thread.prompts)
+        await slack.says("Tell me about cats", thread=thread)
+        said = f"You look at {slack.general.id}"
+        await slack.wait_until(lambda: slack.answers(thread=thread)[1:] == [said] and not slack.streaming)
+        assert len(slack.screen(thread=thread)[-1].states) == 3
 
 
 async def test_only_one_person_sees_what_is_said_in_private() -> None:

@@ -162,6 +162,17 @@ async def test_both_sides_ask_whether_the_other_is_there() -> None:
         await slack.wait_until(lambda: link.pings and link.pongs_heard)
 
 
+async def test_a_link_that_answers_no_ping_is_given_up() -> None:
+    async with FakeSlack() as slack:
+        handler = AsyncSocketModeHandler(Ear(slack).app, slack.app_token, ping_interval=0.05)
+        handler.client.proxy = None
+        await handler.connect_async()
+        await slack.online()
+        slack.links[0].pongs = False
+        await slack.wait_until(lambda: slack.sockets.opened > 1)
+        await handler.close_async()
+
+
 async def test_what_a_deaf_link_lost_comes_again_on_another() -> None:
     async with FakeSlack() as slack, connected(slack, links=2) as ear:
         for link in slack.links:

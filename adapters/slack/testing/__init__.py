@@ -31,7 +31,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from adapters.slack.testing.assistant import Assistant
 from adapters.slack.testing.clock import Clock
-from adapters.slack.testing.controls import NotOffered
+from adapters.slack.testing.controls import NotOffered, labels
 from adapters.slack.testing.conversations import Conversations
 from adapters.slack.testing.deliveries import Attempt, Delivery, DeliveryKind, Outbox, Way
 from adapters.slack.testing.faults import Faults
@@ -81,6 +81,7 @@ __all__ = [
     "State",
     "Status",
     "View",
+    "labels",
     "tasks_of",
 ]
 
@@ -304,6 +305,11 @@ class FakeSlack(People, Hands, Troubles):
 
     def called(self, method: str) -> list[Call]:
         return [call for call in self.calls if call.method == method]
+
+    @property
+    def app_scopes(self) -> set[str]:
+        """What the app's own token may do."""
+        return self._server.app_scopes
 
     @property
     def refused(self) -> list[Refused]:

@@ -25,22 +25,30 @@ def elements(blocks: Sequence[Json]) -> Iterator[tuple[Json, Json]]:
                 yield block, block[name]
 
 
+def labels(blocks: Sequence[Json]) -> list[str]:
+    """What stands on the buttons, in order."""
+    found: list[str] = []
+    for _, element in elements(blocks):
+        if element["type"] in ("button", "icon_button"):
+            found.append(element["text"]["text"])
+        if element["type"] == "feedback_buttons":
+            found += [element[half]["text"]["text"] for half in ("positive_button", "negative_button")]
+    return found
+
+
 def press(blocks: Sequence[Json], label: str, ts: str) -> Json:
     """The action of a button that bears this label, action id or value."""
-    seen: list[str] = []
     for block, element in elements(blocks):
         told = {"action_id": element.get("action_id", "auto"), "block_id": block.get("block_id", ""), "action_ts": ts}
-        if element["type"] in ("button", "icon_button"):
-            seen.append(element["text"]["text"])
-            if label in (element["text"]["text"], element.get("action_id"), element.get("value")):
-                kept: Json = {name: element[name] for name in ("text", "value", "style") if name in element}
-                return {"type": element["type"], **kept, **told}
+        is_button = element["type"] in ("button", "icon_button")
+        if is_button and label in (element["text"]["text"], element.get("action_id"), element.get("value")):
+            kept: Json = {name: element[name] for name in ("text", "value", "style") if name in element}
+            return {"type": element["type"], **kept, **told}
         if element["type"] == "feedback_buttons":
             for half in (element["positive_button"], element["negative_button"]):
-                seen.append(half["text"]["text"])
                 if label in (half["text"]["text"], half.get("value")):
                     return {"type": "feedback_buttons", "text": half["text"], "value": half.get("value"), **told}
-    raise NotOffered(f"no button {label!r}, only {seen}")
+    raise NotOffered(f"no button {label!r}, only {labels(blocks)}")
 
 
 def choose(blocks: Sequence[Json], action_id: str, wanted: str, ts: str) -> Json:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import mimetypes
 import re
 from collections.abc import Iterator
+from zlib import crc32
 
 from adapters.slack.testing.world import Account, AssistantThread, Channel, File, Json, Message, View, World
 
@@ -119,7 +120,7 @@ def message_json(world: World, message: Message) -> Json:
         body |= {"user_team": author.team, "source_team": author.team}
     optional = {
         "client_msg_id": message.client_msg_id,
-        "blocks": message.blocks,
+        "blocks": blocks_of(message),
         "attachments": message.attachments,
         "edited": message.edited,
         "metadata": message.metadata,
@@ -132,6 +133,13 @@ def message_json(world: World, message: Message) -> Json:
             {"name": name, "users": users, "count": len(users)} for name, users in message.reactions.items()
         ]
     return body | _thread_json(world, message)
+
+
+def blocks_of(message: Message) -> list[Json]:
+    """A text without blocks is told as a block too; the blocks of a stream stand below what it said."""
+    if message.blocks and message.stream is None:
+        return message.blocks
+    return [*rich_text(message.text), *message.blocks]
 
 
 def _thread_json(world: World, message: Message) -> Json:
@@ -156,10 +164,10 @@ def _thread_json(world: World, message: Message) -> Json:
 def rich_text(text: str) -> list[Json]:
     """The block that Slack's own client makes of what somebody writes."""
     elements = [*_rich_elements(text)]
+    if not elements:
+        return []
     section = {"type": "rich_text_section", "elements": elements}
-    return (
-        [{"type": "rich_text", "block_id": f"b{abs(hash(text)) % 10_000}", "elements": [section]}] if elements else []
-    )
+    return [{"type": "rich_text", "block_id": f"{crc32(text.encode()):08x}"[:5], "elements": [section]}]
 
 
 def _rich_elements(text: str) -> Iterator[Json]:

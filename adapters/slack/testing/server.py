@@ -68,6 +68,7 @@ class Server:
     changed: Callable[[], None]
     calls: list[Call] = field(default_factory=list)
     revoked: bool = False
+    app_scopes: set[str] = field(default_factory=lambda: {"connections:write"})
     endpoints: dict[str, Endpoint] = field(default_factory=dict)
 
     def adds(self, endpoints: Sequence[Endpoint]) -> None:
@@ -143,6 +144,8 @@ class Server:
             raise ApiError("token_revoked")
         if endpoint.method != "auth.test" and (token == self.app_token) != endpoint.app:
             raise ApiError("not_allowed_token_type")
+        if endpoint.app and "connections:write" not in self.app_scopes:
+            raise ApiError("missing_scope", needed="connections:write", provided=",".join(sorted(self.app_scopes)))
         self.check_scopes(endpoint.scopes)
 
     def _refuse(self, call: Call, refused: Refused) -> web.StreamResponse:
