@@ -91,7 +91,7 @@ class Hearing:
             return None
         said = self.text(message)
         addressed = self.is_addressed(message, place)
-        if not said and not _attachments(message) and (not addressed or self._is_hidden(message, place)):
+        if not said and not _attachments(message) and (not addressed or self.is_hidden(message, place)):
             return None
         user = self._author(message, place)
         data: dict[str, JsonValue] = {"message": str(message.id), "user": str(message.author.id)}
@@ -151,7 +151,7 @@ class Hearing:
         if not self.allows(place, message.author):
             return False
         replied = _replied(message)
-        return self._is_hidden(message, place) or (replied is not None and self._is_hidden(replied, place))
+        return self.is_hidden(message, place) or (replied is not None and self.is_hidden(replied, place))
 
     def target(self, message: discord.Message) -> Target:
         """What a menu was opened on. Of a message without words, such as another bot's, its embeds are read."""
@@ -167,7 +167,7 @@ class Hearing:
     def _me(self) -> int:
         return self._client.user.id if self._client.user is not None else 0
 
-    def _is_hidden(self, message: discord.Message, place: Place) -> bool:
+    def is_hidden(self, message: discord.Message, place: Place) -> bool:
         """Whether Discord left the text out because the message content intent is off."""
         if self._reads_all or is_direct(place) or self.is_own(message):
             return False
@@ -239,7 +239,7 @@ class Hearing:
         text = from_discord(message.content) if own else self.text(message)
         files = ", ".join(f"[{attachment.filename}]" for attachment in message.attachments)
         text = f"{text} {files}".strip()
-        if self._is_hidden(message, place):
+        if self.is_hidden(message, place):
             text = UNREADABLE
         if not text:
             return ""

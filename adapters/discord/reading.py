@@ -9,7 +9,7 @@ import yarl
 from adapters.discord.client import DiscordClient
 from adapters.discord.errors import translated
 from adapters.discord.faces import FACE
-from adapters.discord.hearing import channel_id, is_direct, user_of
+from adapters.discord.hearing import UNREADABLE, channel_id, is_direct, user_of
 from adapters.discord.markup import from_discord
 from bot.api import Attachment, DeliveryError, Message, Place, Posted, say
 
@@ -37,13 +37,14 @@ def _posted(client: DiscordClient, message: discord.Message, place: Place) -> Po
     hearing = client.hearing
     own = hearing.is_own(message)
     event = None if own else hearing.heard(message, place)
+    said = from_discord(message.content) if own else hearing.text(message)
     reference = message.reference
     # An answer to a command came through a webhook too, whose id is the application's.
     is_face = own and message.webhook_id not in (None, message.application_id)
     return Posted(
         id=str(message.id),
         author=user_of(message.author, None),
-        text=from_discord(message.content) if own else hearing.text(message),
+        text=UNREADABLE if hearing.is_hidden(message, place) else said,
         at=message.created_at,
         own=own,
         in_reply_to=str(reference.message_id) if reference is not None and reference.message_id else None,

@@ -109,6 +109,18 @@ async def test_summarise_from_here_reads_the_channel_and_tells_one_person(tmp_pa
         assert discord.answers() == []
 
 
+async def test_a_summary_does_not_pass_over_what_the_bot_may_not_read(tmp_path: Path) -> None:
+    model = Scripted(["Two messages that I cannot read."])
+    async with FakeDiscord(message_content=False) as discord, running(discord, model, tmp_path):
+        first = await discord.says("What shall we bake?")
+        await discord.says("A cake!")
+        await discord.says("With plums.")
+        used = await discord.uses("Summarise from here", first)
+        await text_of(discord, used, ends="*")
+        told = model.prompts[-1].messages[-1].text
+        assert "Ada: What shall we bake?\n" + 2 * "Ada: (a message that I may not read)\n" in told
+
+
 async def test_where_the_bot_is_a_guest_it_says_what_it_cannot_read(tmp_path: Path) -> None:
     async with FakeDiscord() as discord, running(discord, Scripted([]), tmp_path):
         nils = discord.account("Nils", locale="de")

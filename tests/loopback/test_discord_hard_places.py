@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import pytest
+
 from adapters.discord.testing import FakeDiscord, Message
 from bot.api import Message as Heard
 from bot.api import Reply, Text
@@ -67,6 +69,15 @@ async def test_a_locked_thread_is_left_alone_with_a_sentence_for_who_asked(tmp_p
         await bot.until(lambda: discord.answers(discord.direct()))
         assert "This thread is locked" in discord.answers(discord.direct())[0]
         assert discord.answers(thread) == []
+
+
+@pytest.mark.parametrize("status", [502, 520])
+async def test_pages_for_browsers_instead_of_answers_lose_nothing(status: int) -> None:
+    async with FakeDiscord() as discord, connected(discord) as bot:
+        await discord.says("@bot hello")
+        discord.fails("* /channels/*/messages*", status=status, scope="wall")
+        await bot.adapter.send((await bot.heard(Heard)).route, Reply("Hello!"))
+        assert discord.answers() == ["Hello!"]
 
 
 async def test_messages_grown_old_hold_up_no_other_answer() -> None:

@@ -210,7 +210,7 @@ class Rest:
         return payloads.channel_json(thread)
 
     async def commands(self, request: Request) -> Answer:
-        told = self._world.commands.get(self._scope(request), [])
+        told = [_as_kept(each) for each in self._world.commands.get(self._scope(request), [])]
         in_all_languages = request.query.get("with_localizations") == "true"
         return told if in_all_languages else [_without_languages(each) for each in told]
 
@@ -270,6 +270,15 @@ class Rest:
             raise ApiError(400, 50083, "Thread is archived")
         thread.archived = False
         await self._gateway.dispatch("THREAD_UPDATE", thread_event(thread, new=False), intent=GUILDS)
+
+
+def _as_kept(entry: Json) -> Json:
+    """Of options Discord leaves out what is false or empty; languages that there are none of it tells as null."""
+    options = [_as_kept(option) for option in entry.get("options") or ()]
+    kept = {key: value for key, value in entry.items() if key not in ("options", "required", "autocomplete") or value}
+    for key in ("name_localizations", "description_localizations"):
+        kept[key] = entry.get(key) or None
+    return kept | ({"options": options} if options else {})
 
 
 def _without_languages(command: Json) -> Json:
