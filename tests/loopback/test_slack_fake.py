@@ -282,6 +282,20 @@ async def test_a_stream_wants_to_know_for_whom_it_is() -> None:
         await client.chat_startStream(channel=alone.channel.id, thread_ts=alone.ts)
 
 
+async def test_not_every_method_reads_json() -> None:
+    async with FakeSlack() as slack, aiohttp.ClientSession() as session:
+        headers = {"Authorization": f"Bearer {slack.token}", "Content-Type": "application/json"}
+
+        async def answer(method: str, body: str) -> str:
+            async with session.post(slack.api_url + method, data=body, headers=headers) as response:
+                return str((await response.json()).get("error", "ok"))
+
+        assert await answer("conversations.history", f'{{"channel": "{slack.general.id}"}}') == "ok"
+        assert await answer("conversations.info", f'{{"channel": "{slack.general.id}"}}') == "invalid_arguments"
+        assert await answer("chat.postMessage", "{") == "invalid_json"
+        assert await answer("chat.postMessage", "[]") == "json_not_object"
+
+
 async def test_history_and_threads_are_read_by_get_and_by_post() -> None:
     async with FakeSlack() as slack:
         client = slack.client()

@@ -207,6 +207,30 @@ async def test_a_form_leads_to_another_or_away(answer: dict[str, Any], titles: l
         await slack.wait_until(lambda: [each.title for each in slack.world.views.values() if each.open] == titles)
 
 
+@WAYS
+async def test_a_menu_looks_for_its_choices(way: Any) -> None:
+    async with FakeSlack() as slack, way(slack) as ear:
+        choice = {"text": {"type": "plain_text", "text": "Cats"}, "value": "cats"}
+
+        @ear.app.options("topic")
+        async def suggest(ack: Any, payload: dict[str, Any]) -> None:
+            await ack(options=[choice] if payload["value"] == "ca" else [])
+
+        menu = {"type": "external_select", "action_id": "topic", "min_query_length": 2}
+        block = {"type": "input", "block_id": "t", "label": {"type": "plain_text", "text": "Topic"}, "element": menu}
+        used = await slack.uses("form")
+        await slack.client().views_open(trigger_id=used.trigger_id, view={**FORM, "blocks": [block]})
+        assert used.view is not None
+        with pytest.raises(NotOffered):
+            await slack.types(used.view, "topic", "c")
+        asked = await slack.types(used.view, "topic", "ca")
+        await slack.wait_until(lambda: asked.acked)
+        assert asked.answer["options"] == [choice]
+        sent = await slack.submits(used.view, topic=asked.answer["options"][0])
+        state = sent.delivery.payload["view"]["state"]["values"]["t"]["topic"]
+        assert state["selected_option"]["value"] == "cats"
+
+
 async def test_an_app_hears_of_closing_where_it_asked_to() -> None:
     async with FakeSlack() as slack:
         used = await slack.uses("topic")

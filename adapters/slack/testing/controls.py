@@ -60,11 +60,23 @@ def choose(blocks: Sequence[Json], action_id: str, wanted: str, ts: str) -> Json
     raise NotOffered(f"no menu {action_id!r}")
 
 
+def look_up(blocks: Sequence[Json], action_id: str, typed: str) -> Json:
+    """What a client asks the app while somebody types into a menu whose choices the app knows."""
+    for block, element in elements(blocks):
+        if element.get("action_id") == action_id and element["type"] in ("external_select", "multi_external_select"):
+            if len(typed) < int(element.get("min_query_length", 3)):
+                raise NotOffered(f"{action_id!r} asks for more characters first")
+            return {"action_id": action_id, "block_id": block.get("block_id", ""), "value": typed}
+    raise NotOffered(f"no menu {action_id!r} that looks for its choices")
+
+
 def picked(element: Json, wanted: Any) -> Json:
     """An element's state when somebody gave it this value."""
     kind = element["type"]
     if kind in CHOICES:
         return {"selected_option": _option(element, wanted)}
+    if kind == "external_select":
+        return {"selected_option": wanted}
     if kind in ("checkboxes", "multi_static_select"):
         return {"selected_options": [_option(element, each) for each in wanted]}
     if kind in ("users_select", "conversations_select", "channels_select"):

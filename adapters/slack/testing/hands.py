@@ -121,6 +121,16 @@ class Hands:
         """An option of a menu by its label or value."""
         return self._act(target, author, lambda blocks, ts: controls.choose(blocks, action_id, option, ts))
 
+    async def types(self, view: View, action_id: str, typed: str) -> Delivery:
+        """Half a choice in a form; the choices come as `answer["options"]`, and one of them may be submitted."""
+        payload = payloads.interaction_json(self.world, "block_suggestion", view.user)
+        payload |= controls.look_up(view.blocks, action_id, typed)
+        payload |= {
+            "container": {"type": "view", "view_id": view.id},
+            "view": payloads.view_json(self.world, view),
+        }
+        return self.outbox.send("interactive", payload)
+
     # Forms
 
     async def submits(self, view: View, /, **values: Any) -> Interaction:

@@ -77,7 +77,7 @@ class Server:
     async def web_api(self, request: web.Request) -> web.StreamResponse:
         name = request.match_info["method"]
         endpoint = self.endpoints.get(name)
-        args = await _read(request, reads_json=endpoint is None or endpoint.reads_json)
+        args, wrong = await _read(request, reads_json=endpoint is None or endpoint.reads_json)
         call = Call(name, args, time.monotonic())
 
         async def work() -> web.StreamResponse:
@@ -85,6 +85,8 @@ class Server:
                 if endpoint is None:
                     raise ApiError("unknown_method", req_method=name)
                 self._check_token(endpoint, request, args)
+                if wrong:
+                    raise ApiError(wrong)
                 refused = self.limits.take(name, endpoint.tier, str(args.get("channel", "")) if endpoint.posts else "")
                 if refused is not None:
                     return self._refuse(call, refused)
@@ -190,13 +192,18 @@ def _json(status: int, body: Json, headers: Mapping[str, str] | None = None) -> 
     return web.Response(status=status, text=json.dumps(body), headers=headers, content_type="application/json")
 
 
-async def _read(request: web.Request, *, reads_json: bool) -> Json:
-    """The arguments of the query and of the body, whichever way they came."""
+async def _read(request: web.Request, *, reads_json: bool) -> tuple[Json, str]:
+    """The arguments of the query and of the body, whichever way they came, and what is wrong with them."""
     args: Json = dict(request.query)
     if request.content_type == "application/json":
         if reads_json and request.can_read_body:
-            body = await request.json()
-            args |= body if isinstance(body, dict) else {}
+            try:
+                body = await request.json()
+            except ValueError:
+                return args, "invalid_json"
+            if not isinstance(body, dict):
+                return args, "json_not_object"
+            args |= body
     elif request.can_read_body:
         form = await request.post()
         args |= {name: value for name, value in form.items() if isinstance(value, str)}
@@ -206,7 +213,7 @@ async def _read(request: web.Request, *, reads_json: bool) -> Json:
                 args[name] = json.loads(args[name])
             except ValueError:
                 continue
-    return args
+    return args, ""
 
 
 def flag(args: Json, name: str) -> bool | None:
