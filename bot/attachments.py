@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 
 import structlog
@@ -27,6 +28,10 @@ MAX_PICTURES = 6
 MAX_PICTURE_BYTES = 8_000_000
 MAX_PICTURES_BYTES = 20_000_000
 MAX_PDF_BYTES = 20_000_000
+# All files of one message together; and messages that bring much are read a few at a time, for it is held in memory.
+MAX_TOGETHER = 40_000_000
+MUCH = 4_000_000
+MUCH_AT_ONCE = 4
 # Seconds that a file may take to arrive.
 LOADING = 30.0
 # PDFs read at the same time, whoever sent them.
@@ -109,6 +114,7 @@ class Attachments:
     def __init__(self, keep: Keep) -> None:
         self._keep = keep
         self._pdfs = asyncio.Semaphore(PDFS_AT_ONCE)
+        self._much = asyncio.Semaphore(MUCH_AT_ONCE)
 
     async def read(self, event: Message, adapter: Adapter) -> Attached:
         """The message's text followed by the content of its files under their names; `parts` tell how much of it the
@@ -125,9 +131,12 @@ class Attachments:
             text = "\n\n".join(filter(None, (said, *map(_unasked, files))))
             return Attached(text, {"said": len(said), "unread": unread})
         reading = _Reading()
-        contents = await asyncio.gather(*(_fetched(each, adapter) for each in event.attachments[:MAX_FILES]))
-        for attachment, content in zip(event.attachments, contents, strict=False):
-            await self._take(attachment, content, reading)
+        files = event.attachments[:MAX_FILES]
+        fitting = _fitting(files)
+        async with self._much if sum(each.size for each in fitting) > MUCH else nullcontext():
+            contents = await asyncio.gather(*(_fetched(each, adapter, fits=each in fitting) for each in files))
+            for attachment, content in zip(files, contents, strict=True):
+                await self._take(attachment, content, reading)
         left = event.attachments[MAX_FILES:]
         if left:
             reading.problems.setdefault("number", []).extend(clean_name(each) for each in left)
@@ -209,12 +218,12 @@ def unread_in(parts: Mapping[str, JsonValue]) -> tuple[Attachment, ...]:
     return tuple(found)
 
 
-async def _fetched(attachment: Attachment, adapter: Adapter) -> bytes | str:
+async def _fetched(attachment: Attachment, adapter: Adapter, *, fits: bool) -> bytes | str:
     """The content, or why it is not read."""
     kind = claimed_kind(attachment)
     if kind not in LARGEST:
         return "voice" if kind == "sound" else kind
-    if attachment.size > LARGEST[kind]:
+    if not fits:
         return "size"
     try:
         async with asyncio.timeout(LOADING):
@@ -223,6 +232,17 @@ async def _fetched(attachment: Attachment, adapter: Adapter) -> bytes | str:
         log.warning("attachment could not be read", error=repr(error))
         return "lost"
     return "size" if len(content) > LARGEST[kind] else content
+
+
+def _fitting(attachments: Sequence[Attachment]) -> Sequence[Attachment]:
+    """Those that are loaded: each small enough for its kind, and all of them together."""
+    fitting: list[Attachment] = []
+    room = MAX_TOGETHER
+    for each in attachments:
+        if each.size <= min(LARGEST.get(claimed_kind(each), -1), room):
+            fitting.append(each)
+            room -= each.size
+    return fitting
 
 
 LARGEST: Mapping[Kind, int] = {"picture": MAX_PICTURE_BYTES, "pdf": MAX_PDF_BYTES, "text": MAX_BYTES}

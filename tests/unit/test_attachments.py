@@ -180,3 +180,29 @@ async def test_a_file_that_is_gone_is_asked_for_again() -> None:
     )  # fmt: skip
     attached = await Attachments(kept).read(event, FakeAdapter())
     assert attached.notice == "I could not load this: cat.png. Please send it again."
+
+
+async def test_files_that_are_too_much_together_are_not_even_loaded() -> None:
+    adapter, loaded = Counting(), [f"{number}.pdf" for number in range(3)]
+    files = [("huge.pdf", 900_000_000), *((name, 15_000_000) for name in loaded), ("note.txt", 4)]
+    for name, _ in files:
+        adapter.files[name] = b"note" if name == "note.txt" else b"no pdf"
+    event = Message(
+        id="1", user=User("u", "Ann"), route=Route(Place("fake", "w", "c")), at=datetime.now(UTC), text="Look:",
+        addressed=True, attachments=tuple(Attachment(name, "", size, name) for name, size in files),
+    )  # fmt: skip
+    attached = await Attachments(kept).read(event, adapter)
+    assert adapter.fetched == [*loaded[:2], "note.txt"]
+    assert attached.problems["size"] == ["huge.pdf", "2.pdf"]
+
+
+class Counting(FakeAdapter):
+    """Notes what is loaded."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fetched: list[str] = []
+
+    async def fetch(self, attachment: Attachment, max_bytes: int) -> bytes:
+        self.fetched.append(attachment.name)
+        return await super().fetch(attachment, max_bytes)
