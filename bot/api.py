@@ -35,6 +35,7 @@ from bot.events import (
 )
 from bot.lanes import Call, Caution, Lane, Method, Outcome, Refusals, Urgency
 from bot.manners import Manner
+from bot.markers import Fence, open_fence
 from bot.model.moderation import Verdict
 from bot.pictures import Picture
 from bot.platform import Adapter, AdapterSpec, Capabilities, Finding, Handle, Posted, Shelf
@@ -56,15 +57,16 @@ from bot.replies import (
     ToolStart,
 )
 from bot.store.records import Remembered
-from bot.streaming import AttachesFiles, EditedStream, Shown, Surface
+from bot.streaming import AttachesFiles, EditedStream, Shown, Surface, end_mark
 from bot.text import clip
-from bot.traffic import ChannelLane, Traffic
+from bot.traffic import Alarm, ChannelLane, Traffic
 from bot.turn import LanguageModel, ModelCall, ModelChoice, Prompt, PromptMessage, Turn, Usage
 from bot.words import counted, languages_known, phrase, say, speaking_to, spoken_now, tr
 
 __all__ = [
     "Adapter",
     "AdapterSpec",
+    "Alarm",
     "AnyEvent",
     "Arg",
     "AttachesFiles",
@@ -89,6 +91,7 @@ __all__ = [
     "Done",
     "EditedStream",
     "Event",
+    "Fence",
     "File",
     "Finding",
     "FormSubmitted",
@@ -153,7 +156,9 @@ __all__ = [
     "button_id",
     "clip",
     "counted",
+    "end_mark",
     "languages_known",
+    "open_fence",
     "parse_button_id",
     "phrase",
     "say",

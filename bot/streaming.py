@@ -27,6 +27,7 @@ __all__ = [
     "Surface",
     "Urgency",
     "Watchable",
+    "end_mark",
 ]
 
 # A tool that is quicker than this is not worth a line that disappears again.
@@ -54,6 +55,17 @@ class Watchable(Protocol):
 
     @property
     def changed(self) -> asyncio.Event: ...
+
+
+def end_mark(error: BaseException | None, reason: Reason | None) -> str:
+    """What stands below an answer that did not end as it should; empty when it did."""
+    if isinstance(error, asyncio.CancelledError):
+        return say(_PUT_DOWN)
+    if isinstance(error, BotError):
+        return f"⚠️ {say(error.public)}"
+    if error is not None:
+        return say(_MARKS["failed"])
+    return say(_MARKS[reason]) if reason in _MARKS else ""
 
 
 class EditedStream:
@@ -362,14 +374,7 @@ class EditedStream:
     def _notes(self, error: BaseException | None, spoke: bool) -> str:
         notes = list(self._notices)
         if spoke and not self._told_why:
-            if isinstance(error, asyncio.CancelledError):
-                notes.append(say(_PUT_DOWN))
-            elif isinstance(error, BotError):
-                notes.append(f"⚠️ {say(error.public)}")
-            elif error is not None:
-                notes.append(say(_MARKS["failed"]))
-            elif self._reason in _MARKS:
-                notes.append(say(_MARKS[self._reason]))
+            notes.append(end_mark(error, self._reason))
         lines = [line for note in notes for line in clip(note, _NOTE_CHARS).splitlines() if line.strip()]
         text = "\n".join(self._small + line for line in lines)
         return clip(text, self._limit, self._measure)

@@ -12,8 +12,7 @@ MAX_TEXT = 3_900
 MAX_MARKDOWN = 12_000
 
 _ROWS = re.compile(r"^[^\n]*\|[^\n]*$", re.MULTILINE)
-_RULE_STARTS = ("---", "***", "___", "- - -", "* * *", "_ _ _")
-_RULES = [f"{before}{rule}" for before in ("\n", ">", "> ") for rule in _RULE_STARTS]
+_RULES = [before + rule for before in ("\n", ">", "> ") for rule in ("---", "***", "___", "- - -", "* * *", "_ _ _")]
 # The ends of a blank line, and the four spaces that begin code behind it.
 _INDENTED = [f"{end}\n{spaces}" for end in ("\n", " ", "\t", ">") for spaces in ("    ", "\t")]
 # `<address|label>`, `<address>`: Slack makes links of what looks like one.
@@ -33,8 +32,8 @@ def mrkdwn_length(markdown: str) -> int:
     length += 2 * (count("http://") + count("https://")) + 3 * count("\t")
     if "|" in markdown:
         length += sum(len(row) + 12 + 2 * row.count("|") for row in _ROWS.findall(markdown))
-    length += 12 * (sum(map(count, _RULES)) + markdown.startswith(_RULE_STARTS))
-    length += 8 * (sum(map(count, _INDENTED)) + markdown.startswith(("    ", "\t")))
+    count = f"\n\n{markdown}".count
+    length += 12 * sum(map(count, _RULES)) + 8 * sum(map(count, _INDENTED))
     # A fence that is open is closed.
     return length + (4 if "```" in markdown or "~~~" in markdown else 0)
 

@@ -173,10 +173,9 @@ class _Blocks:
         paragraph, self._open = self._open, _Paragraph(in_list=keep_list and self._open.in_list)
         if not paragraph.lines:
             return
-        text = render("\n".join(paragraph.lines))
+        text = paragraph.lead + render("\n".join(paragraph.lines))
         # An entity at the beginning of a line would quote it.
-        text = re.sub(r"^(?=[ \t]*&gt;)", ZERO_WIDTH_SPACE, text, flags=re.MULTILINE)
-        self._out.append(_Out(paragraph.lead + text))
+        self._out.append(_Out(re.sub(r"^(?=[ \t]*&gt;)", ZERO_WIDTH_SPACE, text, flags=re.MULTILINE)))
 
 
 def _heading(title: str) -> str:

@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 
+from adapters.slack.escaping import quieted
 from adapters.slack.inline import plain
 
 _CELL_END = re.compile(r"(?<!\\)\|")
@@ -49,7 +50,8 @@ def _cells(line: str) -> list[str]:
 
 
 def _row(line: str, columns: int) -> list[str]:
-    cells = [plain(re.sub(r"<br\s*/?>", " ", cell.replace("\\|", "|"))).replace("\n", " ") for cell in _cells(line)]
+    cells = [plain(re.sub(r"<br\s*/?>", " ", cell.replace("\\|", "|"))) for cell in _cells(line)]
+    cells = [quieted(cell).replace("\n", " ") for cell in cells]
     # What is too much stays readable behind the last column.
     if len(cells) > columns:
         cells[columns - 1 :] = [" ".join(cells[columns - 1 :])]
