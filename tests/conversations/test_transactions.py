@@ -37,7 +37,7 @@ class Counting(Scripted):
             yield piece
 
 
-async def test_two_transactions_before_the_model_is_asked_and_four_from_then_on(tmp_path: Path) -> None:
+async def test_two_transactions_before_the_model_is_asked_and_four_at_most_from_then_on(tmp_path: Path) -> None:
     model = Counting(["Yes."] * 5)
     before, after = [], []
     async with TestBot(model, folder=tmp_path, clock=HandClock()) as bot:
@@ -50,4 +50,4 @@ async def test_two_transactions_before_the_model_is_asked_and_four_from_then_on(
             after.append(model.begun - model.asked)
     # The least, for what a bot reads at its start may still come between.
     assert min(before) == 2, "it is claimed; it is remembered and the window read"
-    assert min(after) == 4, "a draft is opened, written before the post and once it is whole; everything is concluded"
+    assert min(after) <= 4, "a draft is opened, written before the post and once it is whole; everything is concluded"
