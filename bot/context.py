@@ -44,7 +44,7 @@ class Speaking(Protocol):
 
     async def answer_here(self, event: AnyEvent, question: str, attachments: Sequence[Attachment]) -> Line: ...
 
-    async def ask(self, event: AnyEvent, prompt: Prompt, model: ModelChoice | None) -> str: ...
+    async def ask(self, event: AnyEvent, prompt: Prompt, model: ModelChoice | None, *, shown: bool) -> str: ...
 
     async def interrupt(self, place: Place) -> bool: ...
 
@@ -212,8 +212,8 @@ class EngineContext:
         self.answered = True
         return await self._house.speaking.answer_here(self._event, question, attachments)
 
-    async def ask(self, prompt: Prompt, *, model: ModelChoice | None = None) -> str:
-        return await self._house.speaking.ask(self._event, prompt, model)
+    async def ask(self, prompt: Prompt, *, model: ModelChoice | None = None, shown: bool = False) -> str:
+        return await self._house.speaking.ask(self._event, prompt, model, shown=shown)
 
     async def edit(self, sent: SentId, reply: Reply) -> None:
         await self._adapter.edit(self._event.route, sent, reply)

@@ -181,8 +181,9 @@ class Context(Protocol):
         """Answer this person here as if they had written the question as a message: both are remembered."""
         ...
 
-    async def ask(self, prompt: Prompt, *, model: ModelChoice | None = None) -> str:
-        """An answer that is neither shown nor remembered, but counted."""
+    async def ask(self, prompt: Prompt, *, model: ModelChoice | None = None, shown: bool = False) -> str:
+        """An answer that is neither shown nor remembered, but counted. `shown` says that people will see it, so that
+        it goes through the filters as answers do."""
         ...
 
     async def edit(self, sent: SentId, reply: Reply) -> None:

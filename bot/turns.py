@@ -232,17 +232,19 @@ class Turns:
             raise spoken.error
         return Line(spoken.text, spoken.sent, remembered[-1].id if remembered else None)
 
-    async def ask(self, event: AnyEvent, prompt: Prompt, model: ModelChoice | None) -> str:
+    async def ask(self, event: AnyEvent, prompt: Prompt, model: ModelChoice | None, *, shown: bool) -> str:
         await self._check(event)
         conversation = await self._store.conversation(event.place)
         choice = model or self._composer.choice(conversation.settings, event.place)
         turn = replace(self._turn(event, prompt, choice), feature="ask")
-        said = []
+        said, stream = [], filtered(self._registry.stream, self._filters if shown else ())
         try:
-            async with reading(self._limits.counting(self._registry.stream)(turn)) as pieces:
+            async with reading(self._limits.counting(stream)(turn)) as pieces:
                 async for piece in pieces:
                     if isinstance(piece, Text):
                         said.append(piece.text)
+                    elif shown and isinstance(piece, Notice):
+                        said.append(f"\n\n{piece.text}")
         finally:
             await self._store.spend(event.place, turn.calls, user_id=event.user.id)
         return "".join(said)

@@ -148,5 +148,5 @@ async def _summary(ctx: Context, said: Sequence[Said]) -> str:
         PromptMessage("system", TASK + language),
         PromptMessage("user", f"{fence}\n{conversation}\n{fence}\n\nSummarise this conversation."),
     )
-    summary = (await ctx.ask(Prompt(messages))).strip()
+    summary = (await ctx.ask(Prompt(messages), shown=True)).strip()
     return summary or say("I have nothing to say about that.")

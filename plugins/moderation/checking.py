@@ -102,7 +102,8 @@ async def moderated(turn: Turn, call_next: LanguageModel) -> AsyncIterator[Piece
     guard = Guard(turn.context, settings)
     # Nothing that goes wrong in here may let an unchecked answer pass.
     try:
-        refusal = await guard.refusal(turn) if settings.questions else None
+        # What a command asks is made of other people's words too; what comes of it is checked.
+        refusal = await guard.refusal(turn) if settings.questions and turn.feature == "answer" else None
     except ModelError:
         raise
     except Exception as error:

@@ -16,6 +16,7 @@ from bot.plugin import Plugin
 from bot.replies import Done, Text
 from bot.testing.bot import ANN, BOB, TestBot
 from bot.turn import LanguageModel, Turn
+from plugins.commands import plugin as commands
 from plugins.moderation import ModerationSettings, plugin
 
 BAD = "grue"
@@ -102,6 +103,15 @@ async def test_what_was_edited_is_checked_before_an_answer_goes_on(presser: User
         assert bot.shown_privately == ["⚠️ I would rather not talk about that. Let us talk about something else."]
         await bot.presses("+again", user=presser)
         assert len(model.prompts) == 1
+
+
+async def test_a_summary_is_checked_too() -> None:
+    model = Moderating(["They met a grue."])
+    async with moderated(model, commands) as bot:
+        await bot.says("What was it?", user=BOB, addressed=False)
+        await bot.runs("/summarise")
+        assert bot.shown_privately[0].startswith("I stop here: the rest of my answer did not pass")
+        assert BAD not in bot.shown_privately[0]
 
 
 async def test_each_text_is_checked_once() -> None:
