@@ -9,7 +9,7 @@ from typing import Protocol
 
 from adapters.slack.cards import TOOL_PATIENCE, Cards
 from adapters.slack.closing import Closer
-from adapters.slack.errors import NoStreams, NotStreaming, NotTaken, Throttled
+from adapters.slack.errors import NoStreams, NotStreaming, NotTaken, StoppedByPerson, Throttled
 from adapters.slack.escaping import settled
 from adapters.slack.parts import AGES, Part, next_part
 from adapters.slack.said import Said
@@ -188,6 +188,9 @@ class NativeStream:
     async def _step(self) -> bool:
         """Bring one message up to date; False when there is nothing to show."""
         part, now = self._part, self._clock.monotonic()
+        if part is not None and part.halted:
+            # By somebody who will be heard soon; what is said until then comes at the end.
+            return False
         if part is not None and part.is_old(now):
             await self._roll_over(part)
             return True
@@ -271,6 +274,8 @@ class NativeStream:
         match error:
             case Throttled():
                 await self._waits.unless_left(self._clock.sleep(error.retry_after))
+            case StoppedByPerson():
+                part.halted = True
             case NotStreaming():
                 part.stopped = True
                 self._deaths += 1

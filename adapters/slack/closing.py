@@ -47,7 +47,7 @@ class Closer:
             landed = await self._stop(part.sent, tail, part.cards, buttons)
             part.stopped, part.told = True, len(part.body)
             part.doubtful = part.doubtful or (not landed and bool(tail or buttons))
-        elif tail:
+        elif tail or buttons:
             part.doubtful = True
         if part.doubtful:
             await self.rewrite(part, buttons)

@@ -84,6 +84,10 @@ class NotStreaming(DeliveryError):
     """The message is no stream any more: it was stopped, or it lived too long. Nothing of this call was done."""
 
 
+class StoppedByPerson(NotStreaming):
+    """Somebody pressed Slack's own stop button. Nothing of this call was done."""
+
+
 class NoStreams(DeliveryError):
     """There can be no stream in this place. Nothing of this call was done."""
 
@@ -115,6 +119,8 @@ def by_code(code: str, status: int = 200, headers: Mapping[str, object] | None =
     detail = f"{code or 'no reason'} ({status})"
     if status == 429 or code in RATE_LIMITED:
         return Throttled(detail, retry_after(headers or {}))
+    if code == "stopped_by_user":
+        return StoppedByPerson(detail)
     if code in NOT_STREAMING:
         return NotStreaming(detail)
     if code in NO_STREAMS:

@@ -173,7 +173,8 @@ class _Blocks:
         paragraph, self._open = self._open, _Paragraph(in_list=keep_list and self._open.in_list)
         if not paragraph.lines:
             return
-        text = paragraph.lead + render("\n".join(paragraph.lines))
+        said = render("\n".join(paragraph.lines))
+        text = paragraph.lead + said if said else paragraph.lead.rstrip()
         # An entity at the beginning of a line would quote it.
         self._out.append(_Out(re.sub(r"^(?=[ \t]*&gt;)", ZERO_WIDTH_SPACE, text, flags=re.MULTILINE)))
 

@@ -38,6 +38,8 @@ class Part:
     cards: tuple[Card, ...] = ()
     doubtful: bool = False
     stopped: bool = False
+    # Somebody pressed stop: it is not appended to any more.
+    halted: bool = False
     tried: tuple[int, tuple[Card, ...]] | None = None
 
     @property

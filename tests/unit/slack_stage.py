@@ -206,6 +206,8 @@ class Stage:
             self.posts[sent.id].streams_until = 0.0
         if fault == "deleted" and sent is not None:
             self.posts.pop(sent.id, None)
+        if fault == "stopped_by_user" and sent is not None:
+            self.posts[sent.id].streams_until = None
         if fault.islower() and "_" in fault:
             raise by_code(fault)
         return fault

@@ -222,6 +222,27 @@ def test_where_there_are_no_streams_there_are_edits() -> None:
     assert stage.made(UPDATE) > 3
 
 
+def test_whoever_presses_slacks_own_stop_sees_nothing_more_until_the_end() -> None:
+    async def main() -> Stage:
+        stage = Stage(["", "", "stopped_by_user"])
+        async with stage.native() as stream:
+            for word in words(40):
+                await stream.write(Text(word))
+                await stage.clock.sleep(0.1)
+            assert len(stage.calls) == 3
+            await stream.write(Controls((Button("again", "Again"),)))
+            await stream.write(Done("stopped"))
+        stage.budgets.close()
+        return stage
+
+    stage = run_virtual(main())
+    (post,) = stage.posts.values()
+    assert said_on(stage) == list(range(40))
+    assert post.text.endswith("_⏹ stopped_")
+    assert post.buttons == ["Again"]
+    assert stage.streaming == []
+
+
 def test_a_busy_workspace_is_answered_by_posts() -> None:
     async def main() -> Stage:
         stage = Stage(["429"])
