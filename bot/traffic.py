@@ -7,7 +7,6 @@ import heapq
 import itertools
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from bot.clock import Clock
 from bot.lanes import Budget, Call, Caution, Method, Outcome, Refusals, Urgency, Window, next_interim
@@ -27,8 +26,6 @@ class _Waiting:
 
 # In a crowd an edit waits so long for the ends of other answers; then it may use half of the whole.
 _PATIENCE = 8.0
-# How much of the quickest call ever seen surely passes before the platform counts it.
-_WAY_THERE = 0.4
 # Seconds between the interim edits of a channel when too many calls were refused.
 _STRETCHED = 4.0
 
@@ -37,14 +34,13 @@ class _Whole:
     """At most so many calls in any second.
 
     When the platform counts a call is not known, but it is before the answer is back. A call takes room until then
-    and for a second more, less the time that the next one needs at least to get there.
+    and for a second more.
     """
 
     def __init__(self, per_second: int) -> None:
         self.limit = per_second
         self.on_the_way = 0
         self.blocked_until = float("-inf")
-        self._quickest = float("inf")
         self._free_again: deque[float] = deque()
 
     def room(self, now: float) -> int:
@@ -52,11 +48,8 @@ class _Whole:
             self._free_again.popleft()
         return 0 if now < self.blocked_until else self.limit - self.on_the_way - len(self._free_again)
 
-    def landed(self, now: float, took: float | None = None) -> None:
-        if took is not None:
-            self._quickest = min(self._quickest, took)
-        ahead = _WAY_THERE * self._quickest if self._quickest < 1.0 else 0.0
-        self._free_again.append(now + 1.0 - ahead)
+    def landed(self, now: float) -> None:
+        self._free_again.append(now + 1.0)
 
     def next_room(self, wanted: int, now: float) -> float:
         """When there will be room for so many, if nothing else happens."""
@@ -66,14 +59,6 @@ class _Whole:
         if missing <= 0:
             return now
         return self._free_again[missing - 1] if missing <= len(self._free_again) else float("inf")
-
-
-@dataclass(slots=True)
-class _Admitted:
-    """When, and how much the platform had told of this budget by then."""
-
-    at: float
-    reports: int
 
 
 class Traffic:
@@ -123,11 +108,11 @@ class Traffic:
             await waiting.future
         except asyncio.CancelledError:
             if waiting.future.done() and not waiting.future.cancelled():
-                self.left("unused", 0.0)
+                self.left("unused")
             raise
 
     def other_ended(self) -> None:
-        self.left("failed", 0.0)
+        self.left("failed")
 
     def refused(self, retry_after: float) -> None:
         """A 429 for the whole token."""
@@ -172,12 +157,12 @@ class Traffic:
         heapq.heappush(self._ready, (-call.urgency, call.unseen_since, next(self._order), waiting))
         self._admit_ready()
 
-    def left(self, outcome: Outcome, took: float) -> None:
+    def left(self, outcome: Outcome) -> None:
         """An admitted, counted call has been answered, or was not made."""
         if self._whole is not None:
             self._whole.on_the_way -= 1
             if outcome != "unused":
-                self._whole.landed(self._clock.monotonic(), took if outcome == "landed" else None)
+                self._whole.landed(self._clock.monotonic())
             self._admit_ready()
 
     def _admit_ready(self) -> None:
@@ -199,8 +184,6 @@ class Traffic:
                 return
             heapq.heappop(self._ready)
             whole.on_the_way += 1
-            if waiting.group is not None:
-                waiting.group.sent_off(waiting.call, now)
             waiting.future.set_result(None)
 
     def _reserve(self, *, patient: bool) -> int:
@@ -227,7 +210,8 @@ class ChannelLane:
         self._clock = clock
         self._budgets = {method: Budget(windows[method]) for method in METHODS}
         self._waiting: dict[Method, list[_Waiting]] = {method: [] for method in METHODS}
-        self._admitted: dict[Call, _Admitted] = {}
+        # How much the platform had told of a call's budget when it was admitted.
+        self._admitted: dict[Call, int] = {}
         self._streams = 0
         self._alarm = Alarm(clock, self._admit_waiting)
 
@@ -262,12 +246,12 @@ class ChannelLane:
     def told(self, call: Call, outcome: Outcome) -> None:
         budget = self._budgets[call.method]
         now = self._clock.monotonic()
-        admitted = self._admitted.pop(call)
+        reports = self._admitted.pop(call)
         budget.in_flight -= 1
-        if outcome != "unused" and budget.reports == admitted.reports:
+        if outcome != "unused" and budget.reports == reports:
             budget.spent(now)
         if self.counted:
-            self._traffic.left(outcome, now - admitted.at)
+            self._traffic.left(outcome)
         self._admit_waiting()
 
     def report(self, method: Method, limit: int, remaining: int, reset_after: float) -> None:
@@ -277,9 +261,6 @@ class ChannelLane:
     def refused(self, method: Method, retry_after: float, *, shared: bool = False) -> None:
         """A 429 on this route; `shared` when others use the same limit up, too."""
         self._budgets[method].refused(retry_after, self._clock.monotonic(), shared=shared)
-
-    def sent_off(self, call: Call, now: float) -> None:
-        self._admitted[call].at = now
 
     def close(self) -> None:
         self._alarm.close()
@@ -294,7 +275,7 @@ class ChannelLane:
         budget.in_flight -= 1
         del self._admitted[waiting.call]
         if self.counted and not waiting.future.cancelled():
-            self._traffic.left("unused", 0.0)
+            self._traffic.left("unused")
         self._admit_waiting()
 
     def _admit_waiting(self) -> None:
@@ -317,7 +298,7 @@ class ChannelLane:
                 elif waiting.call.urgency is Urgency.FIRST and self._streams == 1:
                     # People have something to read: the first edit need not follow at its heels.
                     self._budgets["edit"].last_interim = now
-                self._admitted[waiting.call] = _Admitted(now, budget.reports)
+                self._admitted[waiting.call] = budget.reports
                 self._traffic.enter(waiting)
         self._alarm.ring_at(again)
 

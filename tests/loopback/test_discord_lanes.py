@@ -11,10 +11,11 @@ import discord
 import pytest
 from discord.http import HTTPClient, handle_message_parameters
 
-from adapters.discord.adapter import point_at
+from adapters.discord.adapter import DiscordAdapter, point_at
 from adapters.discord.lanes import DiscordLanes
 from adapters.discord.testing import FakeDiscord
-from bot.api import Call, ChannelLane, SystemClock, Urgency
+from bot.api import Call, ChannelLane, Reply, SystemClock, Urgency
+from tests.loopback.discord_bot import connected
 
 
 class StandingClock(SystemClock):
@@ -226,3 +227,18 @@ async def test_what_discord_py_still_sleeps_over_keeps_no_other_call_by_webhook_
         async with asyncio.timeout(3):
             await here.lanes.landed(hook.send("two", wait=True))
         assert [each.text for each in fake.screen()] == ["text 4", "two"]
+
+
+async def test_no_burst_of_answers_passes_the_limit_of_the_whole_bot() -> None:
+    """Calls that were quick to be counted make room for no other a moment too early."""
+
+    async def answer(adapter: DiscordAdapter, event: Any) -> None:
+        await adapter.send(event.route, Reply("hello"))
+
+    async with FakeDiscord() as fake:
+        rooms = [fake.channel(f"room-{number}") for number in range(20)]
+        async with connected(fake, answer):
+            for number in range(60):
+                await fake.says("@bot hi", channel=rooms[number % 20])
+            await fake.wait_until(lambda: all(len(fake.answers(room)) == 3 for room in rooms))
+        assert fake.refused == []
