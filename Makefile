@@ -4,6 +4,7 @@
 #   make test     the gate: make check, then all tests
 #   make check    formatting, lint, types, architecture
 #   make bench    the benchmarks, with a minute of make soak
+#   make crashes  the bot killed before and after every call and before every commit of an answer
 #   make soak     ten minutes of twenty busy channels on a Discord that fails by lot (ARGS="--minutes 1 --seed 7")
 #   make docs     write settings, commands and bot.api into config/bot.toml, docs/api.md and the README
 #   make lock     bring the locks up to date with pyproject.toml (UPGRADE=1: with the newest versions)
@@ -17,7 +18,7 @@ ARGS ?=
 TESTS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help chat run test check format bench soak docs lock clean
+.PHONY: help chat run test check format bench crashes soak docs lock clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -44,6 +45,9 @@ format: $(VENV)/.dev
 
 bench: $(VENV)/.dev $(VENV)/.local-model
 	$(BIN)/python -m benchmarks $(ARGS)
+
+crashes: $(VENV)/.dev
+	DUOLOGUE_EVERY_CRASH=1 $(BIN)/python -m pytest tests/loopback/test_crash.py $(ARGS)
 
 soak: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.soak $(ARGS)

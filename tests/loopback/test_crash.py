@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
@@ -34,6 +35,11 @@ def tell(seen: Seen) -> FakeAnswer:
     assert TEXT.startswith(said)
     return FakeAnswer(TEXT[len(said) :], rate=TOKENS_PER_SECOND)
 
+
+# `make crashes` dies at every call and every commit that an answer has; the tests of each day at the first ones.
+EVERY = bool(os.environ.get("DUOLOGUE_EVERY_CRASH"))
+CALLS = [range(first, first + 5) for first in range(0, 25, 5)] if EVERY else [range(3)]
+COMMITS = [range(first, first + 5) for first in range(1, 41, 5)] if EVERY else [range(1, 10)]
 
 Kill = Callable[[BotProcess], Awaitable[None]]
 
@@ -195,11 +201,12 @@ def at_moment(seconds: float) -> Arrange:
 
 @pytest.mark.parametrize("acted", [False, True])
 @pytest.mark.parametrize("pattern", ["POST /channels/*/messages", "PATCH /channels/*/messages/*"])
-async def test_killed_at_a_call(tmp_path: Path, pattern: str, acted: bool) -> None:
-    await play_all(tmp_path, [(f"call {skip}", at_call(pattern, skip, acted), None) for skip in range(3)])
+@pytest.mark.parametrize("skips", CALLS, ids=str)
+async def test_killed_at_a_call(tmp_path: Path, skips: range, pattern: str, acted: bool) -> None:
+    await play_all(tmp_path, [(f"call {skip}", at_call(pattern, skip, acted), None) for skip in skips])
 
 
-@pytest.mark.parametrize("numbers", [range(1, 10)])
+@pytest.mark.parametrize("numbers", COMMITS, ids=str)
 async def test_killed_before_a_commit(tmp_path: Path, numbers: range) -> None:
     await play_all(tmp_path, [(f"commit {number}", at_commit, number) for number in numbers])
 
