@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import random
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from adapters.slack.appending import NativeStream
 from adapters.slack.budgets import APPEND, START, STOP, UPDATE, SlackBudgets
@@ -14,7 +16,7 @@ from adapters.slack.errors import NotStreaming, Throttled, by_code
 from adapters.slack.escaping import from_markdown_text, to_markdown_text
 from adapters.slack.lengths import MAX_MARKDOWN, markdown_length
 from adapters.slack.streams import Card, StreamLanes
-from bot.api import Button, DeliveryError, EditedStream, Resume, SentId, Shown, TargetGone
+from bot.api import Button, DeliveryError, Done, EditedStream, Resume, SentId, Shown, TargetGone, Text
 from bot.testing.clock import VirtualClock
 
 FIVE_MINUTES = 300.0
@@ -218,3 +220,30 @@ class Stage:
         if fault == "killed":
             self.dead = True
             raise Dead
+
+
+def words(count: int, start: int = 0) -> list[str]:
+    return [f"w{number} " for number in range(start, start + count)]
+
+
+def said_on(stage: Stage) -> list[int]:
+    """The words that can be read, in the order in which they stand there."""
+    return [int(number) for number in re.findall(r"\bw(\d+)", "\n".join(stage.screen))]
+
+
+async def speak(stage: Stage, pieces: list[str], *, every: float = 0.1, end: str = "stop") -> None:
+    async with stage.native() as stream:
+        for piece in pieces:
+            await stream.write(Text(piece))
+            await stage.clock.sleep(every)
+        await stream.write(Done("stop"))
+    stage.budgets.close()
+
+
+def never_backwards(stage: Stage) -> bool:
+    """Each look of a message goes on where the one before ended, but for what closed that."""
+    return all(
+        after.startswith(before.rstrip("`\n"))
+        for post in stage.posts.values()
+        for (_, before), (_, after) in pairwise(post.seen)
+    )
