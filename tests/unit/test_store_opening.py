@@ -130,14 +130,14 @@ def test_the_newest_step_is_known_by_name() -> None:
     assert numbers[-1] == HEAD
 
 
-def test_opening_a_database_that_is_up_to_date_needs_no_alembic(file: Path) -> None:
+def test_opening_a_database_that_is_up_to_date_needs_neither_alembic_nor_the_mapper(file: Path) -> None:
     program = f"""
 import asyncio, sys
 from bot.store import Store
 async def main():
     async with Store({url(file)!r}): pass
 asyncio.run(main())
-assert "alembic" not in sys.modules
+assert not {{"alembic", "sqlalchemy.orm"}} & set(sys.modules)
 """
     subprocess.run([sys.executable, "-c", program], check=True)
 
