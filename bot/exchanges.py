@@ -155,7 +155,7 @@ class Exchanges:
     async def _question(self, event: ButtonPressed, *, known: bool = False) -> Remembered:
         """`known` is one that was not cleared."""
         id = event.args[0] if event.args else ""
-        question = await self._store.message(int(id)) if id.isdecimal() else None
+        question = await self._store.message(int(id)) if id.isdecimal() and len(id) < 19 else None
         conversation = await self._store.conversation(event.place)
         ours = question is not None and question.conversation == conversation.id and question.status != "forgotten"
         if question is None or not ours or (known and not await self._store.reaches(event.place, question.id)):

@@ -52,6 +52,10 @@ CALIBRATED_CALLS = 5
 RECALIBRATED_EVERY = 10
 
 
+# Pictures that a model did not take, as far as they are remembered.
+MOST_UNREADABLE = 1000
+
+
 @dataclass(slots=True)
 class _Model:
     """What is known of one model of one provider, in this process. `unreadable` are pictures that it did not take."""
@@ -134,6 +138,8 @@ class Registry:
                 if meter.visible or not seen.shown or not blames_pictures(error):
                     raise
                 log.info("%s/%s did not take a picture: %s", provider.name, turn.model.model, error)
+                if len(known.unreadable) > MOST_UNREADABLE:
+                    known.unreadable.clear()  # then some are tried once more
                 known.unreadable.update(key(picture) for picture in seen.shown)
             except ModelError as error:
                 pause = None if meter.visible else pauses.after(error)
