@@ -16,7 +16,7 @@ from bot.settings import LogSettings
 MASK = "[hidden]"
 SPOKEN_KEYS = frozenset({"text", "content", "prompt", "answer", "question", "arguments"})
 # Their debug lines hold whole requests and rows, so what people say.
-TALKATIVE = ("alembic", "discord", "openai", "slack_bolt", "slack_sdk", "sqlalchemy")
+TALKATIVE = ("aiosqlite", "alembic", "discord", "openai", "slack_bolt", "slack_sdk", "sqlalchemy")
 # At every request a line that says nothing new.
 CHATTY = ("aiohttp.access", "alembic", "asyncio", "httpcore2", "httpx2", "sqlalchemy", "urllib3")
 

@@ -13,7 +13,7 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from bot.errors import StoreCorrupt, StoreError, StoreUnavailable
-from bot.store.doors import Door, Server, Threads, Work
+from bot.store.doors import Door, Rooms, Server, Work
 
 if TYPE_CHECKING:
     from sqlalchemy.dialects.postgresql import Insert as PostgresInsert
@@ -97,10 +97,10 @@ def _doors(url: URL, file: Path | None) -> tuple[Door, Door]:
     if url.get_backend_name() != "sqlite":
         server = Server(url)
         return server, server
-    writer = Threads(url, connections=1, begin="BEGIN IMMEDIATE", pragmas=())
+    writer = Rooms(url, connections=1, begin="BEGIN IMMEDIATE", pragmas=())
     if file is None:
         return writer, writer
-    return writer, Threads(url, connections=READERS, begin="BEGIN", pragmas=("query_only = ON",))
+    return writer, Rooms(url, connections=READERS, begin="BEGIN", pragmas=("query_only = ON",))
 
 
 def insert_into(dialect: str, table: Table) -> Upsert:

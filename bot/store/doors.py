@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+import aiosqlite
 from sqlalchemy import URL, QueuePool, create_engine, event
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.engine.interfaces import DBAPIConnection
@@ -34,22 +36,69 @@ class Door(Protocol):
     async def close(self) -> None: ...
 
 
-class Threads:
-    """As many threads as connections. Several walks would cost more than the statements: whoever walks waits for a
-    turn of the event loop each time."""
+class Rooms:
+    """As many rooms as connections, each transaction in the least busy one."""
 
     def __init__(self, url: URL, *, connections: int, begin: str, pragmas: tuple[str, ...]) -> None:
-        self._engine = _sqlite_engine(url, connections, begin, pragmas)
-        self._alone = self._engine.execution_options(**ALONE)
-        self._threads = ThreadPoolExecutor(connections, thread_name_prefix="store")
+        self._rooms = [_Room(_sqlite_engine(url, begin, pragmas)) for _ in range(connections)]
 
     def run(self, work: Work[T], *, alone: bool = False) -> asyncio.Future[T]:
-        engine = self._alone if alone else self._engine
-        return asyncio.get_running_loop().run_in_executor(self._threads, _transaction, engine, work)
+        return min(self._rooms, key=lambda room: room.busy).run(work, alone)
 
     async def close(self) -> None:
-        await asyncio.to_thread(self._threads.shutdown)
+        for room in self._rooms:
+            await room.close()
+
+
+class _Room:
+    """One connection of aiosqlite, in whose thread whole transactions run.
+
+    Statement by statement, the way to the thread and back would cost more than the statements: whoever walks waits for
+    a turn of the event loop each time.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self.busy = 0
+        self._engine = engine
+        self._alone = engine.execution_options(**ALONE)
+        self._connection: aiosqlite.Connection | None = None
+        self._opening = asyncio.Lock()
+
+    def run(self, work: Work[T], alone: bool) -> asyncio.Future[T]:
+        walk = partial(_transaction, self._alone if alone else self._engine, work)
+        self.busy += 1
+        done = self._sent(self._connection, walk) if self._connection else asyncio.ensure_future(self._first(walk))
+        done.add_done_callback(self._left)
+        return done
+
+    async def close(self) -> None:
+        async with self._opening:
+            if self._connection is not None:
+                await self._connection.close()
         self._engine.dispose()
+
+    async def _first(self, walk: Callable[[], T]) -> T:
+        async with self._opening:
+            if self._connection is None:
+                # Its thread opens the very connection that the engine hands out there.
+                self._connection = await aiosqlite.Connection(self._opened, iter_chunk_size=64)
+        return await self._sent(self._connection, walk)
+
+    def _opened(self) -> sqlite3.Connection:
+        pooled = self._engine.raw_connection()
+        connection = pooled.driver_connection
+        pooled.close()
+        assert isinstance(connection, sqlite3.Connection)
+        return connection
+
+    def _sent(self, connection: aiosqlite.Connection, walk: Callable[[], T]) -> asyncio.Future[T]:
+        """aiosqlite offers single calls only; its queue takes any, and does them in order."""
+        done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        connection._tx.put_nowait((done, walk))
+        return done
+
+    def _left(self, done: asyncio.Future[Any]) -> None:
+        self.busy -= 1
 
 
 def _transaction(engine: Engine, work: Work[T]) -> T:
@@ -75,15 +124,15 @@ async def _transaction_on_loop(engine: AsyncEngine, work: Work[T]) -> T:
         return await connection.run_sync(work)
 
 
-def _sqlite_engine(url: URL, connections: int, begin: str, pragmas: tuple[str, ...]) -> Engine:
+def _sqlite_engine(url: URL, begin: str, pragmas: tuple[str, ...]) -> Engine:
     engine = create_engine(
         url,
         poolclass=QueuePool,
-        pool_size=connections,
+        pool_size=1,
         max_overflow=0,
         hide_parameters=HIDDEN,
         pool_reset_on_return=None,  # transactions end where they begin, below
-        # Any thread may take any connection, one at a time.
+        # Closed from another thread once its own has ended.
         connect_args={"isolation_level": None, "timeout": BUSY_MS / 1000, "check_same_thread": False},
     )
     settings = (

@@ -11,7 +11,7 @@ from sqlalchemy.engine import Connection
 from bot.model.healing import Learned
 from bot.model.scripted import Scripted
 from bot.replies import Piece
-from bot.store.doors import Threads
+from bot.store.doors import Rooms
 from bot.testing.bot import TestBot
 from bot.testing.hand_clock import HandClock
 from bot.turn import Turn
@@ -25,8 +25,9 @@ class Counting(Scripted):
 
     def watch(self, bot: TestBot) -> None:
         for door in (bot.app.store._db._writer, bot.app.store._db._reader):
-            assert isinstance(door, Threads)
-            event.listen(door._engine, "begin", self._begin)
+            assert isinstance(door, Rooms)
+            for room in door._rooms:
+                event.listen(room._engine, "begin", self._begin)
 
     def _begin(self, connection: Connection) -> None:
         self.begun += 1

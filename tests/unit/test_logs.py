@@ -134,7 +134,7 @@ def test_what_people_say_is_logged_if_asked() -> None:
     assert lines(stream)[0]["text"] == "my diary"
 
 
-@pytest.mark.parametrize("name", ["discord.http", "sqlalchemy.engine", "openai._base_client"])
+@pytest.mark.parametrize("name", ["discord.http", "sqlalchemy.engine", "openai._base_client", "aiosqlite"])
 def test_debugging_does_not_make_libraries_tell_what_people_say(name: str) -> None:
     stream = start(level="debug")
     logging.getLogger(name).debug("POST {'content': 'my diary'}")
