@@ -400,7 +400,11 @@ async def test_a_question_stopped_before_the_first_word_is_still_known() -> None
 
 
 async def test_two_messages_in_one_moment_are_answered_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    model = Scripted([Say("It all began", hang=True), "Short version."])
+    def tell(prompt: Prompt) -> Say:
+        short = prompt.messages[-1].text.endswith("no, in short")
+        return Say("Short version.") if short else Say("It all began", hang=True)
+
+    model = Scripted(tell)
     async with TestBot(model, settings=speaking(busy="interrupt")) as bot:
         asked, go, store = asyncio.Event(), asyncio.Event(), bot.app.store
         open_draft = store.open_draft
@@ -417,7 +421,8 @@ async def test_two_messages_in_one_moment_are_answered_once(monkeypatch: pytest.
         go.set()
         await bot.idle()
         assert bot.last.text == "Short version."
-        assert (len(model.turns), model.closed) == (2, 1)
+        # The first may be stopped before the model was asked at all.
+        assert model.closed == len(model.turns) - 1
         assert [text for text in await texts(bot) if text.startswith(("Tell", "no,"))] == [
             "Tell me everything",
             "no, in short",
