@@ -277,6 +277,10 @@ def with_shown(draft: Draft, own: Sequence[Posted], limit: int) -> Draft:
     waiting = list(own)
     for index, part in enumerate(parts):
         found = next((message for message in waiting if _shows(message, part, draft, index)), None)
+        if found is None and draft.replaces is not None and index < len(draft.sent):
+            # Messages of the answer that was there before are older than the wish for another.
+            sent.append(draft.sent[index])
+            continue
         if found is None:
             break
         waiting = waiting[waiting.index(found) + 1 :]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from hypothesis import given
@@ -66,3 +67,12 @@ def test_what_the_journal_knows_counts_where_nothing_can_be_read() -> None:
 def test_a_message_that_someone_deleted_is_not_claimed_by_another() -> None:
     found = with_shown(draft("Once upon a time", "1"), [posted("2", "Something else entirely")], 2000)
     assert [sent.id for sent in found.sent] == ["1"]
+
+
+def test_a_message_that_was_added_to_those_of_an_earlier_answer_is_found() -> None:
+    """What stood there before the wish for another answer is older than all that is read back."""
+    text = "\n\n".join("abcdefghij " * 9 for _ in range(3)).strip()
+    parts = displayed(text)
+    again = replace(draft(text, "1", "2"), replaces=7, as_variant=True)
+    found = with_shown(again, [posted("3", parts[2])], LIMIT)
+    assert (len(parts), [sent.id for sent in found.sent], found.text) == (3, ["1", "2", "3"], text)
