@@ -71,8 +71,10 @@ def test_a_message_that_someone_deleted_is_not_claimed_by_another() -> None:
 
 def test_a_message_that_was_added_to_those_of_an_earlier_answer_is_found() -> None:
     """What stood there before the wish for another answer is older than all that is read back."""
-    text = "\n\n".join("abcdefghij " * 9 for _ in range(3)).strip()
-    parts = displayed(text)
-    again = replace(draft(text, "1", "2"), replaces=7, as_variant=True)
-    found = with_shown(again, [posted("3", parts[2])], LIMIT)
-    assert (len(parts), [sent.id for sent in found.sent], found.text) == (3, ["1", "2", "3"], text)
+    text = "\n\n".join(f"{number} " + "abcdefghij " * 9 for number in range(4)).strip()
+    *before, last = displayed(text)
+    ids = [str(number) for number, _ in enumerate(before)]
+    again = replace(draft(text, *ids), replaces=7, as_variant=True)
+    found = with_shown(again, [posted("new", last)], LIMIT)
+    assert len(before) > 1
+    assert ([sent.id for sent in found.sent], found.text) == ([*ids, "new"], text)
