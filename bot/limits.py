@@ -6,7 +6,8 @@ from collections import OrderedDict, deque
 from collections.abc import AsyncIterator, Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Generic, TypeVar
+from functools import partial
+from typing import Generic, NoReturn, TypeVar
 from zoneinfo import ZoneInfo
 
 import structlog
@@ -20,7 +21,7 @@ from bot.settings import LimitSettings
 from bot.store import Store
 from bot.store.places import Whose
 from bot.turn import LanguageModel, ModelCall, Turn, reading
-from bot.words import counted, phrase, say
+from bot.words import counted, phrase, say, speak_at
 
 log = structlog.get_logger(__name__)
 
@@ -80,6 +81,15 @@ class _Budget:
     nearly: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Over:
+    """What was used up until when; the sentence is made in the language of the place."""
+
+    limit: Hashable
+    until: datetime
+    sentence: Callable[[], str]
+
+
 class Limits:
     """Asked before every question to a model. Where nothing is limited, nothing is read and nothing is kept."""
 
@@ -110,16 +120,18 @@ class Limits:
         """Raises LimitReached with when to come back."""
         # In a direct message everybody is a moderator.
         moderates = event.user.is_moderator and not capabilities.direct
-        if capabilities.slow_mode and not moderates:
-            self._check_slow_mode(event, capabilities.slow_mode)
+        if capabilities.slow_mode and not moderates and (over := self._over_slow_mode(event, capabilities.slow_mode)):
+            await self._refuse(event, over)
         if not self._settings.any or not event.user.id or (moderates and self._settings.moderators):
             return
         allowed = self._allowed(event.user)
         for budget in self._budgets(event, allowed):
             if await self._used(event.place.platform, budget.whose) >= budget.most:
-                self._refuse(event, budget, say(budget.over, when=self._tomorrow()), self._day() + timedelta(days=1))
+                sentence = partial(self._used_up, budget)
+                await self._refuse(event, _Over(budget, self._day() + timedelta(days=1), sentence))
         # At once: whoever asks in many places together is counted in each of them.
-        self._check_questions(event, allowed)
+        if over := self._over_questions(event, allowed):
+            await self._refuse(event, over)
         self._count_question(event)
 
     def counting(self, model: LanguageModel) -> LanguageModel:
@@ -142,33 +154,28 @@ class Limits:
 
     # Questions in a time.
 
-    def _check_slow_mode(self, event: AnyEvent, seconds: float) -> None:
+    def _over_slow_mode(self, event: AnyEvent, seconds: float) -> _Over | None:
         """The platform sees to its messages itself, but not to commands and buttons."""
         key = (event.place, event.user.id)
         before = self._spoke.get(key)
         if before is not None and before.event == event.id:
-            return
+            return None
         wait = before.at + timedelta(seconds=seconds) - event.at if before is not None else timedelta()
         if wait > timedelta() and not isinstance(event, Message):
-            public = say("This channel is in slow mode: please ask again {when}.", when=in_time(wait))
-            self._refuse(event, (key, "slow"), public, event.at + wait)
+            return _Over((key, "slow"), event.at + wait, partial(_slow, wait))
         self._spoke.put(key, _Spoke(event.at, event.id))
+        return None
 
-    def _check_questions(self, event: AnyEvent, allowed: Allowed) -> None:
+    def _over_questions(self, event: AnyEvent, allowed: Allowed) -> _Over | None:
         asked = self._asked_by(event)
         if asked.last == event.id:
-            return
+            return None
         now = self._clock.now()
         for most, window in ((allowed.per_minute, MINUTE), (allowed.per_hour, HOUR)):
             if most and len(asked.times) >= most and (free := asked.times[-most] + window) > now:
-                public = counted(
-                    most,
-                    "You may ask me {count} question per {window}. Please come back {when}.",
-                    "You may ask me {count} questions per {window}. Please come back {when}.",
-                    window=say("minute") if window is MINUTE else say("hour"),
-                    when=in_time(free - now),
-                )
-                self._refuse(event, (event.place.platform, event.user.id, window), public, free)
+                limit = (event.place.platform, event.user.id, window)
+                return _Over(limit, free, partial(_too_many, most, window, free - now))
+        return None
 
     def _count_question(self, event: AnyEvent) -> None:
         asked = self._asked_by(event)
@@ -257,9 +264,15 @@ class Limits:
 
     # What people are told.
 
-    def _refuse(self, event: AnyEvent, limit: Hashable, public: str, until: datetime) -> None:
-        again = not self._tell((event.place.platform, event.user.id, limit), until)
-        raise LimitReached(f"{event.user.id} must wait until {until}", public=public, told_before=again)
+    async def _refuse(self, event: AnyEvent, over: _Over) -> NoReturn:
+        again = not self._tell((event.place.platform, event.user.id, over.limit), over.until)
+        # Nobody has looked into the conversation yet, so that whoever is within the limits does not wait for it.
+        try:
+            speak_at((await self._store.conversation(event.place)).settings, event.locale)
+        except StoreError as error:
+            log.warning("the language of a place cannot be read", error=repr(error))
+        public = over.sentence()
+        raise LimitReached(f"{event.user.id} must wait until {over.until}", public=public, told_before=again)
 
     def _tell(self, key: Hashable, until: datetime) -> bool:
         """Whether they do not know it yet."""
@@ -273,8 +286,8 @@ class Limits:
         """When today began."""
         return self._clock.now().astimezone(self._zone).replace(hour=0, minute=0, second=0, microsecond=0)
 
-    def _tomorrow(self) -> str:
-        return say("tomorrow at 00:00 {zone}", zone=self._zone_name)
+    def _used_up(self, budget: _Budget) -> str:
+        return say(budget.over, when=say("tomorrow at 00:00 {zone}", zone=self._zone_name))
 
 
 class _Newest(Generic[Key, Value]):
@@ -302,6 +315,20 @@ class _Newest(Generic[Key, Value]):
             found = make()
             self.put(key, found)
         return found
+
+
+def _slow(wait: timedelta) -> str:
+    return say("This channel is in slow mode: please ask again {when}.", when=in_time(wait))
+
+
+def _too_many(most: int, window: timedelta, wait: timedelta) -> str:
+    return counted(
+        most,
+        "You may ask me {count} question per {window}. Please come back {when}.",
+        "You may ask me {count} questions per {window}. Please come back {when}.",
+        window=say("minute") if window is MINUTE else say("hour"),
+        when=in_time(wait),
+    )
 
 
 def in_time(wait: timedelta) -> str:

@@ -37,7 +37,7 @@ from bot.store import Conversation, Draft, NewMessage, Remembered, Store, Taking
 from bot.tools import tool_messages, with_tools
 from bot.turn import LanguageModel, ModelChoice, Prompt, Turn, reading
 from bot.window import WindowReport
-from bot.words import phrase, say, switch
+from bot.words import phrase, say, speak_at
 
 log = structlog.get_logger(__name__)
 
@@ -352,8 +352,7 @@ class Turns:
         self._speak(event, conversation)
 
     def _speak(self, event: AnyEvent, conversation: Conversation) -> None:
-        settings = conversation.settings
-        switch(str(settings.get("language") or ""), event.locale, str(settings.get("app_language") or ""))
+        speak_at(conversation.settings, event.locale)
 
     async def context(self, event: AnyEvent, loaded: Loaded) -> EngineContext:
         conversation = await self._store.conversation(event.place)

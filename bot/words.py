@@ -164,6 +164,11 @@ def switch(*wanted: str) -> None:
     _voice.set(_Voice(voice.languages, voice.languages.choose(*wanted)))
 
 
+def speak_at(settings: Mapping[str, object], locale: str) -> None:
+    """Go on in the language of a place: the one chosen there, else that of whoever speaks, else what their app had."""
+    switch(str(settings.get("language") or ""), locale, str(settings.get("app_language") or ""))
+
+
 def read_languages(
     folders: Iterable[Path] = (), given: Iterable[tuple[str, Mapping[str, str]]] = (), *, default: str = ENGLISH.code
 ) -> Languages:

@@ -84,6 +84,20 @@ async def test_between_the_two_of_us_the_language_of_the_app_is_remembered() -> 
         assert bot.last.text == "[Dazu habe ich nichts zu sagen.]"
 
 
+async def test_between_the_two_of_us_limits_are_told_in_the_language_of_the_app() -> None:
+    direct = Capabilities(direct=True, private=True, max_chars=2000)
+    for limit, told in {
+        "questions_per_minute": "⚠️ Du darfst mir 1 Frage pro Minute stellen. Komm bitte in ",
+        "tokens_per_day": "⚠️ Deine Tokens für heute sind aufgebraucht. Komm bitte morgen um 00:00 Uhr (UTC) wieder.",
+    }.items():
+        settings = {"limits": {limit: 1}}
+        async with TestBot(["Ja."], plugins=[plugin], capabilities=direct, settings=settings) as bot:
+            await bot.runs("/stop", locale="de", user=BOB)
+            await bot.says("Na?", user=BOB)
+            await bot.says("Und jetzt?", user=BOB)  # messages do not tell a language
+            assert bot.shown_privately[-1].startswith(told)
+
+
 async def test_marks_and_notices_of_an_answer_are_translated() -> None:
     settings = {"memory": {"budget_tokens": 512, "reserve_tokens": 64}}
     async with TestBot([Say("", reason="stop"), "Ja."], plugins=[plugin], settings=settings) as bot:
