@@ -107,7 +107,7 @@ class Exchanges:
         await self._store.set_sent(chosen, shown)
 
     async def _forget(self, event: ButtonPressed) -> None:
-        question = await self._question(event)
+        question = await self._question(event, deleted=True)
         answer = await self._known_answer(event)
         sent = await self._sent(event, answer)
         await self._store.forget_exchange(event.place, question, answer)
@@ -152,13 +152,14 @@ class Exchanges:
 
     # What a press is about.
 
-    async def _question(self, event: ButtonPressed, *, known: bool = False) -> Remembered:
-        """`known` is one that was not cleared."""
+    async def _question(self, event: ButtonPressed, *, known: bool = False, deleted: bool = False) -> Remembered:
+        """`known` is one that was not cleared; `deleted` takes one that its author took back, too."""
         id = event.args[0] if event.args else ""
         question = await self._store.message(int(id)) if id.isdecimal() and len(id) < 19 else None
         conversation = await self._store.conversation(event.place)
-        ours = question is not None and question.conversation == conversation.id and question.status != "forgotten"
-        if question is None or not ours or (known and not await self._store.reaches(event.place, question.id)):
+        ours = question is not None and question.conversation == conversation.id
+        gone = question is not None and question.status == "forgotten" and not deleted
+        if question is None or not ours or gone or (known and not await self._store.reaches(event.place, question.id)):
             await self._turns.change_buttons(event.place, SentId(event.message), ())
             raise UsageError(say("I no longer remember this question. Please ask it again."))
         return question

@@ -216,6 +216,25 @@ async def test_what_others_say_meanwhile_does_not_become_the_question() -> None:
         assert "🔄 Answer the new question" in bot.buttons
 
 
+async def test_an_answer_can_be_forgotten_when_its_question_was_deleted() -> None:
+    async with TestBot(["Your key is under the mat.", "What key?"]) as bot:
+        asked = await bot.says("My key is under the mat.")
+        await bot.deletes(asked)
+        await bot.presses("🗑 Forget")
+        assert "forgotten" in bot.last.text
+        await bot.says("Where is my key?")
+        assert "mat" not in str(remembered(bot))
+
+
+async def test_an_answer_ends_when_its_question_is_deleted() -> None:
+    async with TestBot([Say("Once upon a time", hang=True)]) as bot:
+        asked = await bot.says("A story!", user=BOB, wait=False)
+        await bot.until("Once upon a time")
+        await bot.deletes(asked)
+        assert bot.screen[-1].startswith("bot: Once upon a time")
+        assert bot.model.closed == 1
+
+
 async def test_a_failed_answer_can_be_tried_again() -> None:
     async with TestBot([WrongKey("no"), WrongKey("no"), "Here I am."]) as bot:
         await bot.says("Hello?")
