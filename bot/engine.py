@@ -132,6 +132,8 @@ class Engine:
             self._runner.spawn(partial(self._ignore, event), place=event.place)
             return
         event = replace(event, addressed=self._minds_bots(event, await self._manners.answers(event, manner)))
+        if manner.busy == "merge" and self._merging.continues(event):
+            event = replace(event, addressed=True)
         merges = event.addressed and manner.busy == "merge"
         if merges and ((joins := self._merging.joins(event)) or not self._is_full(event)):
             if not joins:
@@ -224,7 +226,8 @@ class Engine:
             if not finished:
                 await self._store.done(event.place, event.id)
         except BotError as error:
-            log.warning("turn failed", error=repr(error), cause=repr(error.__cause__))
+            tell = log.info if isinstance(error, UsageError | NotAllowed) else log.warning  # people's own mistakes
+            tell("turn failed", error=repr(error), cause=repr(error.__cause__))
             await self._fail(event, error, earlier)
         except Exception as error:
             log.exception("turn failed unexpectedly")

@@ -52,6 +52,12 @@ class Merging:
         gathered = self._gathering.get((event.place, event.user.id))
         return gathered is not None and len(gathered.messages) < MOST_MERGED
 
+    def continues(self, event: Message) -> bool:
+        """Whether somebody goes on with a question that they began a moment ago, without speaking to anybody else."""
+        gathered = self._gathering.get((event.place, event.user.id))
+        quick = gathered is not None and not gathered.in_line and self.joins(event)
+        return quick and not (event.mentions or event.in_reply_to or event.user.is_bot)
+
     def add(self, event: Message, claim: Claim) -> None:
         key = (event.place, event.user.id)
         now = self._clock.monotonic()

@@ -256,6 +256,21 @@ async def test_whoever_goes_on_writing_is_answered_all_the_same() -> None:
         assert next(each.text for each in model.prompts[0].messages if each.role == "user") == "and 0"
 
 
+async def test_whoever_goes_on_need_not_mention_the_bot_again() -> None:
+    clock, model = HandClock(), Scripted(["A basket."])
+    async with TestBot(model, settings=speaking(busy="merge"), clock=clock) as bot:
+        await bot.says("apples", wait=False)
+        await bot.says("and plums", addressed=False, wait=False)
+        await bot.says("what for?", user=BOB, addressed=False, wait=False)
+        await bot.says("pears", wait=False)
+        await bot.says("and three nuts", addressed=False, wait=False)
+        clock.passes(1.5)
+        await bot.idle()
+        assert bot.screen[-1] == "bot: A basket."
+        said = [text for text in await texts(bot) if text != "what for?"]
+        assert said == ["apples", "and plums", "pears", "and three nuts", "A basket."]
+
+
 async def test_other_people_are_not_merged() -> None:
     clock, model = HandClock(), Scripted(["To Ann.", "To Bob."])
     async with TestBot(model, settings=speaking(busy="merge"), clock=clock) as bot:
