@@ -295,5 +295,6 @@ def read_toml(file: Path, shown: str, problems: list[str], *, required: bool) ->
     except (OSError, UnicodeDecodeError) as error:
         problems.append(f"{shown} cannot be read: {error}.")
     except tomllib.TOMLDecodeError as error:
-        problems.append(f"{shown} is not valid TOML: {error}.")
+        twice = " A section may stand only once: write below the one that is there." if "twice" in str(error) else ""
+        problems.append(f"{shown} is not valid TOML: {error}.{twice}")
     return {}

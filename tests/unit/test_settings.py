@@ -337,6 +337,7 @@ def test_foreign_variables_are_left_alone(folder: Path) -> None:
     ("toml", "env", "says"),
     [
         ("[model\n", None, "config/bot.toml is not valid TOML"),
+        ("[model]\n[model]\n", None, "A section may stand only once"),
         (None, "A=1\n=\n", ".env line 2 cannot be read"),
         ("model = 'gpt'\n", None, "model in config/bot.toml is a section: write [model]."),
     ],
