@@ -51,7 +51,9 @@ def chat_app(settings: Settings, outcome: Outcome) -> App:
     adapter = spec.create(
         section.model_copy(update={name: value for name, value in added.items() if name in spec.settings.model_fields})
     )
-    app = App(settings, adapters=[adapter])
+    # The port belongs to `duologue run`, which may run beside this.
+    unwatched = settings.model_copy(update={"health": settings.health.model_copy(update={"port": None})})
+    app = App(unwatched, adapters=[adapter])
     return app
 
 
