@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from pydantic import BaseModel
+from structlog.testing import capture_logs
 
 from bot.api import ButtonPressed, CommandCall, Context, Place, Plugin, Prompt, PromptMessage, Route, User
 from bot.limits import in_time
@@ -76,6 +77,15 @@ async def test_a_person_may_ask_so_often_a_minute_and_is_told_once_when_to_come_
         assert bot.screen[-1] == "bot: Answer."
         assert bot.shown_privately == [MINUTE]
         assert await bot.app.store.left_behind("fake") == ()
+
+
+async def test_whoever_runs_the_bot_is_not_warned_of_it() -> None:
+    async with TestBot(costing(10), settings=limited(questions_per_minute=1)) as bot:
+        with capture_logs() as logged:
+            await bot.says("hi", user=BOB)
+            await bot.says("hi again", user=BOB)
+    (told,) = [entry for entry in logged if entry["event"] == "turn failed"]
+    assert told["log_level"] == "info"
 
 
 async def test_after_the_window_it_is_told_again() -> None:
