@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import contextlib
 import gc
+import logging
 import os
 import signal
 import sys
@@ -18,6 +19,8 @@ from bot.errors import BotError, ConfigError, PluginError
 if TYPE_CHECKING:
     from bot.app import App
     from bot.settings import Settings
+
+log = logging.getLogger("bot")
 
 EDGE_COMMANDS = "duologue.cli"
 NOTHING_TO_RUN = (
@@ -167,10 +170,10 @@ def _setup(options: argparse.Namespace) -> int:
 
 
 def _load(flags: Mapping[str, tuple[str, Any]] | None = None) -> Settings:
-    from bot.edges import sections, unknown_commands, unknown_provider
+    from bot.edges import sections, unknown_commands, unknown_language, unknown_provider
     from bot.settings import Settings
 
-    return Settings.load(sections, flags=flags, checks=(unknown_provider, unknown_commands))
+    return Settings.load(sections, flags=flags, checks=(unknown_provider, unknown_commands, unknown_language))
 
 
 def _start_logging(settings: Settings) -> None:
@@ -202,7 +205,12 @@ async def _until_signal(app: App, names: Sequence[str], signals: Sequence[signal
 
     def stop(name: signal.Signals) -> None:
         nonlocal stopped_by
+        if stopped_by is not None:
+            app.hurry()
+            return
         stopped_by = name
+        if count := app.runner.running:
+            log.info("finishing %d answer%s, press Ctrl-C again to stop at once", count, "s" if count > 1 else "")
         running.cancel()
 
     async with app:

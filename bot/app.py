@@ -231,6 +231,8 @@ class App:
             else:
                 lasting.append(name)
                 await self.recovery.look_back(name)
+        choice = self.settings.model.choice
+        log.info("starting", platforms=", ".join(self._adapters), model=f"{choice.provider}:{choice.model}".rstrip(":"))
         may = self.settings.commands.who
         offered = for_adapters(self.commands, self.turns.context_of, self.languages, may)
         running = {
@@ -291,6 +293,11 @@ class App:
         self.engine.close()
         await self.jobs.close()
         await self.runner.drain(self.settings.answers.shutdown_grace)
+
+    def hurry(self) -> None:
+        """Whoever stops the bot does not want to wait: what still runs is put down now, to be taken up again."""
+        for task in self.runner.tasks:
+            task.cancel()
 
     async def health(self) -> Health:
         adapters = {name: runs and is_connected(self._adapters[name]) for name, runs in self._running.items()}

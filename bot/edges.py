@@ -14,6 +14,7 @@ from bot.platform import AdapterSpec
 from bot.plugin import Plugin
 from bot.settings import Settings
 from bot.settings.sources import NEAR
+from bot.words import BadCatalog, Languages, read_languages
 
 
 def adapter_specs() -> Mapping[str, AdapterSpec]:
@@ -88,6 +89,22 @@ def unknown_commands(settings: Settings) -> Sequence[str]:
         hint = f" Did you mean `{near[0]}`?" if near else ""
         problems.append(f"There is no command `{name}` ({settings.origin(f'commands.who.{name}')}).{hint}")
     return problems
+
+
+def unknown_language(settings: Settings) -> Sequence[str]:
+    """Without this the bot would speak English, and nobody would know why."""
+    wanted, plugins = settings.answers.language, _plugins(settings)
+    if plugins is None or Languages().find(wanted):
+        return ()
+    folders = [plugin.locales for plugin in plugins if plugin.locales is not None]
+    try:
+        known = read_languages(folders, [given for plugin in plugins for given in plugin.translations])
+    except BadCatalog:
+        return ()  # told elsewhere
+    if known.find(wanted):
+        return ()
+    listed = ", ".join(f"`{each.code}` ({each.name})" for each in known.all)
+    return [f"I do not speak `{wanted}` yet ({settings.origin('answers.language')}). I know {listed}."]
 
 
 def _plugins(settings: Settings) -> Sequence[Plugin] | None:

@@ -127,8 +127,14 @@ class DiscordClient(ShardedClient):
         gap = self.links[shard].told()
         guilds = self._servers.told_for(shard)
         await self._tell_online(f"{shard}", guilds, gap, silent=(DIRECT,) if shard == 0 else ())
+        self._log_online(shard, again=gap is not None)
         for warning in complaints(self, guilds if gap is None else ()):
             log.warning(warning)
+
+    def _log_online(self, shard: int, *, again: bool) -> None:
+        servers = sum(1 for guild in self.guilds if guild.shard_id == shard)
+        of = f" with shard {shard} of {self.shard_count}" if (self.shard_count or 1) > 1 else ""
+        log.info("online %sas %s on %d server%s%s", "again " * again, self.user, servers, "s" * (servers != 1), of)
 
     async def on_guild_available(self, guild: discord.Guild) -> None:
         if self._servers.meets(guild):

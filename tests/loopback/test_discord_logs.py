@@ -36,6 +36,8 @@ async def test_a_start_an_answer_and_a_stop_log_no_warning(
             await platform.wait_until(lambda: platform.answers() == ["You said: hi"])
         gc.collect()
     assert any(record.name.startswith("discord") for record in caplog.records)
+    told = [record.getMessage() for record in caplog.records]
+    assert [text for text in told if text.startswith("online as ") and text.endswith(" on 1 server")]
     assert alarming(caplog) == []
 
 

@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -116,6 +117,16 @@ def test_a_right_for_an_unknown_command_is_found_at_once(folder: Path, capsys: p
     assert "`system`" not in told
 
 
+def test_a_language_without_a_catalog_is_found_at_once(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "config" / "bot.toml").write_text("[answers]\nlanguage = 'fr'\n")
+    assert main(["check"]) == 2
+    told = capsys.readouterr().err
+    assert "I do not speak `fr` yet (answers.language in config/bot.toml)." in told
+    assert "I know `en` (English), `de` (Deutsch)." in told
+    (folder / "config" / "bot.toml").write_text("[answers]\nlanguage = 'de-AT'\n")
+    assert main(["plugins"]) == 0
+
+
 def test_a_plugins_provider_may_be_chosen(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (folder / "dice.py").write_text(PLUGIN)
     monkeypatch.setenv("DUOLOGUE_PLUGINS", "./dice.py")
@@ -198,6 +209,14 @@ async def test_the_command_line_wins(server: FakeOpenAI) -> None:
     assert server.seen[-1].body["model"] == "gpt-other"
 
 
+async def test_a_chat_beside_a_running_bot_leaves_it_its_health_port(
+    server: FakeOpenAI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        monkeypatch.setenv("DUOLOGUE_HEALTH__PORT", str(taken.getsockname()[1]))
+        assert await duologue("chat", "--once", "Well?") == Ended(0, "Four, I think.\n", "")
+
+
 async def test_the_pieces_as_json(server: FakeOpenAI) -> None:
     ended = await duologue("chat", "--json", typed="What is two and two?\n")
     pieces = [json.loads(line) for line in ended.out.splitlines()]
@@ -258,6 +277,25 @@ async def test_a_question_that_a_signal_cuts_off_has_failed(
     _, err = await process.communicate()
     assert process.returncode == 128 + signal.Signals[name]
     assert b"Traceback" not in err
+
+
+async def test_a_second_signal_does_not_wait_for_answers(server: FakeOpenAI, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DUOLOGUE_ANSWERS__SHUTDOWN_GRACE", "600")
+    monkeypatch.setenv("DUOLOGUE_LOG__LEVEL", "info")
+    server.will(FakeAnswer("Four, I think, but let me see.", stall_after=3))
+    process = await start("chat", "--once", "Well?")
+    assert process.stdout is not None
+    assert process.stderr is not None
+    assert b"Four" in await process.stdout.read(4)
+    process.send_signal(signal.SIGTERM)
+    told = ""
+    while "finishing" not in told:
+        told = (await process.stderr.readline()).decode()
+        assert told
+    assert "finishing 1 answer, press Ctrl-C again to stop at once" in told
+    process.send_signal(signal.SIGTERM)
+    await asyncio.wait_for(process.communicate(), 60)
+    assert process.returncode == 128 + signal.SIGTERM
 
 
 def test_another_distribution_in_the_way_is_found(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
