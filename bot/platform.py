@@ -25,7 +25,7 @@ class Capabilities:
     `appends` says that a stream only grows (terminal, SSE) and is never edited. `slow_mode` is how many seconds the
     place wants between two messages of one person; `age_restricted` marks a place for adults; `direct` is a talk
     with one person alone, where everything is meant for the bot; `menus` says that commands with a target stand in the
-    menus of messages.
+    menus of messages; `hears_all` says that the bot also sees what does not mention it.
     """
 
     max_chars: int = 0
@@ -43,6 +43,7 @@ class Capabilities:
     age_restricted: bool = False
     direct: bool = False
     menus: bool = False
+    hears_all: bool = True
 
 
 @dataclass(frozen=True, slots=True)

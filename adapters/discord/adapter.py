@@ -182,6 +182,7 @@ class DiscordAdapter:
             slow_mode=slow_mode(channel),
             age_restricted=age_restricted(channel),
             direct=direct and not is_guest,
+            hears_all=direct or self._connected is None or self._connected.hearing.reads_all,
         )
 
     async def send(self, route: Route, reply: Reply) -> tuple[SentId, ...]:

@@ -68,7 +68,7 @@ class Hearing:
     ) -> None:
         self._client = client
         self._settings = settings
-        self._reads_all = reads_all
+        self.reads_all = reads_all
         names = [command.name for command in commands if command.target is None]
         self._first_words = {name.partition(" ")[0] for name in names}
         self.order = Order(client, settings)
@@ -146,7 +146,7 @@ class Hearing:
 
     def hides_something(self, message: discord.Message, place: Place) -> bool:
         """Whether the bot was addressed in a way that it may not read, or about something that it may not read."""
-        if self._reads_all or message.author.bot or not self.is_addressed(message, place):
+        if self.reads_all or message.author.bot or not self.is_addressed(message, place):
             return False
         if not self.allows(place, message.author):
             return False
@@ -169,7 +169,7 @@ class Hearing:
 
     def is_hidden(self, message: discord.Message, place: Place) -> bool:
         """Whether Discord left the text out because the message content intent is off."""
-        if self._reads_all or is_direct(place) or self.is_own(message):
+        if self.reads_all or is_direct(place) or self.is_own(message):
             return False
         shown = message.content or message.attachments or message.embeds or message.stickers
         return not shown and all(mentioned.id != self._me for mentioned in message.mentions)

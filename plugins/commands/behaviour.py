@@ -19,6 +19,12 @@ SPEAK = {
     "thread": phrase("I open a thread for every question; nobody needs to mention me there."),
     "never": phrase("I answer nobody here; commands still work."),
 }
+# What takes messages that do not mention the bot.
+NEEDS_ALL = ("always", "thread")
+DEAF = phrase(
+    "I cannot see messages that do not mention me here. Whoever runs me can switch that on: `duologue check` tells "
+    "where."
+)
 BUSY = {
     "queue": phrase("While I am answering, the next questions wait for their turn."),
     "merge": phrase("While I am answering, what one person writes meanwhile is answered together."),
@@ -42,7 +48,10 @@ async def speak(
     if when is None:
         now = (await ctx.conversation.manner()).speak
         change = say("Change it with `/speak mention`, `always`, `thread` or `never`.")
-        return f"{say(SPEAK[now])} {_source(ctx, 'speak')}\n{change}"
+        deaf = f"{say(DEAF)}\n" if now in NEEDS_ALL and not ctx.capabilities.hears_all else ""
+        return f"{say(SPEAK[now])} {_source(ctx, 'speak')}\n{deaf}{change}"
+    if when in NEEDS_ALL and not ctx.capabilities.hears_all:
+        raise UsageError(say(DEAF))
     if when == "thread" and not ctx.capabilities.threads:
         raise UsageError(say("I cannot open threads here. `/speak always` answers every message instead."))
     await ctx.conversation.change(speak=None if when == DEFAULT else when)

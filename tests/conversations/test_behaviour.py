@@ -45,6 +45,21 @@ async def test_threads_need_a_platform_that_has_them(bot: TestBot) -> None:
         assert threaded.last.text.startswith("From now on: I open a thread for every question")
 
 
+async def test_what_the_bot_cannot_see_it_does_not_promise_to_answer() -> None:
+    deaf = Capabilities(threads=True, private=True, hears_all=False)
+    async with TestBot(plugins=[plugin], capabilities=deaf) as bot:
+        for when in ("always", "thread"):
+            await bot.runs(f"/speak {when}")
+            assert "I cannot see messages that do not mention me here." in bot.shown_privately[-1]
+        assert "speak" not in (await bot.app.store.conversation(bot.place)).settings
+        await bot.runs("/speak never")
+        assert bot.last.text.startswith("From now on: I answer nobody here")
+    set_for_all = {"answers": {"speak": "always"}}
+    async with TestBot(["One."], plugins=[plugin], capabilities=deaf, settings=set_for_all) as bot:
+        await bot.runs("/speak")
+        assert "I cannot see messages that do not mention me here." in bot.last.text
+
+
 async def test_in_a_direct_message_everything_is_answered() -> None:
     async with TestBot(plugins=[plugin], capabilities=Capabilities(direct=True)) as bot:
         await bot.runs("/speak never")

@@ -297,6 +297,9 @@ async def test_without_the_message_content_intent_it_still_hears_what_is_meant_f
         await discord.says("@bot hello")
         await discord.wait_until(lambda: discord.answers() == ["You said: hello"])
         assert [event.text for event in bot.of(Message)] == ["hello"]
+        here = bot.of(Message)[0].route
+        assert not bot.adapter.capabilities(here).hears_all
+        assert bot.adapter.capabilities(Route(Place("discord", "dm", str(discord.direct().id)))).hears_all
 
 
 async def test_stickers_polls_and_what_is_forwarded_are_heard() -> None:
