@@ -302,6 +302,9 @@ class EditedStream:
         if self._most and last >= self._most:
             last = self._most - 1
             text = self._head(self._pager.page(last), self._small + say(_FILE_COMES))
+        # Right after its first words: what is left of an earlier version is not to be acted on any more.
+        if self._begun and self._rewrites and (old := self._wanted_beyond(last)):
+            return old
         for index in range(self._settled, last + 1):
             shown = text if index == last and text else _visible(self._pager.page(index))
             look = Look(shown, () if index < last else self._controls)
