@@ -21,6 +21,12 @@ from plugins.commands.declared import plugin, system
 from plugins.commands.words import cut, literally, suggestions
 
 HISTORY_CUT = 100
+ASKED_BY = {
+    "mention": phrase("Mention me or reply to one of my messages, and I answer."),
+    "always": phrase("Just write: I answer every message that I can read here."),
+    "thread": phrase("Mention me, and I open a thread for your question; in there, just write."),
+    "never": phrase("Here I answer nobody who just writes."),
+}
 # The chapters of /help: the first words of commands, in the order in which they are told.
 SUBJECTS: Mapping[str, Sequence[str]] = {
     phrase("Talking"): ("ask", "summarise", "stop", "help"),
@@ -43,8 +49,8 @@ async def show_help(
 ) -> str:
     """Show what I can do."""
     if command and command.strip():
-        return _about(Commands(ctx.commands), command.strip())
-    lines = [say("Just write to me. And these are my commands:")]
+        return _about(ctx, command.strip())
+    lines = [f"{await _how_to_ask(ctx)} {say('And these are my commands:')}"]
     for heading, commands in _grouped(ctx.commands):
         lines += ["", f"**{heading}**", *_told(commands)]
     menus = [say(each.title) for each in ctx.commands if each.target is not None]
@@ -53,6 +59,21 @@ async def show_help(
         lines += ["", say("In the menu of a message, under “Apps”: {menus}.", menus=told)]
     lines += ["", say("`/help <command>` tells more about one of them.")]
     return "\n".join(lines)
+
+
+async def _how_to_ask(ctx: Context) -> str:
+    if ctx.capabilities.direct:
+        return say("Just write to me.")
+    manner = await ctx.conversation.manner()
+    speak = manner.speak
+    if speak == "thread" and not manner.opens_threads:
+        speak = "always" if ctx.place.thread is not None else "mention"
+    told = [say(ASKED_BY[speak])]
+    if speak == "mention" and ctx.place.thread is not None:
+        told = [say("Mention me or reply to one of my messages, and I answer; in a thread of mine, just write.")]
+    if any(command.name == "ask" for command in ctx.commands):
+        told.append(say("`/ask` always works, even where I am only a guest."))
+    return " ".join(told)
 
 
 def _grouped(commands: Sequence[Command]) -> Iterator[tuple[str, Sequence[Command]]]:
@@ -88,9 +109,15 @@ def _line(command: Command) -> str:
     return f"- `{command.usage}` – {say(command.description)}"
 
 
-def _about(commands: Commands, name: str) -> str:
-    matched = commands.match(name)
-    found = matched[0] if matched else None
+def _about(ctx: Context, name: str) -> str:
+    commands = Commands(ctx.commands)
+    found = _matched(commands, name)
+    refused = _matched(Commands(plugin.commands), name)
+    if found is None and refused is not None:
+        told = say(
+            "Only moderators may use `/{command}` here. In a direct message with me, you may.", command=refused.name
+        )
+        return f"{_line(refused)}\n{told}"
     if found is None:
         first = name.removeprefix("/").lower()
         inside = [command for command in commands if command.name.startswith(f"{first} ")]
@@ -104,6 +131,11 @@ def _about(commands: Commands, name: str) -> str:
     if found.who == "moderators":
         lines.append(say("Only for moderators, unless whoever runs me decided otherwise."))
     return "\n".join(lines)
+
+
+def _matched(commands: Commands, name: str) -> Command | None:
+    matched = commands.match(name)
+    return matched[0] if matched else None
 
 
 def _about_parameter(parameter: Parameter) -> str:

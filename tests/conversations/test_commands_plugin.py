@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
-from bot.api import Arg, Commands, Context, ModelCall, Plugin, Usage, User
+from bot.api import Arg, Capabilities, Commands, Context, ModelCall, Plugin, Usage, User
 from bot.model.scripted import Say
 from bot.testing.bot import ANN, BOB, TestBot
 from plugins.commands import plugin
@@ -53,6 +54,33 @@ async def test_help_lists_every_command_of_every_plugin() -> None:
 async def test_help_shows_only_what_this_person_may_do(bot: TestBot) -> None:
     assert "`/system show` –" in await answer(bot, "/help", BOB)
     assert "`/system show|set|reset` –" in await answer(bot, "/help", ANN)
+
+
+async def test_help_says_how_to_ask_in_this_place(bot: TestBot) -> None:
+    ask = " `/ask` always works, even where I am only a guest."
+    for manner, told in {
+        "mention": "Mention me or reply to one of my messages, and I answer.",
+        "always": "Just write: I answer every message that I can read here.",
+        "never": "Here I answer nobody who just writes.",
+    }.items():
+        await bot.runs(f"/speak {manner}")
+        assert (await answer(bot, "/help", BOB)).startswith(f"{told}{ask} And these are my commands:\n")
+    threads = Capabilities(threads=True, private=True)
+    async with TestBot(plugins=[plugin], capabilities=threads, settings={"answers": {"speak": "thread"}}) as bot:
+        assert (await answer(bot, "/help")).startswith("Mention me, and I open a thread for your question;")
+        thread = replace(bot.place, thread="thread")
+        await bot.runs("/help", place=thread)
+        assert bot.last.text.startswith("Just write: I answer every message")
+    async with TestBot(plugins=[plugin], capabilities=Capabilities(direct=True)) as bot:
+        assert (await answer(bot, "/help")).startswith("Just write to me. And these are my commands:\n")
+
+
+async def test_help_tells_of_a_command_that_is_only_for_moderators(bot: TestBot) -> None:
+    assert await answer(bot, "/help /clear", BOB) == (
+        "- `/clear` – Forget what was said here; my system prompt and settings stay.\n"
+        "Only moderators may use `/clear` here. In a direct message with me, you may."
+    )
+    assert "Only moderators may use `/params set` here." in await answer(bot, "/help params set", BOB)
 
 
 async def test_help_for_one_command(bot: TestBot) -> None:
