@@ -66,10 +66,12 @@ async def _how_to_ask(ctx: Context) -> str:
         return say("Just write to me.")
     manner = await ctx.conversation.manner()
     speak = manner.speak
-    if speak == "thread" and not manner.opens_threads:
+    if speak != "never" and not ctx.capabilities.hears_all:
+        speak = "mention"
+    elif speak == "thread" and not manner.opens_threads:
         speak = "always" if ctx.place.thread is not None else "mention"
     told = [say(ASKED_BY[speak])]
-    if speak == "mention" and ctx.place.thread is not None:
+    if speak == "mention" and ctx.place.thread is not None and ctx.capabilities.hears_all:
         told = [say("Mention me or reply to one of my messages, and I answer; in a thread of mine, just write.")]
     if any(command.name == "ask" for command in ctx.commands):
         told.append(say("`/ask` always works, even where I am only a guest."))

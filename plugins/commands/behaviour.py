@@ -10,7 +10,7 @@ from pydantic import JsonValue
 
 from bot.api import Arg, Context, UsageError, languages_known, phrase, say, spoken_now, tr
 from plugins.commands.declared import plugin
-from plugins.commands.models import check_may_change
+from plugins.commands.models import check_may_change, may_change
 from plugins.commands.words import code, suggestions
 
 SPEAK = {
@@ -44,12 +44,12 @@ async def speak(
 ) -> str:
     """Show when I answer here, or change it."""
     if ctx.capabilities.direct:
-        return say("Between the two of us I answer everything.")
+        return say("Between the two of us I answer everything; that cannot be changed.")
     if when is None:
         now = (await ctx.conversation.manner()).speak
-        change = say("Change it with `/speak mention`, `always`, `thread` or `never`.")
-        deaf = f"{say(DEAF)}\n" if now in NEEDS_ALL and not ctx.capabilities.hears_all else ""
-        return f"{say(SPEAK[now])} {_source(ctx, 'speak')}\n{deaf}{change}"
+        change = phrase("Change it with `/speak mention`, `always`, `thread` or `never`.")
+        deaf = f"\n{say(DEAF)}" if now in NEEDS_ALL and not ctx.capabilities.hears_all else ""
+        return f"{say(SPEAK[now])} {_source(ctx, 'speak')}{deaf}{_advice(ctx, change, 'speak')}"
     if when in NEEDS_ALL and not ctx.capabilities.hears_all:
         raise UsageError(say(DEAF))
     if when == "thread" and not ctx.capabilities.threads:
@@ -69,9 +69,8 @@ async def busy(
     """Show what I do with questions while I am answering, or change it."""
     if policy is None:
         now = (await ctx.conversation.manner()).busy
-        return (
-            f"{say(BUSY[now])} {_source(ctx, 'busy')}\n{say('Change it with `/busy queue`, `merge` or `interrupt`.')}"
-        )
+        change = phrase("Change it with `/busy queue`, `merge` or `interrupt`.")
+        return f"{say(BUSY[now])} {_source(ctx, 'busy')}{_advice(ctx, change, 'busy')}"
     await ctx.conversation.change(busy=None if policy == DEFAULT else policy)
     now = (await ctx.conversation.manner()).busy
     return say("From now on: {manner}", manner=say(BUSY[now]))
@@ -90,7 +89,9 @@ async def ping(
 ) -> str:
     """See whether I am awake, or have people told when a long answer is done."""
     if after is None or not after.strip():
-        return f"{_awake(ctx)}\n{await _told_after(ctx)} {_source(ctx, 'ping_after')}"
+        change = phrase("Change it with `/ping 30` or `/ping off`.")
+        told = f"{await _told_after(ctx)} {_source(ctx, 'ping_after')}"
+        return f"{_awake(ctx)}\n{told}{_advice(ctx, change, 'speak')}"
     check_may_change(ctx, "speak")
     await ctx.conversation.change(ping_after=_seconds(after.strip().casefold()))
     return await _told_after(ctx)
@@ -120,7 +121,9 @@ def _seconds(typed: str) -> JsonValue:
 async def _told_after(ctx: Context) -> str:
     after = (await ctx.conversation.manner()).ping_after
     if not after:
-        return say("Nobody is pinged when an answer is done; `/ping 30` changes that.")
+        return say("Nobody is pinged when an answer is done.")
+    if after == 1:
+        return say("Whoever asked is pinged when an answer took longer than a second.")
     return say("Whoever asked is pinged when an answer took longer than {seconds:,g} seconds.", seconds=after)
 
 
@@ -141,7 +144,8 @@ async def language(
         here = say("Here I speak {language}.", language=spoken_now().name)
         if not own:
             here += " " + say("People whose app is in another language that I know are answered in theirs.")
-        return f"{here}\n{say('I know {languages}. Change it with `/language de`.', languages=listed)}"
+        change = phrase("Change it with `/language de`.")
+        return f"{here}\n{say('I know {languages}.', languages=listed)}{_advice(ctx, change, 'language')}"
     if name.strip().casefold() == DEFAULT:
         await ctx.conversation.change(language=None)
         return say("From now on I speak everybody's own language, as far as I know it.")
@@ -157,4 +161,11 @@ async def language(
 def _source(ctx: Context, name: str) -> str:
     if ctx.conversation.settings.get(name) is not None:
         return say("That is set for this conversation.")
-    return say("That is how it is unless a moderator changes it here.")
+    if ctx.place.thread is not None:
+        return say("Nothing else is set for this thread, so it is as in its channel.")
+    return say("That is how I begin; nothing else is set here.")
+
+
+def _advice(ctx: Context, change: str, right: str) -> str:
+    """How to change it, for whoever may."""
+    return f"\n{say(change)}" if may_change(ctx, right) else ""

@@ -53,11 +53,9 @@ async def choose_model(
     wanted = (name or "").strip().strip("`")
     if not wanted:
         choice = ctx.conversation.model
-        return say(
-            "I answer with {model}. Providers: {providers}.\nChoose another with `/model provider:model`.",
-            model=_named(choice),
-            providers=", ".join(f"`{each}`" for each in ctx.models.providers),
-        )
+        providers = ", ".join(f"`{each}`" for each in ctx.models.providers)
+        told = say("I answer with {model}. Providers: {providers}.", model=_named(choice), providers=providers)
+        return f"{told}\n{say('Choose another with `/model provider:model`.')}" if may_change(ctx) else told
     check_may_change(ctx)
     if wanted.lower() == "default":
         await ctx.conversation.change(provider=None, model=None)
@@ -120,6 +118,8 @@ async def choose_mode(
     if mode is None:
         current = ctx.conversation.settings.get("mode")
         says = say("I am in `{mode}` mode.", mode=current) if current else say("No mode is set.")
+        if not may_change(ctx):
+            return says
         return f"{says} {say('There are `creative`, `precise` and `balanced`; `/mode creative` switches.')}"
     check_may_change(ctx)
     # Raises before anything is stored, should the mode not exist.
@@ -158,7 +158,8 @@ async def show_params(ctx: Context) -> str:
     if refused:
         lines.append(say("This model does not take:"))
         lines += [f"- `{name}`: {cut(say(reason), 200)}" for name, reason in refused.items()]
-    lines.append(say("Change one with `/params set temperature 0.9`, undo with `/params reset`."))
+    if may_change(ctx):
+        lines.append(say("Change one with `/params set temperature 0.9`, undo with `/params reset`."))
     return "\n".join(lines)
 
 
@@ -200,9 +201,13 @@ async def reset_params(
     return say("`{name}` is back to its default.", name=name)
 
 
+def may_change(ctx: Context, right: str = SETTING_RIGHT) -> bool:
+    return any(command.name == right for command in ctx.commands)
+
+
 def check_may_change(ctx: Context, right: str = SETTING_RIGHT) -> None:
     """Raises NotAllowed for whoever may not run the command `right`."""
-    if not any(command.name == right for command in ctx.commands):
+    if not may_change(ctx, right):
         raise NotAllowed(public=phrase("Only moderators may change that here. In a direct message with me, you may."))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 
@@ -19,7 +20,9 @@ async def bot() -> AsyncIterator[TestBot]:
 
 async def test_speaking_always_and_never(bot: TestBot) -> None:
     await bot.runs("/speak")
-    assert bot.last.text.startswith("I answer when I am mentioned or replied to. That is how it is unless")
+    assert bot.last.text.startswith(
+        "I answer when I am mentioned or replied to. That is how I begin; nothing else is set here."
+    )
     await bot.runs("/speak always")
     assert bot.last.text == "From now on: I answer every message."
     await bot.says("Hello?", user=BOB, addressed=False)
@@ -33,6 +36,23 @@ async def test_speaking_always_and_never(bot: TestBot) -> None:
     assert bot.last.text == "From now on: I answer when I am mentioned or replied to."
     await bot.says("And now?", user=BOB)
     assert bot.screen[-1] == "bot: Two."
+
+
+async def test_a_thread_is_as_its_channel_until_it_is_set_there(bot: TestBot) -> None:
+    await bot.runs("/speak always")
+    thread = replace(bot.place, thread="thread")
+    await bot.runs("/speak", place=thread)
+    assert bot.last.text.startswith(
+        "I answer every message. Nothing else is set for this thread, so it is as in its channel."
+    )
+
+
+async def test_nobody_is_advised_to_change_what_they_may_not(bot: TestBot) -> None:
+    for line, advice in {"/model": "Choose another", "/mode": "switches", "/params show": "Change one"}.items():
+        await bot.runs(line)
+        assert advice in bot.last.text
+        await bot.runs(line, user=BOB)
+        assert advice not in bot.last.text
 
 
 async def test_threads_need_a_platform_that_has_them(bot: TestBot) -> None:
@@ -63,7 +83,7 @@ async def test_what_the_bot_cannot_see_it_does_not_promise_to_answer() -> None:
 async def test_in_a_direct_message_everything_is_answered() -> None:
     async with TestBot(plugins=[plugin], capabilities=Capabilities(direct=True)) as bot:
         await bot.runs("/speak never")
-        assert bot.last.text == "Between the two of us I answer everything."
+        assert bot.last.text == "Between the two of us I answer everything; that cannot be changed."
         assert "speak" not in (await bot.app.store.conversation(bot.place)).settings
 
 
@@ -80,7 +100,12 @@ async def test_what_happens_while_the_bot_is_busy(bot: TestBot) -> None:
 async def test_the_ping_answers_and_tells_when_people_are_pinged(bot: TestBot) -> None:
     await bot.runs("/ping", user=BOB)
     assert bot.last.text.startswith("Pong! ")
-    assert "Nobody is pinged when an answer is done; `/ping 30` changes that." in bot.last.text
+    assert "Nobody is pinged when an answer is done. That is how I begin" in bot.last.text
+    assert "`/ping 30`" not in bot.last.text  # Bob may not do it
+    await bot.runs("/ping")
+    assert bot.last.text.endswith("\nChange it with `/ping 30` or `/ping off`.")
+    await bot.runs("/ping 1")
+    assert bot.last.text == "Whoever asked is pinged when an answer took longer than a second."
     await bot.runs("/ping 30")
     assert bot.last.text == "Whoever asked is pinged when an answer took longer than 30 seconds."
     await bot.runs("/ping off")

@@ -71,6 +71,9 @@ async def test_help_says_how_to_ask_in_this_place(bot: TestBot) -> None:
         thread = replace(bot.place, thread="thread")
         await bot.runs("/help", place=thread)
         assert bot.last.text.startswith("Just write: I answer every message")
+    deaf = Capabilities(private=True, hears_all=False)
+    async with TestBot(plugins=[plugin], capabilities=deaf, settings={"answers": {"speak": "always"}}) as bot:
+        assert (await answer(bot, "/help")).startswith("Mention me or reply to one of my messages, and I answer.")
     async with TestBot(plugins=[plugin], capabilities=Capabilities(direct=True)) as bot:
         assert (await answer(bot, "/help")).startswith("Just write to me. And these are my commands:\n")
 
