@@ -45,6 +45,13 @@ _MARKS: dict[Reason, str] = {
     "stopped": phrase("⏹ stopped"),
     "failed": phrase("⚠️ something went wrong — say “go on” to continue"),
 }
+# Where buttons below the answer tell how to go on.
+_MARKS_ABOVE_BUTTONS: dict[Reason, str] = {
+    **_MARKS,
+    "length": phrase("⚠️ cut off"),
+    "truncated": phrase("⚠️ the connection broke off"),
+    "failed": phrase("⚠️ something went wrong"),
+}
 # The bot itself is being stopped: its next start takes the answer up.
 _PUT_DOWN = phrase("⏸ interrupted — I go on as soon as I am back")
 
@@ -57,15 +64,16 @@ class Watchable(Protocol):
     def changed(self) -> asyncio.Event: ...
 
 
-def end_mark(error: BaseException | None, reason: Reason | None) -> str:
+def end_mark(error: BaseException | None, reason: Reason | None, *, buttons: bool = False) -> str:
     """What stands below an answer that did not end as it should; empty when it did."""
     if isinstance(error, asyncio.CancelledError):
         return say(_PUT_DOWN)
     if isinstance(error, BotError):
         return f"⚠️ {say(error.public)}"
+    marks = _MARKS_ABOVE_BUTTONS if buttons else _MARKS
     if error is not None:
-        return say(_MARKS["failed"])
-    return say(_MARKS[reason]) if reason in _MARKS else ""
+        return say(marks["failed"])
+    return say(marks[reason]) if reason in marks else ""
 
 
 class EditedStream:
@@ -377,7 +385,7 @@ class EditedStream:
     def _notes(self, error: BaseException | None, spoke: bool) -> str:
         notes = list(self._notices)
         if spoke and not self._told_why:
-            notes.append(end_mark(error, self._reason))
+            notes.append(end_mark(error, self._reason, buttons=bool(self._controls)))
         lines = [line for note in notes for line in clip(note, _NOTE_CHARS).splitlines() if line.strip()]
         text = "\n".join(self._small + line for line in lines)
         return clip(text, self._limit, self._measure)

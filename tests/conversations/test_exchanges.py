@@ -116,6 +116,14 @@ async def test_what_is_forgotten_never_comes_back() -> None:
         assert "no longer remember" in bot.shown_privately[-1]
 
 
+async def test_what_is_forgotten_already_need_not_be_asked_again() -> None:
+    async with TestBot(["Under the mat."]) as bot:
+        await bot.says("Where is the key?")
+        await bot.presses("+forget")
+        await bot.presses("+forget", "1", message=bot.adapter.messages[1].id)
+        assert bot.shown_privately == ["⚠️ I no longer remember this answer."]
+
+
 async def test_a_new_answer_without_a_word_leaves_the_old_one() -> None:
     async with TestBot(["One.", Say(reason="filtered"), Say(notice="Not today."), "Two."]) as bot:
         await bot.says("Count.")

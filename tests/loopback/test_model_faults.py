@@ -42,8 +42,8 @@ PASSING: dict[str, FakeAnswer | FakeError] = {
     "busy": rate_limited(0.2),
 }
 LASTING: dict[str, tuple[FakeAnswer, str, str]] = {
-    "twice": (FakeAnswer(TEXT, cut_after=13), " ".join(TEXT.split()[:26]), "say “go on” to continue"),
-    "length": (FakeAnswer(TEXT, finish="length"), TEXT, "cut off — say “go on” to continue"),
+    "twice": (FakeAnswer(TEXT, cut_after=13), " ".join(TEXT.split()[:26]), "the connection broke off"),
+    "length": (FakeAnswer(TEXT, finish="length"), TEXT, "⚠️ cut off"),
     "content": (FakeAnswer(TEXT, finish="content_filter"), TEXT, "the provider's filter ended this answer"),
 }
 

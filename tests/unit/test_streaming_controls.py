@@ -30,6 +30,15 @@ def test_the_first_text_brings_the_buttons_and_the_end_changes_both_in_one_edit(
     assert labels(board) == [["Again"]]
 
 
+def test_above_buttons_nobody_is_told_to_say_that_it_should_go_on() -> None:
+    told = Board()
+    say(told, Text("Hello"), Done("length"))
+    assert told.screen == ["Hello\n-# ⚠️ cut off — say “go on” to continue"]
+    board = Board()
+    say(board, Controls((STOP,)), Text("Hello"), Controls((AGAIN,)), Done("length"))
+    assert board.screen == ["Hello\n-# ⚠️ cut off"]
+
+
 def test_buttons_alone_are_no_answer() -> None:
     board = Board()
     assert say(board, Controls((STOP,)), 1.0, Controls((AGAIN,)), Done("stop")).sent == ()

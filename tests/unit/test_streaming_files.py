@@ -40,7 +40,7 @@ def test_past_so_many_messages_the_rest_comes_as_a_file() -> None:
             await stream.write(Done("length"))
         first, last = board.screen
         assert first == as_seen(LONG, 200)[0]
-        assert last.split("\n")[1:] == [IS_HERE, "-# ⚠️ cut off — say “go on” to continue"]
+        assert last.split("\n")[1:] == [IS_HERE, "-# ⚠️ cut off"]
         assert board.files == {stream.sent[1].id: {"answer.md": (LONG + " ").encode()}}
         assert list(board.buttons.values()) == [[], ["Again"]]
 
