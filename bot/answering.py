@@ -295,6 +295,6 @@ async def give_privately(adapter: Adapter, route: Route, spoken: Spoken) -> None
     if spoken.text.strip():
         told += f" {say('This is my answer:')}\n\n{spoken.text}"
     try:
-        await adapter.send(route, Reply(told, private=True))
+        await adapter.send(route, Reply(told, private=True, failed=True))
     except DeliveryError as error:
         log.warning("answer could not be given privately either", error=repr(error))

@@ -16,7 +16,7 @@ from adapters.discord.client import DiscordClient
 from adapters.discord.errors import CALL_ERRORS, start_error, translated
 from adapters.discord.faces import NAMED_CHARS, Faces, hook_of, opening
 from adapters.discord.hearing import age_restricted, channel_id, is_direct, permissions_in, slow_mode
-from adapters.discord.lacking import without_content
+from adapters.discord.lacking import elsewhere, without_content
 from adapters.discord.lanes import DiscordLanes
 from adapters.discord.markup import length
 from adapters.discord.pictures import Pictures
@@ -362,6 +362,8 @@ class DiscordAdapter:
         """A private reply without an interaction goes as a direct message; if that is refused, only a notice is
         shown."""
         user, lanes = route.data.get("user"), self._use_lanes
+        if reply.failed:
+            text = self._about(route) + text
         try:
             if user is None:
                 raise DeliveryRefused("nobody to write to")
@@ -373,6 +375,10 @@ class DiscordAdapter:
             surface_here, lane = self._surface(route)
             return await self._deliver(surface_here, lane, say(SENT_PRIVATELY), Reply())
         return ()
+
+    def _about(self, route: Route) -> str:
+        client, place = self._client, route.place
+        return elsewhere(client.get_channel(channel_id(place)), client.get_guild(int(place.workspace)))
 
 
 def point_at(settings: DiscordSettings) -> None:

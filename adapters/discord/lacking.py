@@ -8,7 +8,9 @@ from itertools import islice
 import discord
 
 from adapters.discord import DiscordSettings
-from adapters.discord.manifest import NAMED_SERVERS, application_id, invitation, missing, page
+from adapters.discord.hearing import permissions_in
+from adapters.discord.manifest import NAMED_SERVERS, PERMISSIONS, application_id, invitation, missing, page
+from adapters.discord.markup import plain_name
 from bot.api import say
 
 
@@ -40,3 +42,29 @@ def blind(id: int | None) -> str:
         "on the Message Content Intent at <{page}>; until then, mention me with all that I should know.",
         page=page(id),
     )
+
+
+def elsewhere(channel: object, server: discord.Guild | None) -> str:
+    """Above an error that is told in a direct message: what it is about, and what the bot may not do there. The channel
+    may be gone."""
+    if server is None:
+        return ""
+    name = _shown(server.name)
+    if not isinstance(channel, discord.abc.GuildChannel | discord.Thread):
+        return f"-# {say('This is about the server {server}.', server=name)}\n"
+    told = say("This is about #{channel} on the server {server}.", channel=_shown(channel.name), server=name)
+    if server.me is not None and (lacking := _lacking(channel, permissions_in(channel, server.me))):
+        names = ", ".join(f"“{PERMISSIONS[flag][0]}”" for flag in lacking)
+        told += " " + say("There I miss the permission {names}.", names=names)
+    return f"-# {told}\n"
+
+
+def _lacking(channel: object, held: discord.Permissions) -> Sequence[str]:
+    """Of what it takes to answer there. Whoever does not see a channel has no other permission in it."""
+    send = "send_messages_in_threads" if isinstance(channel, discord.Thread) else "send_messages"
+    lacking = [flag for flag in ("view_channel", send, "read_message_history") if not getattr(held, flag)]
+    return lacking[:1] if "view_channel" in lacking else lacking
+
+
+def _shown(name: str) -> str:
+    return discord.utils.escape_markdown(plain_name(name))

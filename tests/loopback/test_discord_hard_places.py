@@ -68,6 +68,7 @@ async def test_a_locked_thread_is_left_alone_with_a_sentence_for_who_asked(tmp_p
         await discord.says("@bot hello", channel=thread)
         await bot.until(lambda: discord.answers(discord.direct()))
         assert "This thread is locked" in discord.answers(discord.direct())[0]
+        assert "#Rules" in discord.answers(discord.direct())[0]
         assert discord.answers(thread) == []
 
 

@@ -104,15 +104,23 @@ async def test_messages_deleted_in_mid_answer_cost_nothing(tmp_path: Path, lost:
 
 
 @pytest.mark.parametrize(
-    ("permission", "sentence"),
+    ("permission", "sentence", "about"),
     [
-        ("send_messages", "I am missing a permission in this channel. A moderator can give it to me."),
-        ("view_channel", "I can no longer see this channel."),
-        (None, "The channel I was writing in is gone."),
+        (
+            "send_messages",
+            "I am missing a permission in this channel. A moderator can give it to me.",
+            "-# This is about #workshop on the server The Workshop. There I miss the permission “Send Messages”.",
+        ),
+        (
+            "view_channel",
+            "I can no longer see this channel.",
+            "-# This is about #workshop on the server The Workshop. There I miss the permission “View Channels”.",
+        ),
+        (None, "The channel I was writing in is gone.", "-# This is about the server The Workshop."),
     ],
 )
 async def test_a_place_lost_in_mid_answer_is_told_to_the_asker_with_the_answer(
-    tmp_path: Path, permission: str | None, sentence: str
+    tmp_path: Path, permission: str | None, sentence: str, about: str
 ) -> None:
     async with FakeDiscord() as discord, FakeOpenAI() as model:
         where = discord.channel("workshop")
@@ -128,6 +136,7 @@ async def test_a_place_lost_in_mid_answer_is_told_to_the_asker_with_the_answer(
             await bot.idle()
             told = " ".join(discord.answers(discord.direct()))
             assert sentence in told
+            assert told.startswith(about)
             assert LONG in told.replace("\n", " ")
             assert await bot.memory(where) == [("user", "tell me", "complete"), ("assistant", LONG, "interrupted")]
             if permission is None:
