@@ -30,9 +30,6 @@ class Changes:
         """Those that waited to be answered together with others, and now are not."""
         waiting = self._merging.deleted(event.place, event.messages)
         for route in await self._wherever(event, event.messages):
-            for message in event.messages:
-                # Nobody waits any more for the answer to what was taken back.
-                await self._runner.stop(route.place, asked=message)
             await self._forget(replace(event, route=route))
         return waiting
 

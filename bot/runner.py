@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
 from bot.events import AnyEvent, Place
@@ -31,19 +30,9 @@ class Runner(Protocol):
         """What a turn used: whoever uses much is passed over more often while others wait."""
         ...
 
-    async def stop(self, place: Place, of: str | None = None, asked: str | None = None) -> bool:
-        """End every answer that is being written there, or those to one person, or the one to a message that was
-        `asked`. False when there is none."""
+    async def stop(self, place: Place, of: str | None = None) -> bool:
+        """End every answer that is being written there, or those to one person. False when there is none."""
         ...
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Stop:
-    """How an answer can be ended."""
-
-    of: str | None
-    asked: str | None
-    stop: Callable[[], bool]
 
 
 class LocalRunner:
@@ -53,7 +42,7 @@ class LocalRunner:
         self._work = work
         self._lines: dict[Place, Line] = {}
         self._tasks: dict[asyncio.Task[None], Place | None] = {}
-        self._stops: dict[Place, list[_Stop]] = {}
+        self._stops: dict[Place, list[tuple[str | None, Callable[[], bool]]]] = {}
 
     def submit(self, event: AnyEvent, claim: Claim, *, beside: bool, first: bool = False) -> None:
         if beside:
@@ -103,13 +92,11 @@ class LocalRunner:
         return line.standing if who is None else line.standing_of(who)
 
     @contextmanager
-    def stoppable(
-        self, place: Place, stop: Callable[[], bool], of: str | None = None, asked: str | None = None
-    ) -> Iterator[None]:
+    def stoppable(self, place: Place, stop: Callable[[], bool], of: str | None = None) -> Iterator[None]:
         """While inside, `stop(place)` calls this; it says whether there was something to stop. `of` is the person who
-        is answered, `asked` the id of what is answered."""
+        is answered."""
         stops = self._stops.setdefault(place, [])
-        entry = _Stop(of, asked, stop)
+        entry = (of, stop)
         stops.append(entry)
         line = self._lines.get(place)
         if line is not None and of is not None and line.is_stopping(of):
@@ -121,10 +108,9 @@ class LocalRunner:
             if not stops:
                 del self._stops[place]
 
-    async def stop(self, place: Place, of: str | None = None, asked: str | None = None) -> bool:
+    async def stop(self, place: Place, of: str | None = None) -> bool:
         # All are asked: a command that does not wait may speak beside an answer.
-        found = [each for each in self._stops.get(place, ()) if of in (None, each.of) and asked in (None, each.asked)]
-        stopped = [each.stop() for each in found]
+        stopped = [stop() for whose, stop in self._stops.get(place, ()) if of is None or whose == of]
         return any(stopped)
 
     async def interrupt(self, place: Place, who: str) -> bool:

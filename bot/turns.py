@@ -332,7 +332,7 @@ class Turns:
             return adapter.stream(speech.draft.route, speech.turn.speaker, resume, before_post)
 
         asker = event.user.id if speech.draft.question is not None else None
-        with self._runner.stoppable(event.place, speech.answer.stop, asker, event.id):
+        with self._runner.stoppable(event.place, speech.answer.stop, asker):
             try:
                 return await speech.answer.speak(open_stream, DraftJournal(self._store, speech.draft), speech.below)
             except asyncio.CancelledError:

@@ -234,15 +234,6 @@ async def test_an_answer_can_be_forgotten_when_its_question_was_deleted() -> Non
         assert "mat" not in str(remembered(bot))
 
 
-async def test_an_answer_ends_when_its_question_is_deleted() -> None:
-    async with TestBot([Say("Once upon a time", hang=True)]) as bot:
-        asked = await bot.says("A story!", user=BOB, wait=False)
-        await bot.until("Once upon a time")
-        await bot.deletes(asked)
-        assert bot.screen[-1].startswith("bot: Once upon a time")
-        assert bot.model.closed == 1
-
-
 async def test_a_failed_answer_can_be_tried_again() -> None:
     async with TestBot([WrongKey("no"), WrongKey("no"), "Here I am."]) as bot:
         await bot.says("Hello?")
