@@ -55,7 +55,8 @@ class Calling:
     async def command(self, event: CommandCall, claim: Claim) -> None:
         await self._turns.heed(event)
         command, line = self._called(event)
-        self._check_allowed(command, event)
+        given = [line.strip()] if event.arguments is None else event.arguments.values()
+        self._check_allowed(command, event, bare=not any(value not in (None, "") for value in given))
         if claim.started:
             raise BotError(
                 f"/{command.name} was interrupted by a restart",
@@ -112,15 +113,16 @@ class Calling:
         if isinstance(reply, Reply):
             await context.send(replace(reply, private=reply.private or private))
 
-    def _check_allowed(self, command: Command, event: Event) -> None:
-        if not self._turns.may(event.user, command):
-            raise NotAllowed(
-                f"/{command.name} refused to {event.user.id}",
-                public=say(
-                    "Only moderators may use `/{command}` here. In a direct message with me, you may.",
-                    command=command.name,
-                ),
-            )
+    def _check_allowed(self, command: Command, event: Event, *, bare: bool) -> None:
+        if self._turns.may(event.user, command) or (command.look and bare):
+            return
+        public = phrase("Only moderators may use `/{command}` here. In a direct message with me, you may.")
+        if command.look:
+            public = phrase("Only moderators may change that here. `/{command}` alone shows how it is.")
+        raise NotAllowed(
+            f"/{command.name} refused to {event.user.id}",
+            public=say(public, command=command.name),
+        )
 
     async def button(self, event: ButtonPressed) -> None:
         user = event.user

@@ -31,7 +31,8 @@ FORM_FIELDS = 5
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """One command. `name` is the full name, at most two words (`system set`).
+    """One command. `name` is the full name, at most two words (`system set`). `look` says that without arguments it
+    only shows something, so that everybody may call it so.
 
     With a `form`, the parameters are its fields and `bind` gives `{"form": the model}`. `names` (in a menu, of
     the title) and `descriptions` are by language, for those that a catalog has.
@@ -45,6 +46,7 @@ class Command:
     private: bool = False
     immediate: bool = False
     who: Literal["anyone", "moderators"] = "anyone"
+    look: bool = False
     form: type[BaseModel] | None = None
     target: Literal["message"] | None = None
     names: Mapping[str, str] = field(default_factory=dict)
@@ -119,6 +121,7 @@ def command_from(
     private: bool = False,
     immediate: bool = False,
     who: Literal["anyone", "moderators"] = "anyone",
+    look: bool = False,
     form: type[BaseModel] | None = None,
     target: Literal["message"] | None = None,
     whole_docstring: bool = False,
@@ -148,6 +151,7 @@ def command_from(
         private=private,
         immediate=immediate,
         who=who,
+        look=look,
         form=form,
         target=target,
     )

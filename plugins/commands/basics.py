@@ -51,7 +51,9 @@ async def show_help(
     if command and command.strip():
         return _about(ctx, command.strip())
     lines = [f"{await _how_to_ask(ctx)} {say('And these are my commands:')}"]
-    for heading, commands in _grouped(ctx.commands):
+    known = {command.name for command in ctx.commands}
+    to_look = [command for command in plugin.commands if command.look and command.name not in known]
+    for heading, commands in _grouped([*ctx.commands, *to_look]):
         lines += ["", f"**{heading}**", *_told(commands)]
     menus = [say(each.title) for each in ctx.commands if each.target is not None]
     if menus and ctx.capabilities.menus:
@@ -116,6 +118,11 @@ def _about(ctx: Context, name: str) -> str:
     found = _matched(commands, name)
     refused = _matched(Commands(plugin.commands), name)
     if found is None and refused is not None:
+        if refused.look:
+            told = say(
+                "Only moderators may change that here. `/{command}` alone shows how it is.", command=refused.name
+            )
+            return f"{_line(refused)}\n{told}"
         told = say(
             "Only moderators may use `/{command}` here. In a direct message with me, you may.", command=refused.name
         )

@@ -35,7 +35,7 @@ LONGEST_WAIT = 3600
 DEFAULT = "default"
 
 
-@plugin.command("speak", who="moderators")
+@plugin.command("speak", who="moderators", look=True)
 async def speak(
     ctx: Context,
     when: Annotated[
@@ -59,7 +59,7 @@ async def speak(
     return say("From now on: {manner}", manner=say(SPEAK[now]))
 
 
-@plugin.command("busy", who="moderators")
+@plugin.command("busy", who="moderators", look=True)
 async def busy(
     ctx: Context,
     policy: Annotated[
@@ -131,7 +131,7 @@ async def _codes(ctx: Context, typed: str) -> Sequence[str]:
     return suggestions((DEFAULT, *(language.code for language in languages_known().all)), typed)
 
 
-@plugin.command("language", who="moderators")
+@plugin.command("language", who="moderators", look=True)
 async def language(
     ctx: Context,
     name: Annotated[str | None, Arg("Such as `en` or `de`", max_length=40, complete=_codes)] = None,

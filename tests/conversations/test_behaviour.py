@@ -120,6 +120,17 @@ async def test_a_ping_after_nonsense_is_explained(bot: TestBot, typed: str) -> N
     assert "Say after how many seconds, from 1 to 3,600" in bot.shown_privately[-1]
 
 
+async def test_everybody_may_look(bot: TestBot) -> None:
+    for line, told in {"/speak": "mentioned", "/busy": "wait for their turn", "/language": "I know `en`"}.items():
+        await bot.runs(line, user=BOB)
+        assert told in bot.last.text
+        assert "Change it" not in bot.last.text
+        await bot.runs(f"/help {line}", user=BOB)
+        assert bot.last.text.endswith(f"Only moderators may change that here. `{line}` alone shows how it is.")
+    await bot.runs("/help", user=BOB)
+    assert "- `/speak " in bot.last.text
+
+
 async def test_only_moderators_change_any_of_it(bot: TestBot) -> None:
     for line in ("/speak always", "/busy merge", "/ping 30", "/language de"):
         await bot.runs(line, user=BOB)

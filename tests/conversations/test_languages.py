@@ -63,7 +63,7 @@ async def test_the_language_is_shown_and_unknown_ones_are_refused(bot: TestBot) 
     await bot.runs("/language Klingon")
     assert "I do not speak `Klingon` yet." in bot.shown_privately[-1]
     await bot.runs("/language de", user=BOB)
-    assert "Only moderators may use `/language`" in bot.shown_privately[-1]
+    assert "Only moderators may change that here. `/language` alone shows how it is." in bot.shown_privately[-1]
 
 
 async def test_whoever_runs_the_bot_sets_the_language_of_all_places() -> None:
