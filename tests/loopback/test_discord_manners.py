@@ -126,8 +126,10 @@ async def test_whoever_asked_enough_is_told_when_to_come_back(tmp_path: Path) ->
         await bot.asked("@bot and I?", author=discord.owner)
         assert discord.answers()[:1] == ["You said: one"]
         assert discord.answers(discord.direct(bob)) == [
-            "-# This is about #general on the server The Workshop.\n"
-            "⚠️ You may ask me 1 question per hour. Please come back in 60 minutes."
+            (
+                "-# This is about #general on the server The Workshop.\n"
+                "⚠️ You may ask me 1 question per hour. Please come back in 60 minutes."
+            )
         ]
 
 
