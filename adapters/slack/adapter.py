@@ -1,0 +1,217 @@
+"""The Slack adapter: connects, hears, answers live."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import aiohttp
+from pydantic import JsonValue
+from slack_sdk.web.async_client import AsyncWebClient
+
+from adapters.slack import SlackSettings
+from adapters.slack.bolt import bolt_app
+from adapters.slack.budgets import SlackBudgets
+from adapters.slack.calls import Calls
+from adapters.slack.ears import BotEars
+from adapters.slack.faces import Faces
+from adapters.slack.hearing import Hearing
+from adapters.slack.home import Home
+from adapters.slack.interacting import Interacting
+from adapters.slack.listening import Listening
+from adapters.slack.live import LiveAnswers
+from adapters.slack.pane import Pane
+from adapters.slack.people import People
+from adapters.slack.places import place_of
+from adapters.slack.reading import Reading
+from adapters.slack.sending import Sending
+from adapters.slack.sockets import Links
+from adapters.slack.threads import Threads
+from adapters.slack.timing import Timing
+from adapters.slack.uploads import Uploads
+from adapters.slack.web import Door
+from adapters.slack.workspace import Workspace, asked
+from bot.api import (
+    Attachment,
+    Capabilities,
+    Clock,
+    Command,
+    ConfigError,
+    DeliveryError,
+    DeliveryRefused,
+    Handle,
+    Online,
+    Posted,
+    Reply,
+    ReplyStream,
+    Resume,
+    Route,
+    SentId,
+    Shelf,
+    Speaker,
+    SystemClock,
+    User,
+    phrase,
+)
+
+log = logging.getLogger(__name__)
+
+LONGEST_WAIT = 60.0
+NOT_CONNECTED = phrase("I am not connected to Slack yet.")
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What works once the bot knows who it is."""
+
+    workspace: Workspace
+    calls: Calls
+    ways: Links | Door
+    ears: BotEars
+    sending: Sending
+    live: LiveAnswers
+    reading: Reading
+
+
+class SlackAdapter:
+    name = "slack"
+
+    def __init__(self, settings: SlackSettings, *, clock: Clock | None = None, timing: Timing | None = None) -> None:
+        self._settings = settings
+        self._clock = clock or SystemClock()
+        self._timing = timing or Timing()
+        self._shelf: Shelf | None = None
+        self._parts: Parts | None = None
+
+    def use(self, shelf: Shelf) -> None:
+        self._shelf = shelf
+
+    @property
+    def connected(self) -> bool:
+        return self._parts is not None and self._parts.ways.connected
+
+    @property
+    def status(self) -> Mapping[str, JsonValue]:
+        return {} if self._parts is None else self._parts.ways.status
+
+    # Hearing
+
+    async def run(self, handle: Handle, commands: Sequence[Command]) -> None:
+        token = self._settings.bot_token
+        if token is None:
+            raise ConfigError(["Slack needs a token: set SLACK_BOT_TOKEN in the environment or in .env."])
+        budgets = SlackBudgets(self._clock)
+        async with aiohttp.ClientSession() as session:
+            client = client_of(self._settings, token.get_secret_value(), session)
+            try:
+                workspace = await self._log_in(client)
+                parts = self._built(Calls(client, budgets, self._clock), workspace, handle, commands)
+                self._parts = parts
+                await parts.ways.run()
+            finally:
+                self._parts = None
+                budgets.close()
+
+    async def _log_in(self, client: AsyncWebClient) -> Workspace:
+        wait = self._timing.reconnect_after
+        while True:
+            try:
+                return await asked(client)
+            except DeliveryRefused as error:
+                raise ConfigError(
+                    ["Slack does not accept the bot's token. Copy it again from OAuth & Permissions: SLACK_BOT_TOKEN."]
+                ) from error
+            except DeliveryError as error:
+                log.warning("Slack cannot be reached (%s), next attempt in %.0f s", error, wait)
+            await self._clock.sleep(wait)
+            wait = min(2 * wait, LONGEST_WAIT)
+
+    def _built(self, calls: Calls, workspace: Workspace, handle: Handle, commands: Sequence[Command]) -> Parts:
+        settings, clock, timing = self._settings, self._clock, self._timing
+        people = People(calls, workspace, clock)
+        threads = Threads(self._shelf)
+        hearing = Hearing(settings, workspace, people, threads, commands)
+        reading = Reading(settings, workspace, calls, people, hearing)
+        faces = Faces(settings, workspace, self._shelf)
+        uploads = Uploads(calls)
+        home = Home(settings, workspace, calls, commands, handle, clock)
+        sending = Sending(settings, workspace, calls, people, faces, uploads, threads, home, clock)
+        live = LiveAnswers(workspace, calls, sending, faces, threads, clock, timing)
+        pane = Pane(settings, workspace, calls, people, threads, handle, clock)
+        listening = Listening(settings, workspace, hearing, people, threads, reading, handle, clock, timing)
+        interacting = Interacting(settings, workspace, calls, hearing, people, sending, commands, handle, clock)
+        ears = BotEars(listening, interacting, pane, home)
+        app = bolt_app(calls.client, settings, ears)
+
+        async def online(since: float | None) -> None:
+            await self._tell_online(workspace, handle, since)
+
+        if settings.receive == "http":
+            ways: Links | Door = Door(settings, app, faces, online)
+        else:
+            ways = Links(settings, app, calls, clock, timing, online)
+        return Parts(workspace, calls, ways, ears, sending, live, reading)
+
+    async def _tell_online(self, workspace: Workspace, handle: Handle, since: float | None) -> None:
+        """`since` is the moment from which on something may have been missed; None after a start."""
+        now = self._clock.now()
+        log.info("online as @%s in %s", workspace.user_name, workspace.name)
+        await handle(
+            Online(
+                id=f"online:{now.timestamp()}",
+                user=User(workspace.user, workspace.user_name, is_bot=True),
+                route=Route(place_of(workspace.team, "")),
+                at=now,
+                since=None if since is None else f"{since:.6f}",
+                # Slack tells nothing by itself, and who may read little must not be sent to read everywhere.
+                silent=() if self._settings.distributed else (workspace.team,),
+            )
+        )
+
+    # Answering
+
+    def capabilities(self, route: Route) -> Capabilities:
+        return self._use.sending.capabilities(route)
+
+    async def send(self, route: Route, reply: Reply) -> tuple[SentId, ...]:
+        return await self._use.sending.send(route, reply)
+
+    def stream(
+        self,
+        route: Route,
+        speaker: Speaker | None = None,
+        resume: Resume | None = None,
+        before_post: Callable[[], Awaitable[None]] | None = None,
+    ) -> ReplyStream:
+        return self._use.live.stream(route, speaker, resume, before_post)
+
+    async def edit(self, route: Route, sent: SentId, reply: Reply) -> None:
+        await self._use.sending.edit(route, sent, reply)
+
+    async def delete(self, route: Route, sent: SentId) -> None:
+        await self._use.sending.delete(route, sent)
+
+    async def fetch(self, attachment: Attachment, max_bytes: int) -> bytes:
+        return await self._use.reading.fetch(attachment, max_bytes)
+
+    async def history(self, route: Route, after: str | None, limit: int) -> tuple[Posted, ...]:
+        return await self._use.reading.history(route, after, limit)
+
+    async def open_thread(self, route: Route, name: str) -> Route:
+        return self._use.sending.thread_of(route)
+
+    @property
+    def _use(self) -> Parts:
+        if self._parts is None:
+            raise DeliveryError("not connected", public=NOT_CONNECTED)
+        return self._parts
+
+
+def client_of(settings: SlackSettings, token: str, session: aiohttp.ClientSession | None = None) -> AsyncWebClient:
+    """`settings.api_url` is meant for a server on this machine, which no proxy reaches."""
+    if not settings.api_url:
+        return AsyncWebClient(token, session=session)
+    client = AsyncWebClient(token, base_url=settings.api_url, session=session)
+    client.proxy = None
+    return client
