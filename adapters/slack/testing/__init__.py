@@ -27,8 +27,10 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from aiohttp import web
+from pydantic import SecretStr
 from slack_sdk.web.async_client import AsyncWebClient
 
+from adapters.slack import SlackSettings
 from adapters.slack.testing.assistant import Assistant
 from adapters.slack.testing.clock import Clock
 from adapters.slack.testing.controls import NotOffered, labels
@@ -198,6 +200,12 @@ class FakeSlack(People, Hands, Troubles):
     def api_url(self) -> str:
         """The base of Web API addresses (`base_url` of a client)."""
         return self._origin + PREFIX
+
+    def settings(self, **more: Any) -> SlackSettings:
+        """The adapter's settings for this Slack."""
+        tokens = {"bot_token": self.token, "app_token": self.app_token, "signing_secret": self.signing_secret}
+        secrets = {name: SecretStr(token) for name, token in tokens.items()}
+        return SlackSettings(**{**secrets, "api_url": self.api_url, **more})
 
     def client(self, **more: Any) -> AsyncWebClient:
         """A client of the real SDK for this Slack, which uses no proxy whatever the environment says."""
