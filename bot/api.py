@@ -3,6 +3,7 @@
 from bot.buttons import ButtonId, button_id, parse_button_id
 from bot.clock import Clock, SystemClock
 from bot.commands import Arg, Command, Commands, Parameter, Tool
+from bot.controls import STOP
 from bot.errors import (
     BotError,
     ConfigError,
@@ -33,6 +34,7 @@ from bot.events import (
     Target,
     User,
 )
+from bot.feedback import Feedback
 from bot.lanes import Call, Caution, Lane, Method, Outcome, Refusals, Urgency
 from bot.manners import Manner
 from bot.markers import Fence, open_fence
@@ -64,6 +66,7 @@ from bot.turn import LanguageModel, ModelCall, ModelChoice, Prompt, PromptMessag
 from bot.words import counted, languages_known, phrase, say, speaking_to, spoken_now, tr
 
 __all__ = [
+    "STOP",
     "Adapter",
     "AdapterSpec",
     "Alarm",
@@ -91,6 +94,7 @@ __all__ = [
     "Done",
     "EditedStream",
     "Event",
+    "Feedback",
     "Fence",
     "File",
     "Finding",

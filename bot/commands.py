@@ -32,7 +32,7 @@ FORM_FIELDS = 5
 @dataclass(frozen=True, slots=True)
 class Command:
     """One command. `name` is the full name, at most two words (`system set`). `look` says that without arguments it
-    only shows something, so that everybody may call it so.
+    only shows something, so that everybody may call it so; `overview` that this belongs on a page about the bot.
 
     With a `form`, the parameters are its fields and `bind` gives `{"form": the model}`. `names` (in a menu, of
     the title) and `descriptions` are by language, for those that a catalog has.
@@ -47,6 +47,7 @@ class Command:
     immediate: bool = False
     who: Literal["anyone", "moderators"] = "anyone"
     look: bool = False
+    overview: bool = False
     form: type[BaseModel] | None = None
     target: Literal["message"] | None = None
     names: Mapping[str, str] = field(default_factory=dict)
@@ -122,6 +123,7 @@ def command_from(
     immediate: bool = False,
     who: Literal["anyone", "moderators"] = "anyone",
     look: bool = False,
+    overview: bool = False,
     form: type[BaseModel] | None = None,
     target: Literal["message"] | None = None,
     whole_docstring: bool = False,
@@ -152,6 +154,7 @@ def command_from(
         immediate=immediate,
         who=who,
         look=look,
+        overview=overview,
         form=form,
         target=target,
     )

@@ -12,6 +12,7 @@ from pydantic import BaseModel, JsonValue
 from bot.commands import Command
 from bot.errors import PluginError, UsageError
 from bot.events import AnyEvent, Attachment, Place, User
+from bot.feedback import Feedback, feedback_in
 from bot.handler import Job, Line, Models, Scope
 from bot.manners import Manner
 from bot.platform import Adapter, Capabilities, Posted
@@ -112,6 +113,9 @@ class EngineTalk:
             if path.complete or len(path.messages) >= limit:
                 break
         return path.messages[-limit:] if limit else ()
+
+    async def feedback(self) -> Feedback:
+        return await feedback_in(self.house.store, self.place)
 
     async def count(self) -> int:
         return await self.house.store.count(self.place)

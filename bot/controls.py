@@ -11,6 +11,7 @@ from bot.words import say
 
 # No plugin can have actions of such names.
 STOP, AGAIN, VARIANT, CONTINUE, FORGET = "+stop", "+again", "+variant", "+continue", "+forget"
+FEEDBACK = "+feedback"
 # An answer that ended so can be gone on with.
 CUT: frozenset[Reason] = frozenset({"length", "truncated", "stopped", "failed"})
 # Places of which it is known where their last buttons stand.
@@ -20,7 +21,8 @@ _MOST_PLACES = 2000
 @dataclass(frozen=True, slots=True)
 class Below:
     """What the buttons under one answer depend on. `question` is the remembered one, `asker` the user id of whoever
-    asked it; `shown` counts from one. `edited` says that the question is no longer the one that was answered."""
+    asked it; `shown` counts from one. `edited` says that the question is no longer the one that was answered,
+    `feedback` that people may say what they think of the answer."""
 
     question: int
     asker: str
@@ -29,6 +31,7 @@ class Below:
     shown: int = 1
     variants: int = 1
     edited: bool = False
+    feedback: bool = False
 
     @property
     def while_writing(self) -> tuple[Button, ...]:
@@ -48,6 +51,9 @@ class Below:
             buttons += self._turning()
         if self.said:
             buttons.append(self._button(FORGET, say("🗑 Forget"), question))
+        if self.said and self.feedback:
+            buttons.append(Button(FEEDBACK, say("👍 Good answer"), ("good",), who="anyone", look="good"))
+            buttons.append(Button(FEEDBACK, say("👎 Bad answer"), ("bad",), who="anyone", look="bad"))
         return tuple(buttons)
 
     def _turning(self) -> list[Button]:

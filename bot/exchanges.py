@@ -7,12 +7,13 @@ from dataclasses import replace
 
 import structlog
 
-from bot.controls import AGAIN, CONTINUE, FORGET, STOP, VARIANT, Below, Standing
+from bot.controls import AGAIN, CONTINUE, FEEDBACK, FORGET, STOP, VARIANT, Below, Standing
 from bot.errors import BotError, UsageError
-from bot.events import AnyEvent, ButtonPressed, MessageDeleted, MessageEdited, Place
+from bot.events import AnyEvent, ButtonPressed, MessageDeleted, MessageEdited, Place, Route
+from bot.feedback import rate
 from bot.handler import Line
 from bot.platform import Adapter
-from bot.replies import Controls, Done, Notice, Resume, SentId, Speaker, Text
+from bot.replies import Controls, Done, Notice, Reply, Resume, SentId, Speaker, Text
 from bot.runner import LocalRunner
 from bot.store import Remembered, Store, Taking
 from bot.turns import Turns
@@ -45,6 +46,9 @@ class Exchanges:
         if event.action == STOP:
             await self._stop(event)
             return True
+        if event.action == FEEDBACK:
+            await self._rate(event)
+            return True
         act = self._actions.get(event.action)
         if act is None:
             return False
@@ -64,20 +68,33 @@ class Exchanges:
             await self._turns.change_buttons(event.place, SentId(event.message), ())
             raise UsageError(say("There is nothing to stop any more."))
 
+    async def _rate(self, event: ButtonPressed) -> None:
+        """Everybody has one opinion of an answer, and may change it."""
+        answer = await self._answer(event)
+        if answer is None:
+            raise UsageError(say("I no longer remember this answer."))
+        good = event.args == ("good",)
+        await rate(self._store, event.place, answer.id, event.user.id, good=good)
+        log.info("answer rated", place=str(event.place), answer=answer.id, good=good)
+        thanks = say("Thank you, I have noted that this answer was good.")
+        if not good:
+            thanks = say("Thank you, I have noted that this answer was not good.")
+        await self._adapters[event.place.platform].send(event.route, Reply(thanks, private=True))
+
     async def _again(self, event: ButtonPressed) -> Line:
         question = await self._question(event, known=True)
         answer = await self._answer(event)
         if answer is None:
             # The first attempt failed before its first word: what stands there is only the reason.
             await self._store.set_status(question.id, "complete")
-            below = Below(question.id, question.author_id or "")
+            below = self._fresh(event.place, question)
             try:
                 return await self._turns.answer_again(event, question, Taking(sent=(SentId(event.message),)), below)
             except BotError:
                 await self._store.set_status(question.id, "failed")
                 raise
         count = len(await self._store.variants(answer.id)) + 1
-        below = Below(question.id, question.author_id or "", shown=count, variants=count)
+        below = replace(self._fresh(event.place, question), shown=count, variants=count)
         taking = Taking(answer.id, await self._sent(event, answer), as_variant=True)
         return await self._turns.answer_again(event, question, taking, below)
 
@@ -86,7 +103,7 @@ class Exchanges:
         answer = await self._known_answer(event)
         if answer.status == "complete":
             raise UsageError(say("This answer is complete already."))
-        below = await self._below(question, answer)
+        below = await self._below(event.place, question, answer)
         taking = Taking(answer.id, await self._sent(event, answer), answer.text)
         return await self._turns.answer_again(event, question, taking, below)
 
@@ -102,7 +119,7 @@ class Exchanges:
         chosen = await self._store.choose_variant(answer.id, group[wanted].id)
         if chosen is None:
             raise UsageError(say("There is no such variant of this answer."))
-        below = await self._below(question, chosen)
+        below = await self._below(event.place, question, chosen)
         shown = await self._show(event, chosen, Resume(sent, ""), below=below)
         await self._store.set_sent(chosen, shown)
 
@@ -148,7 +165,7 @@ class Exchanges:
         if answer is None or question is None:
             return None
         sent = await self._store.sent_of(answer.id)
-        return Standing(sent[-1], await self._below(question, answer)) if sent else None
+        return Standing(sent[-1], await self._below(place, question, answer)) if sent else None
 
     # What a press is about.
 
@@ -178,12 +195,15 @@ class Exchanges:
     async def _sent(self, event: ButtonPressed, answer: Remembered) -> tuple[SentId, ...]:
         return await self._store.sent_of(answer.id) or (SentId(event.message),)
 
-    async def _below(self, question: Remembered, answer: Remembered) -> Below:
+    def _fresh(self, place: Place, question: Remembered) -> Below:
+        can = self._adapters[place.platform].capabilities(Route(place))
+        return Below(question.id, question.author_id or "", feedback=can.feedback)
+
+    async def _below(self, place: Place, question: Remembered, answer: Remembered) -> Below:
         group = await self._store.variants(answer.id)
         shown = next((at for at, one in enumerate(group, 1) if one.id == answer.id), 1)
-        return Below(
-            question.id,
-            question.author_id or "",
+        return replace(
+            self._fresh(place, question),
             reason="stop" if answer.status == "complete" else "truncated",
             said=bool(answer.text.strip()),
             shown=shown,

@@ -11,6 +11,7 @@ from pydantic import BaseModel, JsonValue
 
 from bot.commands import Command
 from bot.events import AnyEvent, Attachment, Place, User
+from bot.feedback import Feedback
 from bot.manners import Manner
 from bot.model.moderation import Verdict
 from bot.platform import Capabilities, Posted
@@ -97,6 +98,10 @@ class Talk(Protocol):
     async def window(self) -> WindowReport: ...
 
     async def usage(self, since: datetime | None = None) -> Sequence[ModelCall]: ...
+
+    async def feedback(self) -> Feedback:
+        """What people think of the answers here, as far as they said so."""
+        ...
 
 
 class Models(Protocol):

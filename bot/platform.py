@@ -25,7 +25,8 @@ class Capabilities:
     `appends` says that a stream only grows (terminal, SSE) and is never edited. `slow_mode` is how many seconds the
     place wants between two messages of one person; `age_restricted` marks a place for adults; `direct` is a talk
     with one person alone, where everything is meant for the bot; `menus` says that commands with a target stand in the
-    menus of messages; `hears_all` says that the bot also sees what does not mention it.
+    menus of messages; `hears_all` says that the bot also sees what does not mention it; `feedback` that people expect
+    to be asked what they think of an answer.
     """
 
     max_chars: int = 0
@@ -44,6 +45,7 @@ class Capabilities:
     direct: bool = False
     menus: bool = False
     hears_all: bool = True
+    feedback: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,13 +62,15 @@ ButtonFunction = TypeVar("ButtonFunction", bound="Callable[Concatenate[Context, 
 
 class CommandOptions(TypedDict, total=False):
     """`private` answers are seen by the asker alone; `immediate` ones do not wait for the running answer.
-    Without arguments, everybody may call one that has `look`.
+    Without arguments, everybody may call one that has `look`, and what one with `overview` says then is shown on a
+    page about the bot, where the platform has one.
     `form` is shown where the platform has forms, `target` puts the command into a message's context menu."""
 
     private: bool
     immediate: bool
     who: Literal["anyone", "moderators"]
     look: bool
+    overview: bool
     form: type[BaseModel] | None
     target: Literal["message"] | None
 

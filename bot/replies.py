@@ -10,7 +10,7 @@ from typing import Literal, Protocol, TypeAlias
 from bot.turn import Usage
 
 Who: TypeAlias = Literal["asker", "moderators", "anyone"]
-Look: TypeAlias = Literal["plain", "primary", "danger"]
+Look: TypeAlias = Literal["plain", "primary", "danger", "good", "bad"]
 Reason: TypeAlias = Literal["stop", "length", "filtered", "tools", "truncated", "stopped", "failed"]
 
 
@@ -26,7 +26,7 @@ class Button:
     """Works after a restart: what `button_id` makes of it (at most 100 characters) is all it carries.
 
     `who` may press it: `asker` is the person who is answered, or whoever has that user id, and every moderator. One
-    that is not `enabled` is shown grey, as a label.
+    that is not `enabled` is shown grey, as a label. `good` and `bad` are the two thumbs of feedback.
     """
 
     action: str

@@ -189,8 +189,9 @@ class Turns:
 
     def _below(self, event: AnyEvent, question: Remembered) -> Below | None:
         """What the buttons under the answer to this question depend on; None where there are to be none."""
-        offers = self._adapters[event.place.platform].capabilities(event.route).buttons
-        return Below(question.id, question.author_id or "") if offers and self._buttons else None
+        can = self._adapters[event.place.platform].capabilities(event.route)
+        offers = can.buttons and self._buttons
+        return Below(question.id, question.author_id or "", feedback=can.feedback) if offers else None
 
     def _take_buttons(self, place: Place, resume: Resume | None) -> None:
         """The talk goes on: what stands under the answer before makes no sense any more."""

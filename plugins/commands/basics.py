@@ -199,7 +199,7 @@ async def stop(ctx: Context) -> str:
 # The system prompt.
 
 
-@system.command("show", private=True, immediate=True)
+@system.command("show", private=True, immediate=True, overview=True)
 async def show_system(ctx: Context) -> str:
     """Show what I am told to be here."""
     quoted = "\n".join(f"> {line}" for line in ctx.conversation.system_prompt.splitlines()) or f"> ({say('empty')})"

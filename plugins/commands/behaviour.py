@@ -35,7 +35,7 @@ LONGEST_WAIT = 3600
 DEFAULT = "default"
 
 
-@plugin.command("speak", who="moderators", look=True)
+@plugin.command("speak", who="moderators", look=True, overview=True)
 async def speak(
     ctx: Context,
     when: Annotated[

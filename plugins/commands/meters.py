@@ -49,7 +49,7 @@ async def context(ctx: Context) -> str:
     return "\n".join(lines)
 
 
-@plugin.command("stats", private=True, immediate=True)
+@plugin.command("stats", private=True, immediate=True, overview=True)
 async def stats(ctx: Context) -> str:
     """Show how much was said here, and what it cost."""
     count = await ctx.conversation.count()
@@ -69,6 +69,9 @@ async def stats(ctx: Context) -> str:
             f"  - `{call.provider}:{call.model}` ({say(FEATURES.get(call.feature, call.feature))}): {cost([call])}"
             for call in calls
         ]
+    told = await ctx.conversation.feedback()
+    if told.good or told.bad:
+        lines.append(say("- your opinion of my answers: 👍 {good:,} · 👎 {bad:,}", good=told.good, bad=told.bad))
     if usage.estimated:
         lines.append(say("Some of these are estimates, where the provider did not count."))
     return "\n".join(lines)

@@ -42,7 +42,7 @@ async def _model_names(ctx: Context, typed: str) -> Sequence[str]:
     return suggestions(names, typed)
 
 
-@plugin.command("model")
+@plugin.command("model", overview=True)
 async def choose_model(
     ctx: Context,
     name: Annotated[
