@@ -1,0 +1,190 @@
+"""The Bolt app: everything that Slack tells is heard by one pair of ears, and everything is acknowledged."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Protocol, TypeAlias
+
+from slack_bolt.async_app import AsyncApp
+from slack_bolt.authorization import AuthorizeResult
+from slack_bolt.context.ack.async_ack import AsyncAck
+from slack_bolt.response import BoltResponse
+from slack_sdk.web.async_client import AsyncWebClient
+from slack_sdk.webhook.async_client import AsyncWebhookClient
+
+from adapters.slack import SlackSettings
+from adapters.slack.errors import CALL_ERRORS
+from bot.api import phrase, say
+
+log = logging.getLogger(__name__)
+
+Body: TypeAlias = Mapping[str, Any]
+Hear: TypeAlias = Callable[[Body, AsyncAck], Awaitable[None]]
+
+SORRY = phrase("Something went wrong on my side. Please try again.")
+ANYTHING = re.compile("")
+# What a body of each type must have for Bolt to find its listener.
+_NEEDED: Mapping[str, tuple[str, ...]] = {
+    "block_actions": ("actions",),
+    "interactive_message": ("callback_id",),
+    "shortcut": ("callback_id",),
+    "message_action": ("callback_id",),
+    "view_submission": ("view",),
+    "view_closed": ("view",),
+    "block_suggestion": ("action_id",),
+}
+
+
+class Ears(Protocol):
+    """Whoever hears. `event` returns once what happened is safe; everything else acknowledges by itself, with what
+    Slack shall show, and is acknowledged without a word where it does not."""
+
+    async def event(self, body: Body) -> None: ...
+
+    async def command(self, body: Body, ack: AsyncAck) -> None: ...
+
+    async def action(self, body: Body, ack: AsyncAck) -> None: ...
+
+    async def shortcut(self, body: Body, ack: AsyncAck) -> None: ...
+
+    async def submitted(self, body: Body, ack: AsyncAck) -> None: ...
+
+    async def closed(self, body: Body, ack: AsyncAck) -> None: ...
+
+    async def options(self, body: Body, ack: AsyncAck) -> None: ...
+
+
+def bolt_app(client: AsyncWebClient, settings: SlackSettings, ears: Ears) -> AsyncApp:
+    """Who asks was verified by whoever brings a request here. The app calls nothing by itself."""
+
+    async def authorize() -> AuthorizeResult:
+        return AuthorizeResult(enterprise_id=None, team_id=None, bot_token=client.token)
+
+    app = AsyncApp(
+        # Bolt looks through the stack for a name otherwise, and its warnings show whole requests.
+        name="slack_bolt.duologue",
+        logger=_quiet_logger(),
+        client=client,
+        authorize=authorize,
+        process_before_response=True,
+        request_verification_enabled=False,
+        ssl_check_enabled=False,
+        url_verification_enabled=False,
+        # What the bot said itself is known by who it is, which other parts know better.
+        ignoring_self_events_enabled=False,
+        attaching_function_token_enabled=False,
+        attaching_conversation_kwargs_enabled=False,
+    )
+    _listen(app, ears, client)
+    return app
+
+
+def _listen(app: AsyncApp, ears: Ears, client: AsyncWebClient) -> None:
+    def heard(hear: Hear, sorry: Callable[[Body, AsyncAck], Awaitable[None]]) -> Callable[..., Awaitable[None]]:
+        async def listener(body: dict[str, Any], ack: AsyncAck) -> None:
+            try:
+                await hear(body, ack)
+            except Exception:
+                log.exception("%s could not be handled", _named(body))
+                await sorry(body, ack)
+            if ack.response is None:
+                await ack()
+
+        return listener
+
+    async def event(body: dict[str, Any]) -> BoltResponse | None:
+        try:
+            await ears.event(body)
+        except Exception:
+            # Not acknowledged, so Slack tells it again.
+            log.exception("%s could not be handled", _named(body))
+            return BoltResponse(status=500)
+        return None
+
+    async def tell(body: Body, ack: AsyncAck) -> None:
+        await _apologize(client, body)
+
+    async def in_form(body: Body, ack: AsyncAck) -> None:
+        if ack.response is None:
+            await ack(response_action="update", view=_sorry_view(body))
+
+    async def answered(body: Body, ack: AsyncAck) -> None:
+        if ack.response is None:
+            await ack(text=say(SORRY))
+        else:
+            await _apologize(client, body)
+
+    async def no_options(body: Body, ack: AsyncAck) -> None:
+        if ack.response is None:
+            await ack(options=[])
+
+    async def quietly(body: Body, ack: AsyncAck) -> None:
+        return None
+
+    app.use(_acknowledge_unknown)
+    app.event(ANYTHING)(event)
+    app.command(ANYTHING)(heard(ears.command, answered))
+    app.action(ANYTHING)(heard(ears.action, tell))
+    app.shortcut(ANYTHING)(heard(ears.shortcut, tell))
+    app.view_submission(ANYTHING)(heard(ears.submitted, in_form))
+    app.view_closed(ANYTHING)(heard(ears.closed, quietly))
+    app.options(ANYTHING)(heard(ears.options, no_options))
+
+
+async def _acknowledge_unknown(
+    body: dict[str, Any], ack: AsyncAck, next: Callable[[], Awaitable[None]]
+) -> BoltResponse | None:
+    if _is_known(body):
+        await next()
+        return None
+    log.info("%s is not known and was acknowledged", _named(body))
+    return await ack()
+
+
+def _is_known(body: Body) -> bool:
+    type = body.get("type")
+    if type == "event_callback":
+        event = body.get("event")
+        return isinstance(event, dict) and isinstance(event.get("type"), str)
+    if type is None:
+        return isinstance(body.get("command"), str)
+    needed = _NEEDED.get(type) if isinstance(type, str) else None
+    return needed is not None and all(body.get(name) is not None for name in needed)
+
+
+def _named(body: Body) -> str:
+    """For the log: what kind of thing it was, nothing of what somebody said."""
+    event = body.get("event")
+    kind = event.get("type") if isinstance(event, dict) else body.get("command") or body.get("type")
+    return f"{str(kind)[:80]!r} from Slack"
+
+
+async def _apologize(client: AsyncWebClient, body: Body) -> None:
+    """For whoever did it alone, where Slack gave a way to answer."""
+    url = body.get("response_url")
+    if not isinstance(url, str) or not url:
+        return
+    webhook = AsyncWebhookClient(url, session=client.session, timeout=10)
+    webhook.proxy = client.proxy
+    try:
+        await webhook.send(text=say(SORRY), response_type="ephemeral", replace_original=False)
+    except CALL_ERRORS as error:
+        log.warning("the apology did not arrive (%s)", type(error).__name__)
+
+
+def _sorry_view(body: Body) -> dict[str, Any]:
+    view = body["view"]
+    title = view.get("title") if isinstance(view, dict) else None
+    return {
+        "type": "modal",
+        "title": title or {"type": "plain_text", "text": "Sorry"},
+        "blocks": [{"type": "section", "text": {"type": "plain_text", "text": say(SORRY)}}],
+    }
+
+
+def _quiet_logger() -> logging.Logger:
+    logger = logging.getLogger("slack_bolt.duologue")
+    logger.setLevel(logging.ERROR)
+    return logger
