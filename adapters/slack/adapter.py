@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 import aiohttp
 from pydantic import JsonValue
@@ -21,6 +23,7 @@ from adapters.slack.home import Home
 from adapters.slack.interacting import Interacting
 from adapters.slack.listening import Listening
 from adapters.slack.live import LiveAnswers
+from adapters.slack.missed import newest
 from adapters.slack.pane import Pane
 from adapters.slack.people import People
 from adapters.slack.places import place_of
@@ -83,6 +86,7 @@ class SlackAdapter:
         self._timing = timing or Timing()
         self._shelf: Shelf | None = None
         self._parts: Parts | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
 
     def use(self, shelf: Shelf) -> None:
         self._shelf = shelf
@@ -111,6 +115,9 @@ class SlackAdapter:
                 await parts.ways.run()
             finally:
                 self._parts = None
+                for task in self._tasks:
+                    task.cancel()
+                await asyncio.gather(*self._tasks, return_exceptions=True)
                 budgets.close()
 
     async def _log_in(self, client: AsyncWebClient) -> Workspace:
@@ -145,7 +152,7 @@ class SlackAdapter:
         app = bolt_app(calls.client, settings, ears)
 
         async def online(since: float | None) -> None:
-            await self._tell_online(workspace, handle, since)
+            await self._tell_online(calls, workspace, handle, since)
 
         if settings.receive == "http":
             ways: Links | Door = Door(settings, app, faces, online)
@@ -153,21 +160,32 @@ class SlackAdapter:
             ways = Links(settings, app, calls, clock, timing, online)
         return Parts(workspace, calls, ways, ears, sending, live, reading)
 
-    async def _tell_online(self, workspace: Workspace, handle: Handle, since: float | None) -> None:
-        """`since` is the moment from which on something may have been missed; None after a start."""
-        now = self._clock.now()
+    async def _tell_online(self, calls: Calls, workspace: Workspace, handle: Handle, since: float | None) -> None:
+        """`since` is the moment from which on something may have been missed; None after a start. What an earlier life
+        left is taken up at once, and what it missed once the channels were asked."""
         log.info("online as @%s in %s", workspace.user_name, workspace.name)
-        await handle(
-            Online(
-                id=f"online:{now.timestamp()}",
-                user=User(workspace.user, workspace.user_name, is_bot=True),
-                route=Route(place_of(workspace.team, "")),
-                at=now,
-                since=None if since is None else f"{since:.6f}",
-                # Slack tells nothing by itself, and who may read little must not be sent to read everywhere.
-                silent=() if self._settings.distributed else (workspace.team,),
-            )
+        now = self._clock.now()
+        online = Online(
+            id=f"online:{now.timestamp()}",
+            user=User(workspace.user, workspace.user_name, is_bot=True),
+            route=Route(place_of(workspace.team, "")),
+            at=now,
+            since=None if since is None else f"{since:.6f}",
+            silent=(),
         )
+        await handle(online)
+        # Who may read little must not be sent to read everywhere.
+        if not self._settings.distributed:
+            self._beside(self._tell_missed(online, calls, workspace, handle))
+
+    async def _tell_missed(self, online: Online, calls: Calls, workspace: Workspace, handle: Handle) -> None:
+        found = await newest(calls, workspace)
+        await handle(replace(online, id=f"{online.id}:missed", latest=found, silent=(workspace.team,)))
+
+    def _beside(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     # Answering
 

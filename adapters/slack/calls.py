@@ -25,6 +25,7 @@ _IN_ADDRESS = frozenset(
         "conversations.replies",
         "files.info",
         "team.info",
+        "users.conversations",
         "users.info",
     }
 )

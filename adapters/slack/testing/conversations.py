@@ -36,6 +36,7 @@ class Conversations:
             Endpoint("conversations.members", self._members, "t4", READ, reads_json=False),
             Endpoint("conversations.open", self._open, "t3", OPEN),
             Endpoint("conversations.join", self._join, "t3", ("channels:join",)),
+            Endpoint("users.conversations", self._own_list, "t3", READ, reads_json=False),
             Endpoint("users.info", self._user, "t4", ("users:read",), reads_json=False),
             Endpoint("bots.info", self._bot, "t3", ("users:read",), reads_json=False),
             Endpoint("reactions.add", self._react, "t3", ("reactions:write",)),
@@ -83,6 +84,13 @@ class Conversations:
         asked = {kinds.get(each, each) for each in wanted}
         seen = [each for each in self._world.channels.values() if each.kind in asked and self._visible(each)]
         return {"channels": [payloads.channel_json(self._world, each) for each in seen], "response_metadata": {}}
+
+    async def _own_list(self, args: Json) -> Json:
+        listed = await self._list(args)
+        return {**listed, "channels": [each for each in listed["channels"] if self._is_in(str(each["id"]))]}
+
+    def _is_in(self, id: str) -> bool:
+        return self._world.bot in self._world.channels[id].members
 
     async def _members(self, args: Json) -> Json:
         members = [each.id for each in self._readable(args, "read").members]
