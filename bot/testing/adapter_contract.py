@@ -54,9 +54,9 @@ class HearingContract:
         assert event.at.tzinfo is not None
 
     async def test_what_is_said_arrives_as_it_was_said(self, stage: Stage) -> None:
-        await stage.says("some *Markdown* and `code`")
+        await stage.says("some **bold** words and `code`")
         event = await stage.heard(Message)
-        assert event.text == "some *Markdown* and `code`"
+        assert event.text == "some **bold** words and `code`"
         assert event.addressed
         assert not event.user.is_bot
 

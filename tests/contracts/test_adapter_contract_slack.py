@@ -1,0 +1,105 @@
+"""The adapter contract on Slack: the real slack-bolt on a loopback Slack, in threads, at the top of a channel and in a
+direct message."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any, TypeVar
+
+import pytest
+
+from adapters.slack.testing import Channel, FakeSlack, Message, labels
+from bot.api import AnyEvent, Attachment, User
+from bot.testing.adapter_contract import AdapterContract, Seen, Stage, contract_commands
+from tests.loopback.slack_bot import Listener, connected
+
+Kind = TypeVar("Kind", bound=AnyEvent)
+
+
+class SlackStage:
+    """Everything happens in one channel, where the bot is mentioned unless it is a `direct` talk."""
+
+    def __init__(self, slack: FakeSlack, listener: Listener, channel: Channel) -> None:
+        self.adapter = listener.adapter
+        self._slack = slack
+        self._listener = listener
+        self._channel = channel
+        self._said: Message | None = None
+
+    async def heard(self, kind: type[Kind], count: int = 1) -> Kind:
+        return await self._listener.heard(kind, count)
+
+    def count(self, kind: type[Kind]) -> int:
+        return len(self._listener.of(kind))
+
+    async def says(self, text: str) -> None:
+        text = text.replace("**", "*")  # so is bold told on Slack
+        text = text.encode(errors="replace").decode()  # no wire carries half a character
+        mention = "" if self._channel.kind == "im" else "@bot "
+        self._said = await self._slack.says(f"{mention}{text}", channel=self._channel)
+
+    async def repeats(self) -> None:
+        for delivery in self._slack.deliveries[-2:]:
+            self._slack.sends_again(delivery)
+
+    async def runs(self, command: str, arguments: Mapping[str, Any]) -> None:
+        if any(isinstance(value, Attachment) for value in arguments.values()):
+            await self._slack.runs("/duologue", command, channel=self._channel)
+            form = await self._slack.wait_until(self._slack.form)
+            content = [("notes.txt", b"tea is hot")]
+            await self._slack.submits(form, file=content)
+            return
+        typed = " ".join(self._argument(*each) for each in arguments.items())
+        await self._slack.runs("/duologue", f"{command} {typed}", channel=self._channel)
+
+    def _argument(self, name: str, value: object) -> str:
+        if isinstance(value, User):
+            return f"<@{self._slack.olga.id}|olga>"
+        if name == "text" and '"' in str(value):
+            return str(value)  # the rest of a line is taken as it is
+        return f"--{name}={json.dumps(str(value))}"
+
+    async def presses(self, label: str) -> None:
+        shown = [each for each in self._messages() if label in labels(each.blocks)]
+        await self._slack.presses(shown[-1], label)
+
+    def screen(self) -> Sequence[Seen]:
+        return [
+            Seen(
+                message.shown_as or message.author.name,
+                tuple(state.seen for state in message.states),
+                public=message.seen_by is None and message.channel.kind != "im",
+                own=message.author is self._slack.bot,
+                buttons=tuple(labels(message.blocks)),
+            )
+            for message in self._messages()
+        ]
+
+    def _messages(self) -> list[Message]:
+        kept = [each for channel in self._slack.world.channels.values() for each in channel.messages.values()]
+        return [each for each in kept if not each.deleted and each.seen_by in (None, self._slack.ada)]
+
+
+class TestInThreads(AdapterContract):
+    @pytest.fixture
+    async def stage(self) -> AsyncIterator[Stage]:
+        async with FakeSlack() as slack, connected(slack, commands=contract_commands()) as listener:
+            yield SlackStage(slack, listener, slack.general)
+
+
+class TestInChannels(AdapterContract):
+    @pytest.fixture
+    async def stage(self) -> AsyncIterator[Stage]:
+        async with (
+            FakeSlack() as slack,
+            connected(slack, commands=contract_commands(), reply_in_threads=False) as listener,
+        ):
+            yield SlackStage(slack, listener, slack.general)
+
+
+class TestInDirectMessages(AdapterContract):
+    @pytest.fixture
+    async def stage(self) -> AsyncIterator[Stage]:
+        async with FakeSlack() as slack, connected(slack, commands=contract_commands()) as listener:
+            yield SlackStage(slack, listener, slack.direct())
