@@ -1,4 +1,4 @@
-"""The whole bot in a process of its own, with the real discord.py and openai clients, so that it can be killed."""
+"""The whole bot in a process of its own, with the real clients of platform and model, so that it can be killed."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import signal
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -14,19 +15,27 @@ from pathlib import Path
 from sqlalchemy import event
 from sqlalchemy.engine import Connection, Engine
 
+from adapters.discord.testing import FakeDiscord
+from adapters.slack.testing import FakeSlack
 from bot.__main__ import main
 
-PRELOADED = ["tests.loopback.bot_process", "bot.app", "adapters.discord.adapter", "openai", "bot.model.openai"]
+PRELOADED = [
+    "tests.loopback.bot_process",
+    "bot.app",
+    "adapters.discord.adapter",
+    "adapters.slack.adapter",
+    "openai",
+    "bot.model.openai",
+]
 
 
 @dataclass(frozen=True)
 class Setup:
-    """`die_at_commit` kills the process right before its n-th commit after it was asked something."""
+    """`platform` is the environment in which the bot finds its platform: see `on_discord` and `on_slack`.
+    `die_at_commit` kills the process right before its n-th commit after it was asked something."""
 
     database: Path
-    discord_rest: str
-    discord_gateway: str
-    token: str
+    platform: Mapping[str, str]
     model_url: str
     die_at_commit: int | None = None
     grace: float = 0.0
@@ -39,9 +48,7 @@ class Setup:
 
     def environment(self) -> dict[str, str]:
         return {
-            "DISCORD_TOKEN": self.token,
-            "DUOLOGUE_DISCORD__API_URL": self.discord_rest,
-            "DUOLOGUE_DISCORD__GATEWAY_URL": self.discord_gateway,
+            **self.platform,
             "OPENAI_API_KEY": "sk-test",
             "OPENAI_BASE_URL": self.model_url,
             "OPENAI_MODEL": "gpt-6-luna",
@@ -49,6 +56,24 @@ class Setup:
             "DUOLOGUE_MEMORY__BUDGET_TOKENS": "200000",
             "DUOLOGUE_ANSWERS__SHUTDOWN_GRACE": str(self.grace),
         }
+
+
+def on_discord(discord: FakeDiscord) -> Mapping[str, str]:
+    return {
+        "DISCORD_TOKEN": discord.token,
+        "DUOLOGUE_DISCORD__API_URL": discord.rest,
+        "DUOLOGUE_DISCORD__GATEWAY_URL": discord.gateway_url,
+    }
+
+
+def on_slack(slack: FakeSlack, **settings: str) -> Mapping[str, str]:
+    """`settings` are those of the adapter, as text."""
+    told = {f"DUOLOGUE_SLACK__{name.upper()}": value for name, value in settings.items()}
+    return {
+        "SLACK_BOT_TOKEN": slack.token,
+        "SLACK_APP_TOKEN": slack.app_token,
+        "DUOLOGUE_SLACK__API_URL": slack.api_url,
+    } | told
 
 
 class BotProcess:

@@ -12,7 +12,7 @@ from bot.events import Place
 from bot.prompts import GO_ON
 from bot.store import Store
 from bot.testing.openai_server import FakeAnswer, FakeOpenAI, Seen
-from tests.loopback.bot_process import BotProcess, Setup
+from tests.loopback.bot_process import BotProcess, Setup, on_discord
 
 pytestmark = [pytest.mark.crash, pytest.mark.timeout(60)]
 
@@ -47,10 +47,7 @@ class Scene:
         return FakeAnswer(text[len(said) :], rate=None if self.asked == 1 else 900.0)
 
     def setup(self, model: FakeOpenAI) -> Setup:
-        discord = self.discord
-        return Setup(
-            self.database, discord.rest, discord.gateway_url, discord.token, model.url, log=self.folder / "log.txt"
-        )
+        return Setup(self.database, on_discord(self.discord), model.url, log=self.folder / "log.txt")
 
     @property
     def own(self) -> list[Message]:

@@ -12,7 +12,7 @@ from adapters.discord.testing import FakeDiscord
 from bot.api import Message, Place, Reply, Route, SentId, Speaker
 from bot.store import Store
 from bot.testing.openai_server import FakeAnswer, FakeOpenAI
-from tests.loopback.bot_process import BotProcess, Setup
+from tests.loopback.bot_process import BotProcess, Setup, on_discord
 from tests.loopback.discord_bot import Listener, connected
 from tests.loopback.whole_bot import whole_bot
 
@@ -101,7 +101,7 @@ async def killed_at(folder: Path, pattern: str, skip: int, acted: bool) -> None:
     async with FakeDiscord() as discord, FakeOpenAI(lambda seen: FakeAnswer(LONG, rate=900.0)) as model:
         await discord.allows("manage_webhooks")
         database, log = folder / "duologue.db", folder / "log.txt"
-        setup = Staged(database, discord.rest, discord.gateway_url, discord.token, model.url, log=log)
+        setup = Staged(database, on_discord(discord), model.url, log=log)
         died = asyncio.Event()
         async with BotProcess(setup) as bot:
 

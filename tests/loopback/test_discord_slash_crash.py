@@ -9,15 +9,15 @@ import pytest
 
 from adapters.discord.testing import FakeDiscord
 from bot.testing.openai_server import FakeOpenAI
-from tests.loopback.bot_process import BotProcess, Setup
-from tests.loopback.test_crash import TEXT, tell
+from tests.loopback.bot_process import BotProcess, Setup, on_discord
+from tests.loopback.killing import TEXT, tell
 
 CALLBACK, FOLLOW_UP = "POST /interactions/*", "POST /webhooks/*"
 
 
 async def killed_at(folder: Path, pattern: str, skip: int, acted: bool) -> None:
     async with FakeDiscord() as discord, FakeOpenAI(tell) as model:
-        setup = Setup(folder / "duologue.db", discord.rest, discord.gateway_url, discord.token, model.url)
+        setup = Setup(folder / "duologue.db", on_discord(discord), model.url)
         died = asyncio.Event()
         async with BotProcess(setup) as bot:
 

@@ -21,7 +21,7 @@ import pytest
 from adapters.discord.testing import FakeDiscord, Interaction
 from bot.testing.openai_server import FakeOpenAI
 from plugins.commands import plugin
-from tests.loopback.bot_process import BotProcess, Setup
+from tests.loopback.bot_process import BotProcess, Setup, on_discord
 from tests.loopback.whole_bot import place_of, remembered
 
 PATIENCE = 40.0  # seconds; only what is broken takes so long
@@ -73,7 +73,7 @@ def test_every_command_is_called() -> None:
 @pytest.mark.timeout(180)
 async def test_it_talks_live_remembers_after_a_restart_and_knows_its_commands(tmp_path: Path) -> None:
     async with FakeDiscord() as discord:
-        setup = Embedded(tmp_path / "duologue.db", discord.rest, discord.gateway_url, discord.token, "", grace=30.0)
+        setup = Embedded(tmp_path / "duologue.db", on_discord(discord), "", grace=30.0)
         async with BotProcess(setup) as bot:
             await discord.online()
             await discord.says("@bot Tell me a long story about a fox.")

@@ -19,7 +19,7 @@ from adapters.discord.testing import FakeDiscord
 from bot.events import Place
 from bot.store import Store
 from bot.testing.openai_server import FakeAnswer, FakeOpenAI, Seen
-from tests.loopback.bot_process import BotProcess, Setup
+from tests.loopback.bot_process import BotProcess, Setup, on_discord
 from tests.loopback.whole_bot import PATIENCE, going_on, place_of, remembered, shown_for
 
 pytestmark = [pytest.mark.crash, pytest.mark.timeout(90)]
@@ -28,15 +28,7 @@ LONG = " ".join(f"word{number:04d}" for number in range(330))
 
 
 def setup(folder: Path, discord: FakeDiscord, model: FakeOpenAI, *, grace: float = 0.0) -> Setup:
-    return Setup(
-        folder / "duologue.db",
-        discord.rest,
-        discord.gateway_url,
-        discord.token,
-        model.url,
-        grace=grace,
-        log=folder / "log.txt",
-    )
+    return Setup(folder / "duologue.db", on_discord(discord), model.url, grace=grace, log=folder / "log.txt")
 
 
 def newer(file: Path) -> None:
