@@ -139,7 +139,7 @@ class SlackAdapter:
         people = People(calls, workspace, clock)
         threads = Threads(self._shelf)
         hearing = Hearing(settings, workspace, people, threads, commands)
-        reading = Reading(settings, workspace, calls, people, hearing)
+        reading = Reading(settings, workspace, calls, people, hearing, clock)
         faces = Faces(settings, workspace, self._shelf)
         uploads = Uploads(calls)
         home = Home(settings, workspace, calls, commands, handle, clock)
