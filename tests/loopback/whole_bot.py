@@ -11,7 +11,7 @@ from typing import Any
 from adapters.discord.adapter import DiscordAdapter
 from adapters.discord.replying import Timing
 from adapters.discord.testing import Channel, FakeDiscord, Message
-from bot.api import AnyEvent, Command, Handle, Online
+from bot.api import Adapter, AnyEvent, Command, Handle, Online
 from bot.app import App
 from bot.clock import Clock
 from bot.events import Place
@@ -35,12 +35,16 @@ class Announcing(DiscordAdapter):
         self.online = asyncio.Event()
 
     async def run(self, handle: Handle, commands: Sequence[Command]) -> None:
-        async def announced(event: AnyEvent) -> None:
-            await handle(event)
-            if isinstance(event, Online):
-                self.online.set()
+        await super().run(announced(handle, self.online), commands)
 
-        await super().run(announced, commands)
+
+def announced(handle: Handle, online: asyncio.Event) -> Handle:
+    async def tell(event: AnyEvent) -> None:
+        await handle(event)
+        if isinstance(event, Online):
+            online.set()
+
+    return tell
 
 
 class WholeBot:
@@ -85,6 +89,26 @@ async def whole_bot(
     clock: Clock | None = None,
 ) -> AsyncIterator[WholeBot]:
     """Connected, with its commands known to Discord. Its memory stays in the folder."""
+    adapter = Announcing(discord, timing)
+    async with running(adapter, adapter.online, folder, model, plugins, settings, clock) as app:
+        bot = WholeBot(app, discord)
+        await bot.until(lambda: discord.world.commands[None])
+        await bot.idle()
+        yield bot
+        assert discord.rings_without_leave == []
+
+
+@asynccontextmanager
+async def running(
+    adapter: Adapter,
+    is_online: asyncio.Event,
+    folder: Path,
+    model: FakeOpenAI,
+    plugins: Sequence[Plugin],
+    settings: Mapping[str, Mapping[str, Any]] | None,
+    clock: Clock | None,
+) -> AsyncIterator[App]:
+    """The whole of it, once the adapter is online."""
     given: dict[str, Any] = {
         "model": {"name": "gpt-6-luna", "openai": {"api_key": "sk-test", "base_url": model.url}},
         "memory": {"database": str(folder / "duologue.db")},
@@ -92,7 +116,6 @@ async def whole_bot(
     }
     for section, values in (settings or {}).items():
         given[section] = {**given.get(section, {}), **values}
-    adapter = Announcing(discord, timing)
     app = App(
         Settings.with_sections({})(**given),
         adapters=[adapter],
@@ -101,21 +124,17 @@ async def whole_bot(
         clock=clock,
     )
     async with app:
-        running = asyncio.create_task(app.run())
+        living = asyncio.create_task(app.run())
         try:
-            online = asyncio.create_task(adapter.online.wait())
-            await asyncio.wait((online, running), timeout=PATIENCE, return_when=asyncio.FIRST_COMPLETED)
+            online = asyncio.create_task(is_online.wait())
+            await asyncio.wait((online, living), timeout=PATIENCE, return_when=asyncio.FIRST_COMPLETED)
             online.cancel()
-            if running.done():
-                running.result()
-            bot = WholeBot(app, discord)
-            await bot.until(lambda: discord.world.commands[None])
-            await bot.idle()
-            yield bot
-            assert discord.rings_without_leave == []
+            if living.done():
+                living.result()
+            yield app
         finally:
-            running.cancel()
-            await asyncio.wait({running})
+            living.cancel()
+            await asyncio.wait({living})
 
 
 def place_of(discord: FakeDiscord, channel: Channel | None = None) -> Place:
