@@ -75,6 +75,13 @@ def mentions(text: str) -> frozenset[str]:
     return frozenset(found["user"] for found in _SIGN.finditer(_CODE.sub("", text)) if found["user"])
 
 
+def channels_named(text: str) -> frozenset[str]:
+    """The channels that are named in a raw text by their ids alone."""
+    return frozenset(
+        found["channel"] for found in _SIGN.finditer(text) if found["channel"] and not found["channel_label"]
+    )
+
+
 def _code(found: re.Match[str], names: Names) -> str:
     if found["block"] is None:
         return f"`{_literal(found['inline'], names)}`"
