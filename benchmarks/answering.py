@@ -6,10 +6,10 @@ import asyncio
 import random
 import re
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 import discord
 
@@ -33,29 +33,48 @@ class Script:
         return "".join(self.tokens)
 
 
+class Look(Protocol):
+    """What a message showed from a moment on."""
+
+    @property
+    def text(self) -> str: ...
+    @property
+    def at(self) -> float: ...
+
+
+class Kept(Protocol):
+    """A message of any platform with everything it ever showed."""
+
+    @property
+    def states(self) -> Sequence[Look]: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Answered:
     script: Script
     said: Said
-    channel: Channel
-    ids: tuple[int, ...]
+    kept: Sequence[Kept]
 
     @property
     def messages(self) -> list[str]:
-        return [self.channel.messages[id].text for id in self.ids]
+        return [message.states[-1].text for message in self.kept]
 
     @property
     def states(self) -> list[str]:
         """Every text that any message of it ever showed."""
-        return [state.text for id in self.ids for state in self.channel.messages[id].states]
+        return [state.text for message in self.kept for state in message.states]
 
     def shown(self) -> list[tuple[float, int]]:
         """How many letters were visible after every change."""
-        changes = [(state.at, id, letters(state.text)) for id in self.ids for state in self.channel.messages[id].states]
+        changes = [
+            (state.at, number, letters(state.text))
+            for number, message in enumerate(self.kept)
+            for state in message.states
+        ]
         visible: dict[int, int] = {}
         steps: list[tuple[float, int]] = []
-        for at, id, count in sorted(changes):
-            visible[id] = count
+        for at, number, count in sorted(changes):
+            visible[number] = count
             steps.append((at, sum(visible.values())))
         return steps
 
@@ -92,7 +111,7 @@ def coded(tokens: int, rate: float, seed: int = 1) -> Script:
 
 
 def wrong_side(text: str) -> int:
-    """Words that this message shows on the wrong side of a fence, as Discord pairs them."""
+    """Words that this message shows on the wrong side of a fence, as chats pair them."""
     parts = text.split("```")
     if len(parts) % 2 == 0:
         return len(parts[-1].split()) + 1
@@ -123,8 +142,9 @@ async def duologue(fake: FakeDiscord, speaker: Speaker | None = None) -> AsyncIt
 
     async def answer(event: Message) -> None:
         script, told = wanted[event.text]
-        said, ids = await _speak(adapter.stream(event.route, speaker), script)
-        told.set_result(Answered(script, said, fake.world.channels[int(event.place.channel)], ids))
+        said, sent = await speak(adapter.stream(event.route, speaker), script)
+        there = fake.world.channels[int(event.place.channel)].messages
+        told.set_result(Answered(script, said, [there[int(id)] for id in sent]))
 
     async def handle(event: AnyEvent) -> None:
         if isinstance(event, Online):
@@ -159,7 +179,8 @@ async def with_a_face(fake: FakeDiscord) -> AsyncIterator[Ask]:
         yield ask
 
 
-async def _speak(stream: ReplyStream, script: Script) -> tuple[Said, tuple[int, ...]]:
+async def speak(stream: ReplyStream, script: Script) -> tuple[Said, tuple[str, ...]]:
+    """The ids of the messages that it made, too."""
     moments: list[tuple[float, int]] = []
     count = 0
     async with stream:
@@ -172,7 +193,7 @@ async def _speak(stream: ReplyStream, script: Script) -> tuple[Said, tuple[int, 
             moments.append((time.monotonic(), count))
             await stream.write(Text(token))
         await stream.write(Done("stop"))
-    return Said(tuple(moments)), tuple(int(sent.id) for sent in stream.sent)
+    return Said(tuple(moments)), tuple(sent.id for sent in stream.sent)
 
 
 @asynccontextmanager
@@ -209,7 +230,7 @@ async def naive(fake: FakeDiscord) -> AsyncIterator[Ask]:
                 await sent[-1].edit(content=text)
                 last = time.monotonic()
         await sent[-1].edit(content=text)
-        return Answered(script, Said(tuple(moments)), channel, tuple(message.id for message in sent))
+        return Answered(script, Said(tuple(moments)), [channel.messages[message.id] for message in sent])
 
     try:
         yield ask
