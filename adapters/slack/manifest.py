@@ -33,11 +33,12 @@ MAX_SHORTCUTS, MAX_SHORTCUT, MAX_SHORTCUT_DESCRIPTION = 10, 24, 150
 MAX_PROMPT = 75
 _ONE_HINT = 75
 # What Slack's own commands are called. A manifest that takes one of these names is refused as a whole.
-RESERVED = frozenset(
+_BUILT_IN = (
     "active apps archive away call canvas close collapse dm dnd expand feed feedback help huddle invite invite_people "
     "join keys kick leave list me msg mute open part prefs pro remind remove rename search shortcuts shrug star status "
-    "topic unarchive who".split()
+    "topic unarchive who"
 )
+RESERVED = frozenset(_BUILT_IN.split())
 
 Json = dict[str, JsonValue]
 

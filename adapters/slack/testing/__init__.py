@@ -22,6 +22,7 @@ it was acknowledged. What Slack refuses is refused here, and `refused` lists eve
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from types import TracebackType
 from typing import Any, TypeVar
@@ -41,6 +42,7 @@ from adapters.slack.testing.files import Files
 from adapters.slack.testing.hands import Hands, Interaction
 from adapters.slack.testing.hooks import HookAnswer, Hooks
 from adapters.slack.testing.limits import Limits, Refused, Style
+from adapters.slack.testing.manifests import Manifests, problems
 from adapters.slack.testing.messages import Messages
 from adapters.slack.testing.people import EVENTS, People, Thread, ts_of
 from adapters.slack.testing.responses import Responses
@@ -123,11 +125,14 @@ class FakeSlack(People, Hands, Troubles):
 
     `scopes` and `events` are what the app was granted and what it subscribed to. `commands` and `shortcuts` are what it
     declares. `style`, `burst`, `per_minute` and `distributed` are about rate limits: see `Limits`. `latency` is the
-    time before a call takes effect. With `port` it listens there instead of on a free one.
+    time before a call takes effect. With `port` it listens there instead of on a free one. `agent` is an app with an
+    `agent_view`, as all are that were made since June 2026; the others are assistants. `FakeSlack.made_from(manifest)`
+    has what a manifest asks for, and nothing else.
     """
 
     token = "xoxb-1-fake-slack"
     app_token = "xapp-1-fake-slack"
+    configuration_token = "xoxe.xoxp-1-fake-slack"
     signing_secret = "0123456789abcdef0123456789abcdef"
 
     def __init__(
@@ -143,9 +148,11 @@ class FakeSlack(People, Hands, Troubles):
         distributed: bool = False,
         latency: float = 0.0,
         port: int = 0,
+        agent: bool = False,
     ) -> None:
         self.clock = Clock()
         self.world = World(self.clock)
+        self.world.agent = agent
         self.scopes, self.events = {*scopes}, {*events}
         self.commands, self.shortcuts = commands, shortcuts
         self.bot = self.world.bot
@@ -157,18 +164,47 @@ class FakeSlack(People, Hands, Troubles):
         self._change = asyncio.Event()
         self._port = port
         self._server = Server(
-            self.world, self.limits, self.faults, self.token, self.app_token, self.scopes, self._changed
+            self.world,
+            self.limits,
+            self.faults,
+            self.token,
+            self.app_token,
+            self.scopes,
+            self._changed,
+            self.configuration_token,
         )
         self.sockets = Sockets(self.world, self._changed)
         self.hooks = Hooks(self.clock, self.signing_secret, self._changed)
         self.outbox = Outbox(self.clock, self._way, self._changed)
         self.messages = Messages(self.world, self._server, self._heard)
         self.views = Views(self.world)
+        self.manifests = Manifests(self.world, {})
         self._files = Files(self.world, self._server, self.messages)
         self._responses = Responses(self.world, self._server, self.messages)
         self._add_endpoints()
         self._runner: web.AppRunner | None = None
         self._origin = ""
+
+    @classmethod
+    def made_from(cls, manifest: str, **more: Any) -> FakeSlack:
+        """An app made "From a manifest". Raises NotOffered with what Slack would not take."""
+        asked: Json = json.loads(manifest)
+        if wrong := problems(asked):
+            raise NotOffered(str(wrong))
+        features, settings = asked["features"], asked["settings"]
+        slack = cls(
+            scopes=asked["oauth_config"]["scopes"]["bot"],
+            events=settings["event_subscriptions"]["bot_events"],
+            commands=[each["command"] for each in features.get("slash_commands", ())],
+            shortcuts=[each["callback_id"] for each in features.get("shortcuts", ())],
+            agent="agent_view" in features,
+            **more,
+        )
+        home = features.get("app_home", {})
+        slack.world.listens = home.get("messages_tab_enabled") and not home.get("messages_tab_read_only_enabled")
+        slack.sockets.enabled = settings.get("socket_mode_enabled", False)
+        slack.manifests.registered = asked
+        return slack
 
     # Life
 
@@ -283,6 +319,10 @@ class FakeSlack(People, Hands, Troubles):
     def home(self, account: Account | None = None) -> View | None:
         return self.world.homes.get((account or self.ada).id)
 
+    def suggested(self, account: Account | None = None) -> list[Json]:
+        """What an agent's tab of messages suggests to somebody."""
+        return self.world.prompts.get(self.direct(account).id, [])
+
     def form(self, account: Account | None = None) -> View | None:
         """The form that is open in front of somebody."""
         return self.views.shown_to(account or self.ada)
@@ -361,7 +401,7 @@ class FakeSlack(People, Hands, Troubles):
         conversations = Conversations(self.world, self._server, self.messages, self.limits)
         streams = Streams(self.world, self.messages)
         opens = Endpoint("apps.connections.open", self.sockets.ticket, "t3", app=True)
-        for part in (self.messages, streams, assistant, conversations, self.views, self._files):
+        for part in (self.messages, streams, assistant, conversations, self.views, self._files, self.manifests):
             self._server.adds(part.endpoints())
         self._server.adds([opens])
 

@@ -51,6 +51,12 @@ class Assistant:
             raise ApiError("invalid_arguments")
         if any(not each.get("title") or not each.get("message") for each in prompts):
             raise ApiError("invalid_arguments")
+        if self._world.agent:
+            channel, _ = self._place(args, threaded=False)
+            # Prompts for a thread are taken, and nobody ever sees them.
+            if not args.get("thread_ts"):
+                self._world.prompts[channel.id] = prompts
+            return {}
         thread = self._thread(args)
         thread.prompts, thread.prompts_title = prompts, str(args.get("title", ""))
         return {}
@@ -79,7 +85,7 @@ class Assistant:
         session.title = needed(args, "title")[0]
         return {}
 
-    def _place(self, args: Json, *, session: bool = False) -> tuple[Channel, str]:
+    def _place(self, args: Json, *, session: bool = False, threaded: bool = True) -> tuple[Channel, str]:
         try:
             channel = self._messages.where({"channel": needed(args, "channel_id")[0]})
         except ApiError as error:
@@ -89,7 +95,7 @@ class Assistant:
         thread_ts = str(args.get("thread_ts") or "")
         if session and not thread_ts:
             raise ApiError("thread_ts_required")
-        if thread_ts not in channel.messages:
+        if threaded and thread_ts not in channel.messages:
             raise ApiError("invalid_thread_ts")
         return channel, thread_ts
 

@@ -29,6 +29,8 @@ EVENTS: Mapping[str, str] = {
     "assistant_thread_started": "assistant:write",
     "assistant_thread_context_changed": "assistant:write",
     "agent_session_stopped": "chat:write",
+    "agent_session_title_changed": "chat:write",
+    "app_context_changed": "assistant:write",
     "member_joined_channel": "channels:read",
     "member_left_channel": "channels:read",
     "reaction_added": "reactions:read",
@@ -66,6 +68,8 @@ class People:
         """A message as somebody types it: `@bot`, `@Name`, `#channel` and `@here` become what they mean, `&`, `<` and
         `>` are escaped. In a thread, or there and in the channel."""
         who, where = author or self.ada, channel or _channel_of(thread) or self.general
+        if where.kind == "im" and not self.world.listens:
+            raise NotOffered("Sending messages to this app has been turned off.")
         marked = self._marked(text)
         message = self.messages.add(
             where,
@@ -143,7 +147,10 @@ class People:
         return self.tell(event)
 
     async def opens_assistant(self, *, author: Account | None = None, beside: Channel | None = None) -> AssistantThread:
-        """A new talk in the assistant pane, `beside` the channel that is open."""
+        """A new talk in the assistant pane, `beside` the channel that is open. An agent's pane is its tab of messages:
+        see `opens_home`."""
+        if self.world.agent:
+            raise NotOffered("the app is an agent, whose talks begin with what somebody writes to it")
         who = author or self.ada
         channel = self.world.direct(who)
         root = self.messages.add(channel, self.world.bot, "New Assistant Thread", subtype="assistant_app_thread")

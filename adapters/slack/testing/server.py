@@ -43,8 +43,8 @@ Work: TypeAlias = Callable[[], Awaitable[web.StreamResponse]]
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One of `scopes` is enough. Not every method reads JSON; `app` methods want the app's own token. `posts` are
-    limited by the channel too."""
+    """One of `scopes` is enough. Not every method reads JSON; `app` methods want the app's own token, `configuration`
+    ones a token of whoever looks after apps. `posts` are limited by the channel too."""
 
     method: str
     handle: Handle
@@ -52,6 +52,7 @@ class Endpoint:
     scopes: tuple[str, ...] = ()
     reads_json: bool = True
     app: bool = False
+    configuration: bool = False
     posts: bool = False
 
 
@@ -66,6 +67,7 @@ class Server:
     app_token: str
     scopes: set[str]
     changed: Callable[[], None]
+    configuration_token: str = ""
     calls: list[Call] = field(default_factory=list)
     revoked: bool = False
     app_scopes: set[str] = field(default_factory=lambda: {"connections:write"})
@@ -140,10 +142,14 @@ class Server:
         token = request.headers.get("Authorization", "").removeprefix("Bearer ") or str(args.pop("token", ""))
         if not token:
             raise ApiError("not_authed")
-        if token not in (self.token, self.app_token):
+        if token not in (self.token, self.app_token, self.configuration_token):
             raise ApiError("invalid_auth")
+        if (token == self.configuration_token) != endpoint.configuration:
+            raise ApiError("not_allowed_token_type")
         if self.revoked:
             raise ApiError("token_revoked")
+        if endpoint.configuration:
+            return
         if endpoint.method != "auth.test" and (token == self.app_token) != endpoint.app:
             raise ApiError("not_allowed_token_type")
         if endpoint.app and "connections:write" not in self.app_scopes:

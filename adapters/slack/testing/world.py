@@ -233,6 +233,9 @@ class World:
         self.statuses: list[Status] = []
         self.assistant: dict[tuple[str, str], AssistantThread] = {}
         self.sessions: dict[tuple[str, str], Session] = {}
+        self.agent = False
+        self.prompts: dict[str, list[Json]] = {}  # what an agent's tab of messages suggests, by channel
+        self.listens = True  # whether people may write to the app
         self.bot = self.add_account("bot", is_bot=True)
 
     @property
