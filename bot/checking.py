@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
-from bot.edges import adapter_specs
+from bot.commands import Command
+from bot.edges import adapter_specs, all_commands
 from bot.errors import BotError
 from bot.loading import installed, not_listed
 from bot.model import ProviderSettings, open_provider
@@ -44,7 +45,7 @@ async def _findings(settings: Settings) -> AsyncIterator[Finding]:
         section = settings.section(spec.name, spec.settings)
         if spec.configured(section):
             configured = True
-            for finding in await platform(spec, section):
+            for finding in await platform(spec, section, all_commands(settings)):
                 yield finding
     if not configured:
         yield Finding(True, "platforms", "none is set up; `duologue chat` works without one")
@@ -98,12 +99,12 @@ async def _asked(given: ProviderSettings, model: str) -> Finding:
         await provider.aclose()
 
 
-async def platform(spec: AdapterSpec, section: object) -> Sequence[Finding]:
+async def platform(spec: AdapterSpec, section: object, commands: Sequence[Command] = ()) -> Sequence[Finding]:
     if spec.check is None:
         return [Finding(True, spec.name, "is set up")]
     try:
         async with asyncio.timeout(PATIENCE):
-            return await spec.check(section)
+            return await spec.check(section, commands)
     except ImportError as error:
         install = f'pip install "duologue[{spec.extra or spec.name}]"'
         return [Finding(False, spec.name, f"needs a package that is not installed ({error.name}): {install}")]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
+from bot.commands import Command
 from bot.errors import ConfigError, PluginError
 from bot.loading import ADAPTERS, installed, load_adapter, load_plugin, load_plugins
 from bot.platform import AdapterSpec
@@ -55,12 +56,16 @@ def manifest(settings: Settings, name: str | None) -> str:
         hint = f"Did you mean {near[0]}?" if near else for_these
         told = "Say for which platform." if name is None else f"There is no manifest for {name}."
         raise ConfigError([f"{told} {hint}"])
-    commands = [command for plugin in _plugins(settings) or () for command in plugin.commands]
     try:
-        return spec.manifest(settings.section(spec.name, spec.settings), commands)
+        return spec.manifest(settings.section(spec.name, spec.settings), all_commands(settings))
     except ImportError as error:
         install = f'pip install "duologue[{spec.extra or spec.name}]"'
         raise PluginError(f"{spec.name} needs a package that is not installed ({error.name}): {install}") from error
+
+
+def all_commands(settings: Settings) -> Sequence[Command]:
+    """Those of all plugins that can be loaded."""
+    return [command for plugin in _plugins(settings) or () for command in plugin.commands]
 
 
 def unknown_provider(settings: Settings) -> Sequence[str]:

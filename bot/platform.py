@@ -188,8 +188,9 @@ class AdapterSpec:
     """What an adapter's entry point (group `duologue.adapters`) names.
 
     Importing the module that holds it must not import the platform's SDK: `create` does, and a missing one becomes
-    an error with the install line for `extra`. `configured` says whether `duologue run` should start it. `manifest` is
-    what `duologue manifest NAME` prints: how the platform is told about this bot.
+    an error with the install line for `extra`. `configured` says whether `duologue run` should start it. `check` and
+    `manifest` are given the commands of all plugins; `manifest` is what `duologue manifest NAME` prints: how the
+    platform is told about this bot.
     """
 
     name: str
@@ -197,5 +198,5 @@ class AdapterSpec:
     create: Callable[[Any], Adapter]
     configured: Callable[[Any], bool]
     extra: str | None = None
-    check: Callable[[Any], Awaitable[Sequence[Finding]]] | None = None
+    check: Callable[[Any, Sequence[Command]], Awaitable[Sequence[Finding]]] | None = None
     manifest: Callable[[Any, Sequence[Command]], str] | None = None

@@ -68,7 +68,7 @@ def _create(settings: DiscordSettings) -> Adapter:
     return DiscordAdapter(settings)
 
 
-async def _check(settings: DiscordSettings) -> Sequence[Finding]:
+async def _check(settings: DiscordSettings, commands: Sequence[Command]) -> Sequence[Finding]:
     from adapters.discord.checking import check
 
     return await check(settings)

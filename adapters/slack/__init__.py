@@ -96,10 +96,10 @@ def _create(settings: SlackSettings) -> Adapter:
     return SlackAdapter(settings)
 
 
-async def _check(settings: SlackSettings) -> Sequence[Finding]:
+async def _check(settings: SlackSettings, commands: Sequence[Command]) -> Sequence[Finding]:
     from adapters.slack.checking import check
 
-    return await check(settings)
+    return await check(settings, commands)
 
 
 def _manifest(settings: SlackSettings, commands: Sequence[Command]) -> str:

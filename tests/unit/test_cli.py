@@ -308,7 +308,7 @@ def test_another_distribution_in_the_way_is_found(folder: Path, monkeypatch: pyt
 
 
 async def test_a_platforms_own_findings_are_shown() -> None:
-    async def check(section: object) -> tuple[Finding, ...]:
+    async def check(section: object, commands: object) -> tuple[Finding, ...]:
         return (Finding(False, "discord", "the token is not accepted"),)
 
     spec = AdapterSpec("discord", Settings, lambda section: None, lambda section: True, check=check)  # type: ignore[arg-type, return-value]  # only its check is used
@@ -316,7 +316,7 @@ async def test_a_platforms_own_findings_are_shown() -> None:
 
 
 async def test_a_platform_without_its_package_says_how_to_install_it() -> None:
-    async def check(section: object) -> tuple[Finding, ...]:
+    async def check(section: object, commands: object) -> tuple[Finding, ...]:
         raise ModuleNotFoundError("no", name="slack_bolt")
 
     spec = AdapterSpec("slack", Settings, lambda section: None, lambda section: True, extra="slack", check=check)  # type: ignore[arg-type, return-value]  # only its check is used

@@ -89,9 +89,9 @@ def test_without_a_token_it_says_what_it_takes(capsys: pytest.CaptureFixture[str
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        ([], "Say for which platform. There is one for: discord."),
+        ([], "Say for which platform. There is one for: discord, slack."),
         (["discrod"], "There is no manifest for discrod. Did you mean discord?"),
-        (["terminal"], "There is no manifest for terminal. There is one for: discord."),
+        (["terminal"], "There is no manifest for terminal. There is one for: discord, slack."),
     ],
 )
 def test_which_platforms_have_one_is_said(arguments: list[str], says: str, capsys: pytest.CaptureFixture[str]) -> None:
