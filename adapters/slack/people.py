@@ -107,14 +107,16 @@ class People:
         """The thread that a message stands in; None also for one at the top."""
         return await self._roots.of(f"{channel}/{ts}") or None
 
-    async def learn(self, channel: str, users: Iterable[str], texts: Iterable[str] = ()) -> None:
+    async def learn(self, channel: str, users: Iterable[str], texts: Iterable[str] = (), *, bot: str = "") -> None:
         """Ask at once for everything that `known_…` will be asked for."""
         texts = [*texts]
         people = {*users, *sorted({id for text in texts for id in mentions(text)})[:MOST_NAMED]}
         channels = sorted({id for text in texts for id in channels_named(text)})[:MOST_NAMED]
-        looks = [self._people.of(id) for id in people if id and id != self._workspace.user]
-        looks += [self._channels.of(id) for id in {channel, *channels} if id and not id.startswith("D")]
-        await asyncio.gather(*looks)
+        await asyncio.gather(
+            *(self._people.of(id) for id in people if id and id != self._workspace.user),
+            *(self._channels.of(id) for id in {channel, *channels} if id and not id.startswith("D")),
+            *([self._bots.of(bot)] if bot else []),
+        )
 
     # What is known without asking
 
@@ -140,6 +142,12 @@ class People:
     def known_channel(self, id: str) -> Channel:
         kind: Kind = "im" if id.startswith("D") else "channel"
         return self._channels.known(id) or Channel(id, kind=kind)
+
+    def known_bot_name(self, bot: str) -> str:
+        return self._bots.known(bot) or bot
+
+    def known_thread_of(self, channel: str, ts: str) -> str | None:
+        return self._roots.known(f"{channel}/{ts}") or None
 
     def known_names(self) -> Names:
         return Names(user=self._name, channel=self._channel_name, me=frozenset({self._workspace.user}))
