@@ -23,6 +23,7 @@ from adapters.slack.home import Home
 from adapters.slack.interacting import Interacting
 from adapters.slack.listening import Listening
 from adapters.slack.live import LiveAnswers
+from adapters.slack.login import bot_token, log_in, warn_of_two_apps
 from adapters.slack.missed import newest
 from adapters.slack.pane import Pane
 from adapters.slack.people import People
@@ -34,15 +35,13 @@ from adapters.slack.threads import Threads
 from adapters.slack.timing import Timing
 from adapters.slack.uploads import Uploads
 from adapters.slack.web import Door
-from adapters.slack.workspace import Workspace, asked
+from adapters.slack.workspace import Workspace
 from bot.api import (
     Attachment,
     Capabilities,
     Clock,
     Command,
-    ConfigError,
     DeliveryError,
-    DeliveryRefused,
     Handle,
     Online,
     Posted,
@@ -60,7 +59,6 @@ from bot.api import (
 
 log = logging.getLogger(__name__)
 
-LONGEST_WAIT = 60.0
 NOT_CONNECTED = phrase("I am not connected to Slack yet.")
 
 
@@ -102,14 +100,12 @@ class SlackAdapter:
     # Hearing
 
     async def run(self, handle: Handle, commands: Sequence[Command]) -> None:
-        token = self._settings.bot_token
-        if token is None:
-            raise ConfigError(["Slack needs a token: set SLACK_BOT_TOKEN in the environment or in .env."])
+        token = bot_token(self._settings)
         budgets = SlackBudgets(self._clock)
         async with aiohttp.ClientSession() as session:
-            client = client_of(self._settings, token.get_secret_value(), session)
+            client = client_of(self._settings, token, session)
             try:
-                workspace = await self._log_in(client)
+                workspace = await log_in(client, self._clock, self._timing)
                 parts = self._built(Calls(client, budgets, self._clock), workspace, handle, commands)
                 self._parts = parts
                 await parts.ways.run()
@@ -119,20 +115,6 @@ class SlackAdapter:
                     task.cancel()
                 await asyncio.gather(*self._tasks, return_exceptions=True)
                 budgets.close()
-
-    async def _log_in(self, client: AsyncWebClient) -> Workspace:
-        wait = self._timing.reconnect_after
-        while True:
-            try:
-                return await asked(client)
-            except DeliveryRefused as error:
-                raise ConfigError(
-                    ["Slack does not accept the bot's token. Copy it again from OAuth & Permissions: SLACK_BOT_TOKEN."]
-                ) from error
-            except DeliveryError as error:
-                log.warning("Slack cannot be reached (%s), next attempt in %.0f s", error, wait)
-            await self._clock.sleep(wait)
-            wait = min(2 * wait, LONGEST_WAIT)
 
     def _built(self, calls: Calls, workspace: Workspace, handle: Handle, commands: Sequence[Command]) -> Parts:
         settings, clock, timing = self._settings, self._clock, self._timing
@@ -153,6 +135,8 @@ class SlackAdapter:
 
         async def online(since: float | None) -> None:
             await self._tell_online(calls, workspace, handle, since)
+            if since is None and isinstance(ways, Links):
+                self._beside(warn_of_two_apps(calls, workspace, ways.app_id))
 
         if settings.receive == "http":
             ways: Links | Door = Door(settings, app, faces, online)
