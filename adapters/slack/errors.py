@@ -114,6 +114,13 @@ def translate(error: BaseException) -> DeliveryError:
     return DeliveryError(f"{type(error).__name__}: {error}", public=_LATER)
 
 
+def code_of(error: DeliveryError) -> str:
+    """Slack's own name for what went wrong, empty where it gave none."""
+    cause = error.__cause__
+    response = cause.response if isinstance(cause, SlackApiError) else {}
+    return str(response.get("error", "")) if hasattr(response, "get") else ""
+
+
 def by_code(code: str, status: int = 200, headers: Mapping[str, object] | None = None) -> DeliveryError:
     """What Slack's `error` means. One that is not known, with a status below 500, was not done either."""
     detail = f"{code or 'no reason'} ({status})"

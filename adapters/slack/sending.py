@@ -1,0 +1,315 @@
+"""What the bot says: replies, the surfaces and lanes of live answers, and what a route can do."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+
+from adapters.slack import SlackSettings
+from adapters.slack.budgets import UPDATE
+from adapters.slack.calls import Calls
+from adapters.slack.escaping import Mention
+from adapters.slack.faces import NAMED_TEXT, Faces
+from adapters.slack.home import Home
+from adapters.slack.lengths import MAX_TEXT, markdown_length, mrkdwn_length
+from adapters.slack.people import People
+from adapters.slack.places import is_direct, is_ts
+from adapters.slack.posting import DIRECT, PostSurface, Spot, Standing
+from adapters.slack.private import (
+    GUEST,
+    NOTICE,
+    AtTheEnd,
+    PrivateSurface,
+    ResponseUrls,
+    Ways,
+    is_for_one,
+    is_private,
+)
+from adapters.slack.threads import Threads
+from adapters.slack.uploads import MAX_FILE_BYTES, SCOPE, Uploads
+from adapters.slack.workspace import Workspace
+from bot.api import (
+    Call,
+    Capabilities,
+    Clock,
+    Controls,
+    DeliveryRefused,
+    EditedStream,
+    Lane,
+    Reply,
+    Resume,
+    Route,
+    SentId,
+    Shown,
+    Speaker,
+    Surface,
+    TargetGone,
+    Text,
+    Urgency,
+    clip,
+    phrase,
+    say,
+)
+
+# Begins a line of small print, which Slack does not know.
+SMALL = "> "
+# What is never edited needs no room for that: one message of an answer that is said whole.
+WHOLE_TEXT = 11_000
+NO_THREAD = phrase("There can be no thread for this.")
+
+
+class Sending:
+    def __init__(
+        self,
+        settings: SlackSettings,
+        workspace: Workspace,
+        calls: Calls,
+        people: People,
+        faces: Faces,
+        uploads: Uploads,
+        threads: Threads,
+        home: Home,
+        clock: Clock,
+    ) -> None:
+        self._settings = settings
+        self._workspace = workspace
+        self._calls = calls
+        self._people = people
+        self._faces = faces
+        self._uploads = uploads
+        self._threads = threads
+        self._home = home
+        self._clock = clock
+        self.urls = ResponseUrls(calls, clock, settings.api_url)
+        self._standing = Standing()
+
+    def capabilities(self, route: Route) -> Capabilities:
+        if "home" in route.data:
+            return self._home.capabilities(route)
+        place, is_guest = route.place, route.data.get("guest") is True
+        direct = is_direct(place) and not is_guest
+        may = self._workspace.may
+        return Capabilities(
+            max_chars=MAX_TEXT,
+            named_chars=NAMED_TEXT,
+            edits=True,
+            speakers=self._faces.can() and not is_guest,
+            private=direct or "user" in route.data,
+            max_file_bytes=MAX_FILE_BYTES if may(SCOPE) else 0,
+            buttons=True,
+            forms=True,
+            threads=place.thread is None and not direct and not is_guest,
+            direct=direct,
+            menus=True,
+            hears_all=direct or may("channels:history") or may("groups:history"),
+            feedback=True,
+        )
+
+    async def send(self, route: Route, reply: Reply) -> tuple[SentId, ...]:
+        if "home" in route.data:
+            return await self._home.publish(route, reply)
+        if not reply.text.strip() and not reply.buttons and not reply.files:
+            return ()
+        # An error after a press is the presser's own business.
+        private = is_private(route, asked=reply.private or (reply.failed and "pressed" in route.data))
+        sent: tuple[SentId, ...] = ()
+        if reply.text.strip():
+            sent = await self._deliver(route, reply, private=private)
+        if reply.files:
+            sent += await self._send_files(route, reply, private=private)
+        if reply.buttons and not reply.text.strip():
+            surface = self.surface(route, reply.speaker, private=private)
+            lane = self.lane(route, private=private)
+            sent += ((await _in_turn(lane, self._clock, lambda: surface.post("", reply.buttons))).sent,)
+        if not private:
+            await self._threads.join(route.place)
+        return tuple(each for each in sent if each.kind != NOTICE)
+
+    async def edit(self, route: Route, sent: SentId, reply: Reply) -> None:
+        if "home" in route.data:
+            await self._home.publish(route, reply)
+            return
+        text = clip(reply.text, WHOLE_TEXT, markdown_length)
+        surface = self._reach(route, sent)
+
+        async def edit() -> None:
+            await self._calls.budgets.through(UPDATE, lambda: surface.edit(sent, text, reply.buttons))
+
+        try:
+            await self._calls.patiently(edit)
+        except (TargetGone, DeliveryRefused):
+            # What one person sees, or what a guest said, is reached through the press alone.
+            pressed = self._private(route, reply.speaker, in_channel=False)
+            if isinstance(surface, PrivateSurface) or not pressed.reaches(sent):
+                raise
+            await pressed.edit(sent, text, reply.buttons)
+
+    async def delete(self, route: Route, sent: SentId) -> None:
+        surface = self._reach(route, sent)
+        try:
+            await surface.delete(sent)
+        except (TargetGone, DeliveryRefused):
+            pressed = self._private(route, None, in_channel=False)
+            if isinstance(surface, PrivateSurface) or not pressed.reaches(sent):
+                raise
+            await pressed.delete(sent)
+
+    def thread_of(self, route: Route) -> Route:
+        """The thread of the message that the route answers, also where nobody has said anything in it yet. Raises
+        DeliveryRefused."""
+        place, message = route.place, str(route.data.get("message", ""))
+        if place.thread is not None:
+            return route
+        if is_direct(place) or route.data.get("guest") is True or not is_ts(message):
+            raise DeliveryRefused("no message for a thread", public=NO_THREAD)
+        return Route(replace(place, thread=message), route.data)
+
+    # For live answers
+
+    def is_whole(self, route: Route, resume: Resume | None = None) -> bool:
+        """Whether an answer is said only when it is complete: what one person alone sees cannot be edited, nor what
+        a guest says."""
+        resumed = resume.sent if resume is not None else ()
+        return is_private(route) or route.data.get("guest") is True or any(map(is_for_one, resumed))
+
+    def by_edits(
+        self,
+        route: Route,
+        speaker: Speaker | None = None,
+        *,
+        resume: Resume | None = None,
+        before_post: Callable[[], Awaitable[None]] | None = None,
+        on_change: Callable[[], None] | None = None,
+        private: bool = False,
+        mention: Mention | None = None,
+    ) -> EditedStream:
+        """An answer by posts and edits, or all at its end where nothing can be edited."""
+        resumed = resume.sent if resume is not None else ()
+        private = private or is_private(route) or any(map(is_for_one, resumed))
+        whole = private or route.data.get("guest") is True
+        usual = MAX_TEXT if speaker is None else NAMED_TEXT
+        return EditedStream(
+            self.surface(route, speaker, private=private, resumed=resumed, mention=mention),
+            self.lane(route, private=private),
+            max_chars=WHOLE_TEXT if whole else usual,
+            clock=self._clock,
+            before_post=before_post,
+            resume=resume,
+            on_change=on_change,
+            measure=markdown_length if whole else mrkdwn_length,
+            small=SMALL,
+        )
+
+    def lane(self, route: Route, *, private: bool = False) -> Lane:
+        """Of one answer by posts and edits."""
+        if private or is_private(route) or route.data.get("guest") is True:
+            return AtTheEnd()
+        return self._calls.budgets.edited(route.place.channel)
+
+    def surface(
+        self,
+        route: Route,
+        speaker: Speaker | None = None,
+        *,
+        private: bool = False,
+        resumed: Sequence[SentId] = (),
+        mention: Mention | None = None,
+    ) -> Surface:
+        """`resumed` are the messages of an answer that is taken up; `mention` is told with the first message."""
+        is_guest = route.data.get("guest") is True
+        if is_guest or private or is_private(route):
+            return self._private(route, speaker, in_channel=not (private or is_private(route)))
+        return self._public(route, speaker, resumed=resumed, mention=mention)
+
+    # Inside
+
+    def _reach(self, route: Route, sent: SentId) -> Surface:
+        """The surface through which a message is reached again."""
+        if is_for_one(sent) or sent.kind == GUEST:
+            return self._private(route, None, in_channel=sent.kind == GUEST)
+        return self._public(route, None)
+
+    def _public(
+        self,
+        route: Route,
+        speaker: Speaker | None,
+        *,
+        resumed: Sequence[SentId] = (),
+        mention: Mention | None = None,
+    ) -> PostSurface:
+        place, data = route.place, route.data
+        known = [str(data.get(name, "")) for name in ("message", "at")]
+        spot = Spot(place.channel, place.thread, str(data.get("user", "")), max(filter(is_ts, known), default=""))
+        return PostSurface(
+            self._calls,
+            self._faces,
+            self._standing,
+            self._clock,
+            spot,
+            speaker=speaker,
+            mention=mention,
+            resumed=resumed,
+        )
+
+    def _private(self, route: Route, speaker: Speaker | None, *, in_channel: bool) -> PrivateSurface:
+        def in_talk(channel: str) -> PostSurface:
+            spot = Spot(channel, asker=str(route.data.get("user", "")))
+            return PostSurface(
+                self._calls, self._faces, self._standing, self._clock, spot, speaker=speaker, kind=DIRECT + channel
+            )
+
+        return PrivateSurface(
+            Ways(self.urls, self._calls, self._people, self._faces),
+            route,
+            in_talk=in_talk,
+            in_public=lambda: self._public(route, None),
+            speaker=speaker,
+            in_channel=in_channel,
+        )
+
+    async def _deliver(self, route: Route, reply: Reply, *, private: bool) -> tuple[SentId, ...]:
+        mention = _mention(route) if reply.notify and not private else None
+        stream = self.by_edits(route, reply.speaker, private=private, mention=mention)
+        async with stream:
+            if reply.buttons:
+                await stream.write(Controls(reply.buttons))
+            await stream.write(Text(reply.text))
+        return stream.sent
+
+    async def _send_files(self, route: Route, reply: Reply, *, private: bool) -> tuple[SentId, ...]:
+        """Below the text. Where others would see what is private, or no file may be shown, they go to a talk with the
+        person."""
+        place, told = route.place, ""
+        channel, thread = place.channel, place.thread
+        if private or route.data.get("guest") is True:
+            user = str(route.data.get("user", ""))
+            channel, thread = (await self._people.direct(user) if user else ""), None
+            told = say("📎 I sent you the files in a direct message.")
+        troubles = [say("I may not send files here.")]
+        if channel:
+            troubles = await self._uploads.send(reply.files, channel, thread)
+        if len(troubles) < len(reply.files) and told:
+            troubles.insert(0, told)
+        if not troubles:
+            return ()
+        return await self._deliver(route, Reply("\n".join(troubles)), private=private)
+
+
+def _mention(route: Route) -> Mention | None:
+    try:
+        return Mention(str(route.data.get("user", "")))
+    except ValueError:
+        return None
+
+
+async def _in_turn(lane: Lane, clock: Clock, make: Callable[[], Awaitable[Shown]]) -> Shown:
+    """One post that belongs to no stream."""
+    wish = Call("post", Urgency.FINAL, clock.monotonic())
+    await lane.admit(wish)
+    landed = False
+    try:
+        made = await make()
+        landed = True
+    finally:
+        lane.told(wish, "landed" if landed else "failed")
+    return made
