@@ -51,6 +51,7 @@ def channel_json(world: World, channel: Channel) -> Json:
         **shared,
         "name": channel.name,
         "name_normalized": channel.name,
+        "creator": channel.creator,
         "is_channel": channel.kind == "channel",
         "is_group": channel.kind == "group",
         "is_im": False,
@@ -133,6 +134,19 @@ def message_json(world: World, message: Message) -> Json:
             {"name": name, "users": users, "count": len(users)} for name, users in message.reactions.items()
         ]
     return body | _thread_json(world, message)
+
+
+def shared_json(message: Message) -> Json:
+    """A message inside another one, in which somebody passes it on."""
+    author, ts = message.author, message.ts
+    body: Json = {"ts": ts, "author_id": author.id, "author_name": author.name, "channel_id": message.channel.id}
+    body |= {
+        "is_msg_unfurl": True,
+        "is_share": True,
+        "text": message.text,
+        "fallback": f"{author.name}: {message.text}",
+    }
+    return body | ({"files": [file_json(file) for file in message.files]} if message.files else {})
 
 
 def blocks_of(message: Message) -> list[Json]:

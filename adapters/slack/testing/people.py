@@ -33,7 +33,10 @@ EVENTS: Mapping[str, str] = {
     "app_context_changed": "assistant:write",
     "member_joined_channel": "channels:read",
     "member_left_channel": "channels:read",
+    "channel_rename": "channels:read",
     "reaction_added": "reactions:read",
+    "reaction_removed": "reactions:read",
+    "user_change": "users:read",
     "tokens_revoked": "",
     "app_uninstalled": "",
 }
@@ -121,12 +124,41 @@ class People:
         self.messages.remove(message)
         self._changed()
 
+    async def shares(self, message: Message, text: str = "", *, channel: Channel | None = None) -> Message:
+        """Ada passes a message on, with a word of her own or without."""
+        marked = self._marked(text)
+        passed = self.messages.add(channel or self.general, self.ada, marked, blocks=payloads.rich_text(marked))
+        passed.attachments = [payloads.shared_json(message)]
+        self.messages.announce(passed)
+        self._mention(passed)
+        self._changed()
+        return passed
+
+    async def unfurls(self, message: Message, title: str) -> None:
+        """Slack adds the preview of a link to what somebody wrote."""
+        before = payloads.message_json(self.world, message)
+        message.attachments = [*message.attachments, {"id": 1, "title": title, "from_url": "https://example.org/"}]
+        self.messages.changed(message, before)
+        self._changed()
+
     async def reacts(self, message: Message, name: str, *, author: Account | None = None) -> None:
         who = author or self.ada
         message.reactions.setdefault(name, []).append(who.id)
-        item = {"type": "message", "channel": message.channel.id, "ts": message.ts}
-        event = {"type": "reaction_added", "user": who.id, "reaction": name, "item": item}
-        self.tell(event | {"item_user": message.author.id, "event_ts": self.world.new_ts()})
+        self._reaction("reaction_added", message, name, who)
+
+    async def unreacts(self, message: Message, name: str, *, author: Account | None = None) -> None:
+        who = author or self.ada
+        message.reactions[name].remove(who.id)
+        self._reaction("reaction_removed", message, name, who)
+
+    async def renames(self, what: Account | Channel, name: str) -> None:
+        """Somebody takes another name, or a channel is given one."""
+        what.name, ts = name, self.world.new_ts()
+        if isinstance(what, Account):
+            self.tell({"type": "user_change", "user": payloads.user_json(what), "event_ts": ts})
+        else:
+            channel = {"id": what.id, "name": name, "name_normalized": name, "created": 1_700_000_000}
+            self.tell({"type": "channel_rename", "channel": channel, "event_ts": ts})
         self._changed()
 
     # Going somewhere
@@ -216,6 +248,12 @@ class People:
         return self.outbox.send("events_api", payloads.envelope(self.world, event))
 
     # Inside
+
+    def _reaction(self, kind: str, message: Message, name: str, who: Account) -> None:
+        item = {"type": "message", "channel": message.channel.id, "ts": message.ts}
+        event = {"type": kind, "user": who.id, "reaction": name, "item": item}
+        self.tell(event | {"item_user": message.author.id, "event_ts": self.world.new_ts()})
+        self._changed()
 
     def _mention(self, message: Message) -> None:
         """Direct messages are no mentions, whatever they say."""

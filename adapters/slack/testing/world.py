@@ -52,6 +52,7 @@ class Channel:
     members: list[Account] = field(default_factory=list)
     messages: dict[str, Message] = field(default_factory=dict)
     archived: bool = False
+    creator: str = ""
 
 
 @dataclass(frozen=True, slots=True)
