@@ -73,6 +73,7 @@ class Parts:
     sending: Sending
     live: LiveAnswers
     reading: Reading
+    closes: Sequence[Callable[[], Awaitable[None]]]
 
 
 class SlackAdapter:
@@ -110,7 +111,9 @@ class SlackAdapter:
                 self._parts = parts
                 await parts.ways.run()
             finally:
-                self._parts = None
+                closes, self._parts = self._parts.closes if self._parts is not None else (), None
+                for close in closes:
+                    await close()
                 for task in self._tasks:
                     task.cancel()
                 await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -118,7 +121,7 @@ class SlackAdapter:
 
     def _built(self, calls: Calls, workspace: Workspace, handle: Handle, commands: Sequence[Command]) -> Parts:
         settings, clock, timing = self._settings, self._clock, self._timing
-        people = People(calls, workspace, clock)
+        people = People(calls, workspace, clock, patience=timing.hear_within)
         threads = Threads(self._shelf)
         hearing = Hearing(settings, workspace, people, threads, commands)
         reading = Reading(settings, workspace, calls, people, hearing, clock)
@@ -142,7 +145,8 @@ class SlackAdapter:
             ways: Links | Door = Door(settings, app, faces, online)
         else:
             ways = Links(settings, app, calls, clock, timing, online)
-        return Parts(workspace, calls, ways, ears, sending, live, reading)
+        closes = (live.close, interacting.close, pane.close, home.close, people.close)
+        return Parts(workspace, calls, ways, ears, sending, live, reading, closes)
 
     async def _tell_online(self, calls: Calls, workspace: Workspace, handle: Handle, since: float | None) -> None:
         """`since` is the moment from which on something may have been missed; None after a start. What an earlier life
