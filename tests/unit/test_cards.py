@@ -137,8 +137,8 @@ def test_the_oldest_names_of_fields_are_known() -> None:
 
 
 def test_odd_values_count_as_what_they_should_have_been() -> None:
-    odd = {"name": " Ada \n L. ", "description": None, "tags": "maths, history", "personality": 7, "scenario": ["x"]}
-    read = card_of({**odd, "alternate_greetings": "One, and only one.", "first_mes": "half \ud83d"})
+    odd: dict[str, Any] = {"name": " Ada \n L. ", "description": None, "tags": "maths, history", "personality": 7}
+    read = card_of({**odd, "scenario": ["x"], "alternate_greetings": "One, and only one.", "first_mes": "half \ud83d"})
     assert (read.name, read.description, read.personality, read.scenario) == ("Ada L.", "", "7", "")
     assert read.tags == ("maths", "history")
     assert read.other_greetings == ("One, and only one.",)

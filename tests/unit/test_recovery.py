@@ -33,6 +33,34 @@ def posted(id: str, text: str, *, reply: bool = False) -> Posted:
     return Posted(id, BOT, text, NOW, own=True, in_reply_to="q" if reply else None)
 
 
+def test_where_messages_end_is_the_platforms_affair() -> None:
+    """Its own streams hold more than messages that are edited do, and end where they grow old."""
+    text = "\n\n".join(f"Verse {number}: " + "la " * 40 for number in range(9)).strip()
+    whole, cut = text[:700], text[700:903].rstrip()
+    found = with_shown(draft(text[:850], "1"), [posted("1", whole), posted("2", cut)])
+    assert [sent.id for sent in found.sent] == ["1", "2"]
+    assert (found.text, found.shown) == (whole + cut, (whole, cut))
+
+
+def test_markup_may_be_shown_in_another_way() -> None:
+    text = "# A plan\n\n- [ ] *first* this\n- then that\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\nAnd so on, until the end."
+    shown = "*A plan*\n\n• ☐ _first_ this\n• then that\n\n```\na │ b\n──┼──\n1 │ 2\n```\n\nAnd so"
+    found = with_shown(draft(text), [posted("1", shown)])
+    assert ([sent.id for sent in found.sent], found.text) == (["1"], text)
+
+
+def test_a_first_message_that_only_just_began_is_found() -> None:
+    found = with_shown(draft("I think, therefore I am."), [posted("other", "Done."), posted("1", "I")])
+    assert [sent.id for sent in found.sent] == ["1"]
+
+
+def test_a_message_that_was_left_before_it_showed_all_does_not_hide_the_next() -> None:
+    """What a message lacks when the next one begins is put right at the end."""
+    text = "One two three four five six. Seven eight nine ten eleven twelve."
+    own = [posted("1", "One two three four"), posted("other", "Done."), posted("2", "Seven eight nine ten")]
+    assert [sent.id for sent in with_shown(draft(text), own).sent] == ["1", "2"]
+
+
 def displayed(text: str) -> list[str]:
     pager = Pager(LIMIT)
     pager.feed(text)
@@ -48,24 +76,24 @@ def test_all_that_was_shown_is_adopted_and_nothing_else_is(text: str, data: st.D
     journaled = data.draw(st.integers(reaches, shown_until), label="journaled")
     messages = [posted("other", "A command's answer: 42")]
     messages += [posted(str(index), part, reply=index == 0) for index, part in enumerate(shown)]
-    found = with_shown(draft(text[:journaled]), messages, LIMIT)
+    found = with_shown(draft(text[:journaled]), messages)
     assert [sent.id for sent in found.sent] == [str(index) for index in range(len(shown))]
     assert text.startswith(found.text)
     assert found.text.startswith(text[:journaled])
 
 
 def test_a_mark_under_the_answer_is_no_part_of_it() -> None:
-    found = with_shown(draft("Once upon"), [posted("1", "Once upon a time\n-# ⏹ stopped", reply=True)], 2000)
+    found = with_shown(draft("Once upon"), [posted("1", "Once upon a time\n-# ⏹ stopped", reply=True)])
     assert found.text == "Once upon a time"
 
 
 def test_what_the_journal_knows_counts_where_nothing_can_be_read() -> None:
     known = draft("Once upon", "1")
-    assert with_shown(known, [], 2000) == known
+    assert with_shown(known, []) == known
 
 
 def test_a_message_that_someone_deleted_is_not_claimed_by_another() -> None:
-    found = with_shown(draft("Once upon a time", "1"), [posted("2", "Something else entirely")], 2000)
+    found = with_shown(draft("Once upon a time", "1"), [posted("2", "Something else entirely")])
     assert [sent.id for sent in found.sent] == ["1"]
 
 
@@ -75,6 +103,6 @@ def test_a_message_that_was_added_to_those_of_an_earlier_answer_is_found() -> No
     *before, last = displayed(text)
     ids = [str(number) for number, _ in enumerate(before)]
     again = replace(draft(text, *ids), replaces=7, as_variant=True)
-    found = with_shown(again, [posted("new", last)], LIMIT)
+    found = with_shown(again, [posted("new", last)])
     assert len(before) > 1
     assert ([sent.id for sent in found.sent], found.text) == ([*ids, "new"], text)
