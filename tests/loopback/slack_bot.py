@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
@@ -13,7 +14,19 @@ from pydantic import JsonValue
 from adapters.slack.adapter import SlackAdapter
 from adapters.slack.testing import FakeSlack
 from adapters.slack.timing import Timing
-from bot.api import AnyEvent, ButtonPressed, Clock, Command, CommandCall, FormSubmitted, Message, Online, Reply, Shelf
+from bot.api import (
+    AnyEvent,
+    ButtonPressed,
+    Clock,
+    Command,
+    CommandCall,
+    FormSubmitted,
+    Message,
+    Online,
+    Place,
+    Reply,
+    Shelf,
+)
 
 Event = TypeVar("Event", bound=AnyEvent)
 QUICK = Timing(short_answer=0.05, status_after=0.05, reconnect_after=0.05)
@@ -21,17 +34,22 @@ EVENTS_PATH = "/slack/events"
 
 
 class Listener:
-    """Keeps what the adapter heard and answers messages, commands, presses and forms with `answer`."""
+    """Keeps what the adapter heard and answers messages, commands, presses and forms with `answer`: each once, as the
+    core does, whichever way and however often Slack tells it. `told` counts every time."""
 
     def __init__(self, adapter: SlackAdapter, answer: Callable[[Any], Awaitable[None]] | None) -> None:
         self.adapter = adapter
         self.events: list[AnyEvent] = []
+        self.told: Counter[tuple[Place, str]] = Counter()
         self.errors: list[BaseException] = []
         self._answer = answer
         self._heard = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def handle(self, event: AnyEvent) -> None:
+        self.told[event.place, event.id] += 1
+        if self.told[event.place, event.id] > 1:
+            return
         self.events.append(event)
         self._heard.set()
         if self._answer is not None and isinstance(event, Message | CommandCall | ButtonPressed | FormSubmitted):
