@@ -23,8 +23,8 @@ FAREWELL_WORDS = 25
 _FAREWELL = re.compile(
     r"\b(?:good\s?bye|bye(?:\s?bye)?|farewell|fare thee well|see you|see ya|take care|good\s?night|so long|"
     r"until we meet|tschüss|tschau|auf wiedersehen|leb(?:e|t)? wohl|gute nacht|mach's gut|"
-    r"bis (?:bald|dann|morgen|später)|ade|au revoir|adieu|à bientôt|bonne nuit|adiós|hasta (?:luego|pronto)|buenas noches|"
-    r"arrivederci|addio|ciao|buona notte|adeus|até logo|tot ziens|farvel|hej då)\b",
+    r"bis (?:bald|dann|morgen|später)|ade|au revoir|adieu|à bientôt|bonne nuit|adiós|hasta (?:luego|pronto)|"
+    r"buenas noches|arrivederci|addio|ciao|buona notte|adeus|até logo|tot ziens|farvel|hej då)\b",
     re.IGNORECASE,
 )
 _WORD = re.compile(r"\w+")

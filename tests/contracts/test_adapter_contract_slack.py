@@ -41,12 +41,13 @@ class SlackStage:
 
     async def repeats(self) -> None:
         for delivery in self._slack.deliveries[-2:]:
-            self._slack.sends_again(delivery)
+            await self._slack.sends_again(delivery)
 
     async def runs(self, command: str, arguments: Mapping[str, Any]) -> None:
         if any(isinstance(value, Attachment) for value in arguments.values()):
             await self._slack.runs("/duologue", command, channel=self._channel)
             form = await self._slack.wait_until(self._slack.form)
+            assert form is not None
             content = [("notes.txt", b"tea is hot")]
             await self._slack.submits(form, file=content)
             return
