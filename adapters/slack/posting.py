@@ -28,8 +28,9 @@ log = logging.getLogger(__name__)
 EVENT_TYPE = "duologue_message"
 # Reached by the bot's own token where the route leads; and in a talk with one person, whose channel follows.
 BY_BOT, DIRECT = "", "direct:"
-# How far back a lost message is looked for where no message is known that is older, in seconds; and in how many pages.
-_LONG_AGO, _PAGES, _PAGE = 120.0, 3, 100
+# How far back a lost message is looked for where no message is known that is older, in seconds. In so many pages.
+LONG_AGO = 120.0
+_PAGES, _PAGE = 3, 100
 # So often whoever calls hears of a limit, and waits in line again; then it is waited for here.
 _MOST_THROTTLED = 3
 _MOST_STANDING = 2000
@@ -176,7 +177,7 @@ class PostSurface:
     def _before(self) -> str:
         """A moment in Slack's own time before which nothing of this answer was posted, if there is one."""
         known = max(self._newest, self._spot.after)
-        return known or f"{self._clock.now().timestamp() - _LONG_AGO:.6f}"
+        return known or f"{self._clock.now().timestamp() - LONG_AGO:.6f}"
 
     async def _send(self, post: _Post, identity: Mapping[str, str]) -> Answer:
         text, mention = post.opening + post.text, self._mention

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
+
+from pydantic import JsonValue
 
 from adapters.slack import SlackSettings
 from adapters.slack.budgets import UPDATE
@@ -14,7 +16,7 @@ from adapters.slack.home import Home
 from adapters.slack.lengths import MAX_TEXT, markdown_length, mrkdwn_length
 from adapters.slack.people import People
 from adapters.slack.places import is_direct, is_ts
-from adapters.slack.posting import DIRECT, PostSurface, Spot, Standing
+from adapters.slack.posting import DIRECT, LONG_AGO, PostSurface, Spot, Standing
 from adapters.slack.private import (
     GUEST,
     NOTICE,
@@ -37,7 +39,6 @@ from bot.api import (
     EditedStream,
     Lane,
     Reply,
-    Resume,
     Route,
     SentId,
     Shown,
@@ -51,8 +52,6 @@ from bot.api import (
     say,
 )
 
-# Begins a line of small print, which Slack does not know.
-SMALL = "> "
 # What is never edited needs no room for that: one message of an answer that is said whole.
 WHOLE_TEXT = 11_000
 NO_THREAD = phrase("There can be no thread for this.")
@@ -89,9 +88,10 @@ class Sending:
         place, is_guest = route.place, route.data.get("guest") is True
         direct = is_direct(place) and not is_guest
         may = self._workspace.may
+        whole = self.is_whole(route)
         return Capabilities(
-            max_chars=MAX_TEXT,
-            named_chars=NAMED_TEXT,
+            max_chars=WHOLE_TEXT if whole else MAX_TEXT,
+            named_chars=WHOLE_TEXT if whole else NAMED_TEXT,
             edits=True,
             speakers=self._faces.can() and not is_guest,
             private=direct or "user" in route.data,
@@ -166,43 +166,14 @@ class Sending:
 
     # For live answers
 
-    def is_whole(self, route: Route, resume: Resume | None = None) -> bool:
+    def is_whole(self, route: Route, resumed: Sequence[SentId] = ()) -> bool:
         """Whether an answer is said only when it is complete: what one person alone sees cannot be edited, nor what
         a guest says."""
-        resumed = resume.sent if resume is not None else ()
         return is_private(route) or route.data.get("guest") is True or any(map(is_for_one, resumed))
 
-    def by_edits(
-        self,
-        route: Route,
-        speaker: Speaker | None = None,
-        *,
-        resume: Resume | None = None,
-        before_post: Callable[[], Awaitable[None]] | None = None,
-        on_change: Callable[[], None] | None = None,
-        private: bool = False,
-        mention: Mention | None = None,
-    ) -> EditedStream:
-        """An answer by posts and edits, or all at its end where nothing can be edited."""
-        resumed = resume.sent if resume is not None else ()
-        private = private or is_private(route) or any(map(is_for_one, resumed))
-        whole = private or route.data.get("guest") is True
-        usual = MAX_TEXT if speaker is None else NAMED_TEXT
-        return EditedStream(
-            self.surface(route, speaker, private=private, resumed=resumed, mention=mention),
-            self.lane(route, private=private),
-            max_chars=WHOLE_TEXT if whole else usual,
-            clock=self._clock,
-            before_post=before_post,
-            resume=resume,
-            on_change=on_change,
-            measure=markdown_length if whole else mrkdwn_length,
-            small=SMALL,
-        )
-
-    def lane(self, route: Route, *, private: bool = False) -> Lane:
+    def lane(self, route: Route, *, private: bool = False, resumed: Sequence[SentId] = ()) -> Lane:
         """Of one answer by posts and edits."""
-        if private or is_private(route) or route.data.get("guest") is True:
+        if private or self.is_whole(route, resumed):
             return AtTheEnd()
         return self._calls.budgets.edited(route.place.channel)
 
@@ -216,9 +187,9 @@ class Sending:
         mention: Mention | None = None,
     ) -> Surface:
         """`resumed` are the messages of an answer that is taken up; `mention` is told with the first message."""
-        is_guest = route.data.get("guest") is True
-        if is_guest or private or is_private(route):
-            return self._private(route, speaker, in_channel=not (private or is_private(route)))
+        private = private or is_private(route) or any(map(is_for_one, resumed))
+        if private or route.data.get("guest") is True:
+            return self._private(route, speaker, in_channel=not private)
         return self._public(route, speaker, resumed=resumed, mention=mention)
 
     # Inside
@@ -238,8 +209,7 @@ class Sending:
         mention: Mention | None = None,
     ) -> PostSurface:
         place, data = route.place, route.data
-        known = [str(data.get(name, "")) for name in ("message", "at")]
-        spot = Spot(place.channel, place.thread, str(data.get("user", "")), max(filter(is_ts, known), default=""))
+        spot = Spot(place.channel, place.thread, str(data.get("user", "")), _before(data))
         return PostSurface(
             self._calls,
             self._faces,
@@ -269,7 +239,15 @@ class Sending:
 
     async def _deliver(self, route: Route, reply: Reply, *, private: bool) -> tuple[SentId, ...]:
         mention = _mention(route) if reply.notify and not private else None
-        stream = self.by_edits(route, reply.speaker, private=private, mention=mention)
+        lane = self.lane(route, private=private)
+        usual = MAX_TEXT if reply.speaker is None else NAMED_TEXT
+        stream = EditedStream(
+            self.surface(route, reply.speaker, private=private, mention=mention),
+            lane,
+            max_chars=WHOLE_TEXT if isinstance(lane, AtTheEnd) else usual,
+            clock=self._clock,
+            measure=mrkdwn_length,
+        )
         async with stream:
             if reply.buttons:
                 await stream.write(Controls(reply.buttons))
@@ -293,6 +271,13 @@ class Sending:
         if not troubles:
             return ()
         return await self._deliver(route, Reply("\n".join(troubles)), private=private)
+
+
+def _before(data: Mapping[str, JsonValue]) -> str:
+    """The id of a message that is older than any answer: a moment of this machine's own clock may be wrong."""
+    message, at = str(data.get("message", "")), str(data.get("at", ""))
+    moment = f"{float(at) - LONG_AGO:.6f}" if is_ts(at) else ""
+    return max(message if is_ts(message) else "", moment)
 
 
 def _mention(route: Route) -> Mention | None:
