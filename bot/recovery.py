@@ -28,7 +28,6 @@ from bot.platform import Adapter, Posted, is_connected
 from bot.replies import SentId
 from bot.runner import LocalRunner
 from bot.store import Claim, Draft, NewMessage, Store
-from bot.text import Pager
 from bot.turns import Turns
 
 log = structlog.get_logger(__name__)
@@ -49,9 +48,10 @@ CALLS = (CommandCall, FormSubmitted)
 # die each time must not do so for ever.
 MOST_COMPLETIONS = 3
 MOST_ATTEMPTS = 6
-# The shortest common beginning that says "this message is a part of that answer" without a reply reference.
+# So much of a message must be found in an answer, where it does not follow what was found of it before.
 SURE_CHARS = 12
-CLOSERS = "`*_~| \n"
+# What a platform may add or leave out when it shows a text.
+MARKUP = re.compile(r"[\s*_~`#>|<\\\[\]()•◦▪☐☑─│┼\u200b-]+")
 # How a message begins that says by itself who speaks.
 NAMED = re.compile(r"\A\*\*[^\n]{1,200}?:\*\*[ \n]")
 
@@ -177,10 +177,8 @@ class Recovery:
         except DeliveryError as error:
             log.warning("channel could not be read back", error=repr(error))
             return draft
-        can = adapter.capabilities(draft.route)
-        limit = (can.named_chars if draft.speaker else 0) or can.max_chars or max(len(draft.text), 1)
         own = [message for message in posted if message.own and not await self._known(draft, message)]
-        return with_shown(draft, own, limit)
+        return with_shown(draft, own)
 
     async def _known(self, draft: Draft, message: Posted) -> bool:
         """Whether the message belongs to something that is remembered already."""
@@ -260,68 +258,94 @@ def _order(id: str) -> tuple[int, str]:
     return len(whole), id
 
 
-def with_shown(draft: Draft, own: Sequence[Posted], limit: int) -> Draft:
+def with_shown(draft: Draft, own: Sequence[Posted]) -> Draft:
     """Adopt messages that show a part of the draft's text, and what the last of them shows beyond it.
 
     `own` are the bot's messages after the question, oldest first, without those that belong to something else.
-    The journal is written before each message is posted, so a message of this answer begins with its part's text
-    or is a beginning of it.
+    The journal is written before each message is posted, so one of this answer goes on with the text where an earlier
+    one ends. Where that is, is the platform's affair.
     """
     if draft.replaces is not None and not draft.text:
         return draft  # what its messages show is still the answer that was there before
-    if draft.speaker is not None:
-        own = [replace(message, text=NAMED.sub("", message.text)) for message in own]
-    parts = _parts(draft.text, limit)
-    sent: list[SentId] = []
-    last: Posted | None = None
-    waiting = list(own)
-    for index, part in enumerate(parts):
-        found = next((message for message in waiting if _shows(message, part, draft, index)), None)
-        if found is None and draft.replaces is not None and index < len(draft.sent):
-            # Messages of the answer that was there before are older than the wish for another.
-            sent.append(draft.sent[index])
+    known = {sent.id for sent in draft.sent}
+    found = _Found(draft.text)
+    adopted: list[SentId] = []
+    seen: dict[str, str] = {}
+    for message in own:
+        shown = seen[message.id] = NAMED.sub("", message.text) if draft.speaker is not None else message.text
+        is_first = not known and not adopted
+        is_shown = found.shows(shown, somewhere=not is_first)
+        if message.id in known:
             continue
-        if found is None:
-            break
-        waiting = waiting[waiting.index(found) + 1 :]
-        sent.append(SentId(found.id, found.kind))
-        last = found
-    if not parts:
-        reply = next((message for message in own if _belongs(message, draft, 0)), None)
-        if reply is not None:
-            sent, last = [SentId(reply.id, reply.kind)], reply
-    if last is None:
-        return draft if len(draft.sent) <= len(sent) else replace(draft, sent=draft.sent)
-    whole = len(sent) == max(len(parts), 1)
-    part = parts[-1] if parts else ""
-    text = draft.text + (_beyond(last.text, part) if whole and draft.text.endswith(part) else "")
-    # Of an answer that takes another's place, messages may be left that it has not come to yet.
-    left = draft.sent[len(sent) :] if draft.replaces is not None else ()
-    return replace(draft, sent=(*sent, *left), text=text)
+        if is_shown or (is_first and message.in_reply_to == draft.event_id):
+            adopted.append(SentId(message.id, message.kind))
+    sent = (*draft.sent, *adopted)
+    looks = tuple(seen.get(each.id, "") for each in sent) if seen else ()
+    return replace(draft, sent=sent, text=draft.text + found.beyond, shown=looks)
 
 
-def _parts(text: str, limit: int) -> list[str]:
-    """What a stream shows in its messages when it has got so far, and when that was all."""
-    pager = Pager(limit)
-    pager.feed(text)
-    return [page.text for page in pager.finish() if not page.is_blank]
+class _Found:
+    """How far a text was found in messages. Platforms write markup in their own ways, so it does not count."""
 
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._plain = _plain(text)
+        self._end = 0
+        # What the last message shows after the text.
+        self.beyond = ""
 
-def _belongs(message: Posted, draft: Draft, index: int) -> bool:
-    if index < len(draft.sent):
-        return message.id == draft.sent[index].id
-    return index == 0 and message.in_reply_to == draft.event_id
-
-
-def _shows(message: Posted, part: str, draft: Draft, index: int) -> bool:
-    if _belongs(message, draft, index):
-        return True
-    if index < len(draft.sent):
+    def shows(self, shown: str, *, somewhere: bool) -> bool:
+        """Whether a message goes on with the text; or, when what came before was not seen whole, with a later part."""
+        shown = _unmarked(shown)
+        for begin in dict.fromkeys((0, _after_opening(shown))):
+            plain = _plain(shown[begin:])
+            at = self._place_of(plain, somewhere)
+            if at is not None:
+                self._end = min(at + len(plain), len(self._plain))
+                self.beyond = self._after(shown, at) if self._end == len(self._plain) else ""
+                return True
         return False
-    # What may differ at the end of an unfinished text are markers that had half arrived or were closed for show.
-    shown, part = _unmarked(message.text).strip().rstrip(CLOSERS), part.strip().rstrip(CLOSERS)
-    common = min(len(shown), len(part))
-    return common >= min(SURE_CHARS, len(part)) > 0 and shown[:common] == part[:common]
+
+    def _place_of(self, plain: str, somewhere: bool) -> int | None:
+        at = self._end
+        while plain and 0 <= at < len(self._plain):
+            common = min(len(plain), len(self._plain) - at)
+            if plain[:common] == self._plain[at : at + common]:
+                return at
+            if not somewhere or len(plain) < SURE_CHARS:
+                return None
+            at = self._plain.find(plain[:SURE_CHARS], at + 1)
+        return None
+
+    def _after(self, shown: str, at: int) -> str:
+        """What was still open is closed for show, so only plain words are taken; the model says the rest again."""
+        start, begin = _position(self._text, at), _position(shown, 0)
+        part, said = self._text[start:], shown[begin:]
+        before = self._text[_position(self._text, at - 1) : start] + shown[:begin]
+        if "`" in before + part or not said.startswith(part):
+            return ""
+        words = said[len(part) :]
+        end = next((at for at, char in enumerate(words) if char in "`*_~|<[#>"), len(words))
+        return words[:end]
+
+
+def _plain(text: str) -> str:
+    return MARKUP.sub("", text)
+
+
+def _position(text: str, count: int) -> int:
+    """Where the sign stands that has so many before it, markup left out."""
+    for at, char in enumerate(text):
+        if not MARKUP.match(char):
+            if not count:
+                return at
+            count -= 1
+    return len(text)
+
+
+def _after_opening(shown: str) -> int:
+    """A block that was open before a message is opened again in it."""
+    return shown.find("\n") + 1 if shown.lstrip().startswith(("```", "~~~")) else 0
 
 
 def _unmarked(shown: str) -> str:
@@ -330,16 +354,3 @@ def _unmarked(shown: str) -> str:
     while lines and (lines[-1].startswith("-# ") or not lines[-1].strip()):
         lines.pop()
     return "\n".join(lines)
-
-
-def _beyond(shown: str, part: str) -> str:
-    """What a message shows after the journaled text of its part.
-
-    Markup that was still open is closed for show, so only plain words are taken; the model says the rest again.
-    """
-    plain = _unmarked(shown)
-    if "`" in part or not plain.startswith(part):
-        return ""
-    words = plain[len(part) :]
-    end = next((at for at, char in enumerate(words) if char in "`*_~|<[#>"), len(words))
-    return words[:end]

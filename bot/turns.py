@@ -272,7 +272,7 @@ class Turns:
         speech = Speech(event, draft, turn, answer, tool_messages(composed.prompt), composed)
         if question is not None:
             speech.below = await self._taken_up_below(draft, question, event)
-        await self._finish(speech, Resume(draft.sent, draft.text))
+        await self._finish(speech, Resume(draft.sent, draft.text, draft.shown))
 
     async def _taken_up_below(self, draft: Draft, question: Remembered, event: AnyEvent) -> Below | None:
         below = self._below(event, question)

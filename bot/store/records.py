@@ -111,7 +111,8 @@ class Draft:
     `text` and `sent` may lag behind what the platform shows by a moment; `question` is the remembered message that
     is answered, `event_id` the claim it belongs to. `epoch` is checked by `answered`. `finished` is set once the model
     has said everything, with the reason why it ended. `replaces` is the remembered answer whose place this one takes,
-    in its messages; `as_variant` says that the old one is kept beside it.
+    in its messages; `as_variant` says that the old one is kept beside it. `shown` is not stored: what `sent` were seen
+    to show, where that was looked up.
     """
 
     id: int
@@ -128,6 +129,7 @@ class Draft:
     speaker: Speaker | None = None
     replaces: int | None = None
     as_variant: bool = False
+    shown: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
