@@ -21,6 +21,7 @@ from adapters.slack.faces import Faces
 from adapters.slack.hearing import Hearing
 from adapters.slack.home import Home
 from adapters.slack.interacting import Interacting
+from adapters.slack.lengths import MAX_TEXT
 from adapters.slack.listening import Listening
 from adapters.slack.live import LiveAnswers
 from adapters.slack.login import bot_token, log_in, warn_of_two_apps
@@ -59,6 +60,8 @@ from bot.api import (
 
 log = logging.getLogger(__name__)
 
+# Before the bot knows who it is there, the core asks what kind of platform this is.
+_NOT_YET = Capabilities(max_chars=MAX_TEXT, edits=True, buttons=True, forms=True, menus=True)
 NOT_CONNECTED = phrase("I am not connected to Slack yet.")
 
 
@@ -178,7 +181,7 @@ class SlackAdapter:
     # Answering
 
     def capabilities(self, route: Route) -> Capabilities:
-        return self._use.sending.capabilities(route)
+        return _NOT_YET if self._parts is None else self._parts.sending.capabilities(route)
 
     async def send(self, route: Route, reply: Reply) -> tuple[SentId, ...]:
         return await self._use.sending.send(route, reply)
