@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from types import TracebackType
-from typing import Protocol
 
 from adapters.slack.cards import TOOL_PATIENCE, Cards
 from adapters.slack.closing import Closer
@@ -13,7 +12,7 @@ from adapters.slack.errors import NoStreams, NotStreaming, NotTaken, StoppedByPe
 from adapters.slack.escaping import settled
 from adapters.slack.parts import AGES, Part, next_part
 from adapters.slack.said import Said
-from adapters.slack.streams import Card, StreamLanes, Streams
+from adapters.slack.streams import Card, Edited, StreamLanes, Streams
 from adapters.slack.waiting import Waits
 from bot.api import (
     BotError,
@@ -25,7 +24,6 @@ from bot.api import (
     Fence,
     Lane,
     Piece,
-    ReplyStream,
     Resume,
     SentId,
     Surface,
@@ -44,19 +42,13 @@ _WAITS = (0.5, 1.0, 2.0, 4.0)
 _MOST_DEATHS, _MOST_LOST, _LONGEST_WAIT = 3, 3, 3.0
 
 
-class Edited(ReplyStream, Protocol):
-    """A live answer by posts and edits."""
-
-    @property
-    def shown(self) -> tuple[str, ...]: ...
-
-
 class NativeStream:
     """A ReplyStream over Streams.
 
     What it cannot tell by streams goes on in what `by_edits` makes: short answers that no stream was begun for,
     answers that are taken up again, and the rest where streams are refused. `surface` edits messages whose stream has
-    ended. `before_post` is awaited before every new message, `on_change` called when `sent` has changed.
+    ended. `before_post` is awaited before every new message, `on_change` called when `sent` has changed. `pieces` tells
+    what each message holds of an answer that is taken up, if it can.
     """
 
     def __init__(
@@ -70,6 +62,7 @@ class NativeStream:
         before_post: Callable[[], Awaitable[None]] | None = None,
         resume: Resume | None = None,
         on_change: Callable[[], None] | None = None,
+        pieces: Callable[[Resume], Awaitable[list[Part]]] | None = None,
     ) -> None:
         self._streams = streams
         self._lanes = lanes
@@ -77,6 +70,7 @@ class NativeStream:
         self._by_edits = by_edits
         self._before_post = before_post
         self._on_change = on_change
+        self._pieces = pieces
         self._closer = Closer(streams, surface, lanes, clock)
         self._resume = resume if resume is not None and resume.sent else None
         self._said = Said(resume.text if resume is not None and not resume.sent else "")
@@ -178,12 +172,21 @@ class NativeStream:
         """Shows what there is, as often as the lanes allow, until the stream is left."""
         if self._resume is not None:
             await asyncio.gather(*(self._closer.end(sent) for sent in self._resume.sent))
-            await self._go_on_by_edits(self._resume)
+            await self._take_up(self._resume)
         while not self._waits.left:
             await self._waits.wake.wait()
             self._waits.wake.clear()
             while not self._waits.left and self._failed is None and self._rest is None and await self._step():
                 pass
+
+    async def _take_up(self, resume: Resume) -> None:
+        parts = await self._pieces(resume) if self._pieces is not None and len(resume.sent) > 1 else []
+        if parts:
+            # What all but the last message hold stays there.
+            *self._parts, last = parts
+            self._closing += [asyncio.create_task(self._closer.close(part)) for part in self._parts]
+            resume = Resume(resume.sent[-1:], last.text)
+        await self._go_on_by_edits(resume)
 
     async def _step(self) -> bool:
         """Bring one message up to date; False when there is nothing to show."""
@@ -195,7 +198,7 @@ class NativeStream:
             await self._roll_over(part)
             return True
         pending, cards = self._pending(), self._cards.due(now)
-        if not cards and not (pending if part is not None and part.sent is not None else pending.strip()):
+        if not cards and not pending.strip():
             return False
         urgency = Urgency.INTERIM if self._parts else Urgency.FIRST
         since = self._unseen_since if self._unseen_since is not None else now
@@ -303,9 +306,7 @@ class NativeStream:
                 await self._pause(error.retry_after, part)
             case Throttled() | NoStreams() | NotTaken():
                 await self._go_on_by_edits()
-            case TargetGone() | DeliveryRefused():
-                self._failed, self._part = error, None
-            case _ if self._strikes == len(_WAITS):
+            case _ if isinstance(error, TargetGone | DeliveryRefused) or self._strikes == len(_WAITS):
                 self._failed, self._part = error, None
             case _:
                 part.tried = (len(piece), cards)

@@ -6,6 +6,8 @@ from adapters.slack.lengths import markdown_length
 from bot.api import Button, Controls, Done, Notice, Piece, Text, clip, end_mark
 
 _MAX_NOTES = 400
+# Begins a line about an answer: Slack knows no small print, so it is quoted.
+SMALL = "> "
 
 
 class Said:
@@ -37,10 +39,11 @@ class Said:
         return [*controls, *map(Notice, self._notices), *ended]
 
     def notes(self, error: BaseException | None) -> str:
-        """What stands below the text in the end, as Markdown in small print."""
+        """What stands below the text in the end, as Markdown."""
         notes = list(self._notices)
         if not self._told_why:
-            notes.append(end_mark(error, self._ended.reason if self._ended is not None else None))
+            reason = self._ended.reason if self._ended is not None else None
+            notes.append(end_mark(error, reason, buttons=bool(self.buttons)))
         lines = [line.strip() for note in notes for line in note.splitlines() if line.strip()]
-        text = "\n\n" + "\n".join(f"_{line}_" for line in lines) if lines else ""
+        text = "\n\n" + "\n".join(f"{SMALL}{line}" for line in lines) if lines else ""
         return clip(text, _MAX_NOTES, markdown_length)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias
 
-from bot.api import Button, Lane, SentId
+from bot.api import Button, Lane, ReplyStream, SentId
 
 CardState: TypeAlias = Literal["in_progress", "complete", "error"]
 
@@ -33,6 +33,13 @@ class Streams(Protocol):
     async def append(self, sent: SentId, text: str, cards: Sequence[Card]) -> None: ...
 
     async def stop(self, sent: SentId, text: str, cards: Sequence[Card], buttons: Sequence[Button]) -> None: ...
+
+
+class Edited(ReplyStream, Protocol):
+    """A live answer by posts and edits."""
+
+    @property
+    def shown(self) -> tuple[str, ...]: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from adapters.slack.closing import patiently
 from adapters.slack.errors import NotStreaming, Throttled, by_code
 from adapters.slack.escaping import from_markdown_text, to_markdown_text
 from adapters.slack.lengths import MAX_MARKDOWN, markdown_length
+from adapters.slack.said import SMALL
 from adapters.slack.streams import Card, StreamLanes
 from bot.api import Button, DeliveryError, Done, EditedStream, Resume, SentId, Shown, TargetGone, Text
 from bot.testing.clock import VirtualClock
@@ -70,7 +71,7 @@ class Stage:
                 resume=taken_up,
                 on_change=stream.grown,
                 measure=markdown_length,
-                small="_",
+                small=SMALL,
             )
 
         stream = NativeStream(self, self, lanes, clock=self.clock, by_edits=by_edits, resume=resume)

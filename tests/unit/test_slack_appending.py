@@ -193,7 +193,7 @@ def test_tools_are_shown_while_they_work_and_buttons_at_the_end() -> None:
 
     (post,) = run_virtual(main()).posts.values()
     assert post.cards == {"2": "complete", "3": "complete"}
-    assert post.text == "It is four.\n\n_A notice._\n_In two lines._"
+    assert post.text == "It is four.\n\n> A notice.\n> In two lines."
     assert post.buttons == ["Again"]
 
 

@@ -104,7 +104,7 @@ def test_whoever_presses_slacks_own_stop_sees_nothing_more_until_the_end() -> No
     stage = run_virtual(main())
     (post,) = stage.posts.values()
     assert said_on(stage) == list(range(40))
-    assert post.text.endswith("_⏹ stopped_")
+    assert post.text.endswith("> ⏹ stopped")
     assert post.buttons == ["Again"]
     assert stage.streaming == []
 
