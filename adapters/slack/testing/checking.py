@@ -21,6 +21,8 @@ ANYWHERE = frozenset(
     {"section", "divider", "header", "context", "context_actions", "actions", "image", "input", "rich_text", "video"}
 )
 MESSAGE_BLOCKS = ANYWHERE | {"markdown", "table", "file", "task_card", "plan"}
+IN_CONTEXT = frozenset({"image", "mrkdwn", "plain_text"})
+IN_CONTEXT_ACTIONS = frozenset({"feedback_buttons", "icon_button"})
 CHUNKS: Mapping[str, tuple[str, ...]] = {
     "markdown_text": ("text",),
     "task_update": ("id", "title", "status"),
@@ -102,15 +104,32 @@ def _wrong_block(block: Json, at: str) -> Iterator[str]:
             if not elements:
                 yield f"no fewer than 1 items allowed [json-pointer:{at}/elements]"
             yield from _too_many(elements, most, f"{at}/elements")
+            yield from _wrong_kinds(block["type"], elements, f"{at}/elements")
             if block["type"] != "context":
                 yield from _wrong_elements(elements, f"{at}/elements")
         case "input":
             yield from _wrong_text(block.get("label"), 2_000, f"{at}/label")
+            if block.get("hint") is not None:
+                yield from _wrong_text(block["hint"], 2_000, f"{at}/hint")
             yield from _wrong_element(block.get("element", {}), f"{at}/element")
+            yield from _wrong_input(block.get("element", {}), f"{at}/element")
         case "table":
             yield from _too_many(block.get("rows", []), 100, f"{at}/rows")
             for row in block.get("rows", []):
                 yield from _too_many(row, 20, f"{at}/rows")
+
+
+def _wrong_kinds(block: str, elements: Sequence[Any], at: str) -> Iterator[str]:
+    """Each of these blocks takes elements of its own."""
+    for number, each in enumerate(elements):
+        kind = each.get("type") if isinstance(each, dict) else None
+        known = (
+            kind in IN_CONTEXT if block == "context" else (kind in IN_CONTEXT_ACTIONS) == (block == "context_actions")
+        )
+        if kind is None or not known:
+            yield f"unsupported type: {kind} [json-pointer:{at}/{number}/type]"
+        elif kind in ("mrkdwn", "plain_text"):
+            yield from _wrong_text(each, MAX_SECTION, f"{at}/{number}")
 
 
 def _wrong_elements(elements: Sequence[Json], at: str) -> Iterator[str]:
@@ -130,6 +149,12 @@ def _wrong_element(element: Json, at: str) -> Iterator[str]:
             yield f"must be less than 2001 characters [json-pointer:{at}/value]"
         if element.get("style", "primary") not in ("primary", "danger"):
             yield f"must be one of: primary, danger [json-pointer:{at}/style]"
+    if element.get("type") == "feedback_buttons":
+        for half in ("positive_button", "negative_button"):
+            button = element.get(half) or {}
+            yield from _wrong_text(button.get("text"), 75, f"{at}/{half}/text")
+            if not 0 < len(str(button.get("value", ""))) <= 2_000:
+                yield f"must be between 1 and 2000 characters [json-pointer:{at}/{half}/value]"
     if element.get("type") in ("static_select", "overflow", "radio_buttons", "checkboxes"):
         most = {"static_select": 100, "overflow": 5}.get(element["type"], 10)
         yield from _too_many(element.get("options", []), most, f"{at}/options")
@@ -137,6 +162,30 @@ def _wrong_element(element: Json, at: str) -> Iterator[str]:
             yield from _wrong_text(option.get("text"), 75, f"{at}/options/text")
             if not 0 < len(str(option.get("value", ""))) <= 150:
                 yield f"must be between 1 and 150 characters [json-pointer:{at}/options/value]"
+
+
+def _wrong_input(element: Json, at: str) -> Iterator[str]:
+    """What people fill in."""
+    if element.get("placeholder"):
+        yield from _wrong_text(element["placeholder"], 150, f"{at}/placeholder")
+    if element.get("type") == "plain_text_input":
+        longest = element.get("max_length", 3_000)
+        if not 1 <= longest <= 3_000 or not 0 <= element.get("min_length", 0) <= longest:
+            yield f"must be between 1 and 3000 [json-pointer:{at}/max_length]"
+        if len(str(element.get("initial_value", ""))) > longest:
+            yield f"must be less than {longest + 1} characters [json-pointer:{at}/initial_value]"
+    if element.get("type") == "number_input":
+        if not isinstance(element.get("is_decimal_allowed"), bool):
+            yield f"missing required field: is_decimal_allowed [json-pointer:{at}]"
+        for name in ("min_value", "max_value", "initial_value"):
+            if not isinstance(element.get(name, ""), str):
+                yield f"must be a string [json-pointer:{at}/{name}]"
+    if element.get("type") == "file_input" and not 1 <= element.get("max_files", 10) <= 10:
+        yield f"must be between 1 and 10 [json-pointer:{at}/max_files]"
+    offered = element.get("options", [])
+    for chosen in [element.get("initial_option"), *element.get("initial_options", [])]:
+        if chosen is not None and offered and chosen not in offered:
+            yield f"must be one of the options [json-pointer:{at}/initial_option]"
 
 
 def _too_many(items: Sequence[Any], most: int, at: str) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -83,7 +84,13 @@ def picked(element: Json, wanted: Any) -> Json:
         return {f"selected_{kind.removesuffix('s_select')}": wanted}
     if kind in ("datepicker", "timepicker"):
         return {f"selected_{kind.removesuffix('picker')}": wanted}
+    if kind == "file_input":
+        if len(wanted or ()) > int(element.get("max_files", 10)):
+            raise NotOffered(f"at most {element.get('max_files', 10)} files go into {element.get('action_id')!r}")
+        return {"files": [*(wanted or ())]}
     text = None if wanted is None else str(wanted)
+    if kind == "number_input":
+        _check_number(element, text)
     if text is not None and len(text) > int(element.get("max_length", 3_000)):
         raise NotOffered(f"at most {element.get('max_length', 3_000)} characters go into {element.get('action_id')!r}")
     if text is not None and len(text) < int(element.get("min_length", 0)):
@@ -116,7 +123,18 @@ def fill(blocks: Sequence[Json], values: Mapping[str, Any]) -> Json:
     return {"values": state}
 
 
+def _check_number(element: Json, text: str | None) -> None:
+    if text is None:
+        return
+    number = r"-?\d+(\.\d+)?" if element.get("is_decimal_allowed") else r"-?\d+"
+    low, high = float(element.get("min_value", "-inf")), float(element.get("max_value", "inf"))
+    if not re.fullmatch(number, text) or not low <= float(text) <= high:
+        raise NotOffered(f"{text!r} is no number that {element.get('action_id')!r} takes")
+
+
 def _initial(element: Json) -> Any:
+    if element["type"] == "external_select":
+        return element.get("initial_option")
     if "initial_option" in element:
         return element["initial_option"]["value"]
     if "initial_options" in element:

@@ -9,6 +9,8 @@ from typing import Any
 from adapters.slack.testing import controls, payloads
 from adapters.slack.testing.controls import NotOffered
 from adapters.slack.testing.deliveries import Delivery, DeliveryKind, Outbox
+from adapters.slack.testing.files import Files
+from adapters.slack.testing.messages import Messages
 from adapters.slack.testing.responses import Responses, Return
 from adapters.slack.testing.views import Trigger, Views, check_view
 from adapters.slack.testing.world import Account, Channel, Json, Message, View, World
@@ -52,6 +54,8 @@ class Hands:
     commands: Sequence[str] | None
     shortcuts: Sequence[str] | None
     scopes: set[str]
+    messages: Messages
+    _files: Files
     _responses: Responses
 
     # Commands and shortcuts
@@ -82,8 +86,12 @@ class Hands:
         }
 
         async def said(answer: Any) -> None:
-            if answer:
-                self._responses.apply(back, {"text": answer} if isinstance(answer, str) else answer)
+            told = {"text": answer} if isinstance(answer, str) else answer or {}
+            if told.get("response_type") == "in_channel":
+                # Everybody sees what was typed; otherwise nobody does.
+                self.messages.add(where, who, f"{command} {text}".strip())
+            if told.get("text") or told.get("blocks"):
+                self._responses.apply(back, told)
 
         return self._interact("slash_commands", payload, who, trigger_id, back, then=said)
 
@@ -134,10 +142,12 @@ class Hands:
     # Forms
 
     async def submits(self, view: View, /, **values: Any) -> Interaction:
-        """Send a form off, with values by action id or block id; the others stay as they are shown."""
+        """Send a form off, with values by action id or block id; the others stay as they are shown. Files are lists of
+        a name and a content each."""
         if not view.open:
             raise NotOffered(f"{view.title!r} is closed")
-        view.body["state"] = controls.fill(view.blocks, values)
+        given = {name: self._uploaded(value, view.user) for name, value in values.items()}
+        view.body["state"] = controls.fill(view.blocks, given)
         trigger_id = self.views.trigger(view.user, view)
         payload = payloads.interaction_json(self.world, "view_submission", view.user)
         payload |= {"trigger_id": trigger_id, "view": payloads.view_json(self.world, view), "response_urls": []}
@@ -157,6 +167,11 @@ class Hands:
         return self.outbox.send("interactive", payload)
 
     # Inside
+
+    def _uploaded(self, value: Any, who: Account) -> Any:
+        if not isinstance(value, list) or not all(isinstance(each, tuple) for each in value):
+            return value
+        return [payloads.file_json(self._files.add(name, content, who)) for name, content in value]
 
     def _act(
         self, target: Message | View, author: Account | None, find: Callable[[Sequence[Json], str], Json]
