@@ -76,6 +76,7 @@ class Parts:
     sending: Sending
     live: LiveAnswers
     reading: Reading
+    interacting: Interacting
     closes: Sequence[Callable[[], Awaitable[None]]]
 
 
@@ -149,7 +150,7 @@ class SlackAdapter:
         else:
             ways = Links(settings, app, calls, clock, timing, online)
         closes = (live.close, interacting.close, pane.close, home.close, people.close)
-        return Parts(workspace, calls, ways, ears, sending, live, reading, closes)
+        return Parts(workspace, calls, ways, ears, sending, live, reading, interacting, closes)
 
     async def _tell_online(self, calls: Calls, workspace: Workspace, handle: Handle, since: float | None) -> None:
         """`since` is the moment from which on something may have been missed; None after a start. What an earlier life
@@ -184,7 +185,8 @@ class SlackAdapter:
         return _NOT_YET if self._parts is None else self._parts.sending.capabilities(route)
 
     async def send(self, route: Route, reply: Reply) -> tuple[SentId, ...]:
-        return await self._use.sending.send(route, reply)
+        use = self._use
+        return await use.sending.send(route, use.interacting.given_back(route, reply))
 
     def stream(
         self,
