@@ -10,6 +10,8 @@ from typing import Any, Protocol, TypeAlias
 from slack_bolt.async_app import AsyncApp
 from slack_bolt.authorization import AuthorizeResult
 from slack_bolt.context.ack.async_ack import AsyncAck
+from slack_bolt.middleware.async_middleware import AsyncMiddleware
+from slack_bolt.request.async_request import AsyncBoltRequest
 from slack_bolt.response import BoltResponse
 from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.webhook.async_client import AsyncWebhookClient
@@ -25,16 +27,6 @@ Hear: TypeAlias = Callable[[Body, AsyncAck], Awaitable[None]]
 
 SORRY = phrase("Something went wrong on my side. Please try again.")
 ANYTHING = re.compile("")
-# What a body of each type must have for Bolt to find its listener.
-_NEEDED: Mapping[str, tuple[str, ...]] = {
-    "block_actions": ("actions",),
-    "interactive_message": ("callback_id",),
-    "shortcut": ("callback_id",),
-    "message_action": ("callback_id",),
-    "view_submission": ("view",),
-    "view_closed": ("view",),
-    "block_suggestion": ("action_id",),
-}
 
 
 class Ears(Protocol):
@@ -68,6 +60,7 @@ def bolt_app(client: AsyncWebClient, settings: SlackSettings, ears: Ears) -> Asy
         logger=_quiet_logger(),
         client=client,
         authorize=authorize,
+        before_authorize=_AcknowledgeUnknown(),
         process_before_response=True,
         request_verification_enabled=False,
         ssl_check_enabled=False,
@@ -108,7 +101,7 @@ def _listen(app: AsyncApp, ears: Ears, client: AsyncWebClient) -> None:
 
     async def in_form(body: Body, ack: AsyncAck) -> None:
         if ack.response is None:
-            await ack(response_action="update", view=_sorry_view(body))
+            await ack(**_sorry_form(body["view"]))
 
     async def answered(body: Body, ack: AsyncAck) -> None:
         if ack.response is None:
@@ -123,7 +116,6 @@ def _listen(app: AsyncApp, ears: Ears, client: AsyncWebClient) -> None:
     async def quietly(body: Body, ack: AsyncAck) -> None:
         return None
 
-    app.use(_acknowledge_unknown)
     app.event(ANYTHING)(event)
     app.command(ANYTHING)(heard(ears.command, answered))
     app.action(ANYTHING)(heard(ears.action, tell))
@@ -133,25 +125,36 @@ def _listen(app: AsyncApp, ears: Ears, client: AsyncWebClient) -> None:
     app.options(ANYTHING)(heard(ears.options, no_options))
 
 
-async def _acknowledge_unknown(
-    body: dict[str, Any], ack: AsyncAck, next: Callable[[], Awaitable[None]]
-) -> BoltResponse | None:
-    if _is_known(body):
-        await next()
-        return None
-    log.info("%s is not known and was acknowledged", _named(body))
-    return await ack()
+class _AcknowledgeUnknown(AsyncMiddleware):
+    """Slack learns new words before the bot does."""
+
+    async def async_process(
+        self, *, req: AsyncBoltRequest, resp: BoltResponse, next: Callable[[], Awaitable[BoltResponse]]
+    ) -> BoltResponse | None:
+        if _is_known(req.body):
+            return await next()
+        log.info("%s is not known and was acknowledged", _named(req.body))
+        return await req.context.ack()
 
 
 def _is_known(body: Body) -> bool:
-    type = body.get("type")
-    if type == "event_callback":
-        event = body.get("event")
-        return isinstance(event, dict) and isinstance(event.get("type"), str)
-    if type is None:
-        return isinstance(body.get("command"), str)
-    needed = _NEEDED.get(type) if isinstance(type, str) else None
-    return needed is not None and all(body.get(name) is not None for name in needed)
+    """Whether it has what Bolt needs to find its listener."""
+    match body:
+        case {"type": "event_callback", "event": {"type": str()}}:
+            return True
+        case {"type": "block_actions", "actions": [{"action_id": str()}, *_]}:
+            return True
+        case {"type": "shortcut" | "message_action", "callback_id": str()}:
+            return True
+        case {"type": "view_submission" | "view_closed", "view": {"callback_id": str()}}:
+            return True
+        case {"type": "block_suggestion", "action_id": str()}:
+            return True
+        case {"type": _}:
+            return False
+        case {"command": str()}:
+            return True
+    return False
 
 
 def _named(body: Body) -> str:
@@ -174,14 +177,15 @@ async def _apologize(client: AsyncWebClient, body: Body) -> None:
         log.warning("the apology did not arrive (%s)", type(error).__name__)
 
 
-def _sorry_view(body: Body) -> dict[str, Any]:
-    view = body["view"]
-    title = view.get("title") if isinstance(view, dict) else None
-    return {
-        "type": "modal",
-        "title": title or {"type": "plain_text", "text": "Sorry"},
-        "blocks": [{"type": "section", "text": {"type": "plain_text", "text": say(SORRY)}}],
-    }
+def _sorry_form(view: Body) -> dict[str, Any]:
+    """With what was filled in, so that it can be sent again, where there is something to fill in."""
+    blocks = [block for block in view.get("blocks", ()) if isinstance(block, dict)]
+    inputs = [str(block["block_id"]) for block in blocks if block.get("type") == "input" and "block_id" in block]
+    if inputs:
+        return {"response_action": "errors", "errors": {inputs[-1]: say(SORRY)}}
+    words = {"type": "section", "text": {"type": "plain_text", "text": say(SORRY)}}
+    title = view.get("title") or {"type": "plain_text", "text": "😕"}
+    return {"response_action": "update", "view": {"type": "modal", "title": title, "blocks": [words]}}
 
 
 def _quiet_logger() -> logging.Logger:
