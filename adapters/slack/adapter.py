@@ -10,12 +10,11 @@ from typing import Any
 
 import aiohttp
 from pydantic import JsonValue
-from slack_sdk.web.async_client import AsyncWebClient
 
 from adapters.slack import SlackSettings
 from adapters.slack.bolt import bolt_app
 from adapters.slack.budgets import SlackBudgets
-from adapters.slack.calls import Calls
+from adapters.slack.calls import Calls, client_of
 from adapters.slack.ears import BotEars
 from adapters.slack.faces import Faces
 from adapters.slack.hearing import Hearing
@@ -217,12 +216,3 @@ class SlackAdapter:
         if self._parts is None:
             raise DeliveryError("not connected", public=NOT_CONNECTED)
         return self._parts
-
-
-def client_of(settings: SlackSettings, token: str, session: aiohttp.ClientSession | None = None) -> AsyncWebClient:
-    """`settings.api_url` is meant for a server on this machine, which no proxy reaches."""
-    if not settings.api_url:
-        return AsyncWebClient(token, session=session)
-    client = AsyncWebClient(token, base_url=settings.api_url, session=session)
-    client.proxy = None
-    return client

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeAlias, TypeVar
 
+import aiohttp
 from slack_sdk.web.async_client import AsyncWebClient
 
+from adapters.slack import SlackSettings
 from adapters.slack.budgets import SlackBudgets
 from adapters.slack.errors import Throttled, translated
 from bot.api import Clock
@@ -81,3 +83,12 @@ def _carried(method: str, given: dict[str, Any]) -> dict[str, Any]:
     if method in _IN_ADDRESS:
         return {"http_verb": "GET", "params": given}
     return {"data": given} if method in _AS_FORM else {"json": given}
+
+
+def client_of(settings: SlackSettings, token: str, session: aiohttp.ClientSession | None = None) -> AsyncWebClient:
+    """`settings.api_url` is meant for a server on this machine, which no proxy reaches."""
+    if not settings.api_url:
+        return AsyncWebClient(token, session=session)
+    client = AsyncWebClient(token, base_url=settings.api_url, session=session)
+    client.proxy = None
+    return client

@@ -191,10 +191,12 @@ def _about_names(manifest: Manifest) -> Iterator[tuple[str, str]]:
 
 
 class Manifests:
-    """`registered` is what the app is set up as, which Slack shows whoever has a configuration token."""
+    """`registered` is what the app is set up as, which Slack shows whoever has a configuration token. `errors` are what
+    it finds wrong with any manifest from now on."""
 
     def __init__(self, world: World, registered: Json) -> None:
         self.registered = registered
+        self.errors: list[Json] = []
         self._world = world
 
     def endpoints(self) -> Sequence[Endpoint]:
@@ -213,6 +215,6 @@ class Manifests:
             manifest: Any = json.loads(needed(args, "manifest")[0])
         except ValueError as error:
             raise ApiError("invalid_manifest") from error
-        if found := problems(manifest):
+        if found := [*problems(manifest), *self.errors]:
             raise ApiError("invalid_manifest", errors=found)
         return {"errors": []}

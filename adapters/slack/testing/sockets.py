@@ -89,6 +89,7 @@ class Sockets:
     def __init__(self, world: World, changed: Callable[[], None]) -> None:
         self.url = ""
         self.enabled = True
+        self.app_id = world.app_id  # of the app whose token asks for connections
         self.links: list[Link] = []
         self.opened = 0
         self._world = world
@@ -141,7 +142,7 @@ class Sockets:
                 "build_number": 1,
                 "approximate_connection_time": 360 if link.debug else 18_060,
             },
-            "connection_info": {"app_id": self._world.app_id},
+            "connection_info": {"app_id": self.app_id},
         }
 
     async def carry(self, delivery: Delivery, attempt: Attempt) -> None:
