@@ -6,9 +6,11 @@ import hashlib
 import logging
 import re
 from collections import OrderedDict
+from collections.abc import Mapping
+from typing import Any
 
 from adapters.slack import SlackSettings
-from adapters.slack.blocks import plain
+from adapters.slack.blocks import plain, said_in
 from adapters.slack.errors import code_of
 from adapters.slack.escaping import MAX_NAME, plain_name
 from adapters.slack.lengths import MAX_TEXT, mrkdwn_length
@@ -101,9 +103,20 @@ def opening(name: str, text: str) -> str:
     """How the bot itself says who speaks: before the text, or above it where that begins with a block of markup."""
     if not name or not text.strip():
         return ""
-    end = "\n\n" if _BEGINS_BLOCK.match(text) else " "
+    return _bold(name) + ("\n\n" if _BEGINS_BLOCK.match(text) else " ")
+
+
+def as_sent(message: Mapping[str, Any]) -> tuple[str, str]:
+    """What the bot said in one of its messages, without the name before it, and the kind of that message."""
+    text = said_in(message)
+    name = str(((message.get("metadata") or {}).get("event_payload") or {}).get("named") or "")
+    begins = _bold(name) if name else ""
+    return (text.removeprefix(begins).lstrip(), NAMED + name) if begins and text.startswith(begins) else (text, "")
+
+
+def _bold(name: str) -> str:
     kept = plain_name(name)
-    while kept and mrkdwn_length(shown := f"**{_MARKUP.sub(_escaped, kept)}:**{end}") > _LONGEST_OPENING:
+    while mrkdwn_length(shown := f"**{_MARKUP.sub(_escaped, kept)}:**") > _LONGEST_OPENING:
         kept = kept[:-1]
     return shown
 

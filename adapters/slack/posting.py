@@ -182,13 +182,14 @@ class PostSurface:
     async def _send(self, post: _Post, identity: Mapping[str, str]) -> Answer:
         text, mention = post.opening + post.text, self._mention
         controls = rows(post.buttons, self._spot.asker)
+        named = {"named": named_in(SentId("", post.kind))} if post.opening else {}
         return await self._calls.now(
             POST,
             channel=self._spot.channel,
             thread_ts=self._spot.thread,
             text=fallback(text, controls, mention),
             blocks=[*body(text, mention), *controls],
-            metadata={"event_type": EVENT_TYPE, "event_payload": {"key": post.key}},
+            metadata={"event_type": EVENT_TYPE, "event_payload": {"key": post.key, **named}},
             **identity,
             **QUIET_POST,
         )

@@ -180,8 +180,8 @@ Post = Callable[[str, Sequence[Button]], Awaitable[Shown]]
 
 class PrivateSurface:
     """Messages for one person, or with `in_channel` for all through the address alone. One way after the other is
-    tried, from the last that worked; `in_talk` makes the surface of a talk with them, `in_public` that of the place.
-    `about` stands above what is said elsewhere."""
+    tried, from the last that worked; `in_talk` makes the surface of a talk with them, `in_public` that of the place;
+    what `about` tells stands above what is said there."""
 
     def __init__(
         self,
@@ -192,7 +192,7 @@ class PrivateSurface:
         in_public: Callable[[], PostSurface],
         speaker: Speaker | None = None,
         in_channel: bool = False,
-        about: str = "",
+        about: Callable[[], Awaitable[str]] | None = None,
     ) -> None:
         self._ways = ways
         self._route = route
@@ -200,7 +200,8 @@ class PrivateSurface:
         self._in_public = in_public
         self._speaker = speaker
         self._in_channel = in_channel
-        self._about = about
+        self._tell_about = about
+        self._about = ""
         self._talk: PostSurface | None = None
         self._notice: PostSurface | None = None
         self._noticed: SentId | None = None
@@ -280,10 +281,11 @@ class PrivateSurface:
             channel = await self._ways.people.direct(self._user) if self._user else ""
             if not channel:
                 raise DeliveryRefused("nobody to write to")
+            self._about = await self._tell_about() if self._tell_about is not None else ""
             self._talk = self._in_talk(channel)
-            text = self._about + text
-        shown = await self._talk.post(text, buttons)
-        return Shown(shown.sent, shown.text.removeprefix(self._about))
+        shown = await self._talk.post(self._about + text, buttons)
+        about, self._about = self._about, ""
+        return Shown(shown.sent, shown.text.removeprefix(about))
 
     async def _by_last_use(self, text: str, buttons: Sequence[Button]) -> Shown:
         content = self._content(text, buttons)

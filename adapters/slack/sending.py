@@ -8,6 +8,7 @@ from dataclasses import replace
 from pydantic import JsonValue
 
 from adapters.slack import SlackSettings
+from adapters.slack.blocks import body, rows
 from adapters.slack.budgets import UPDATE
 from adapters.slack.calls import Calls
 from adapters.slack.escaping import Mention
@@ -16,7 +17,7 @@ from adapters.slack.home import Home
 from adapters.slack.lengths import MAX_TEXT, markdown_length, mrkdwn_length
 from adapters.slack.people import People
 from adapters.slack.places import is_direct, is_ts
-from adapters.slack.posting import DIRECT, LONG_AGO, PostSurface, Spot, Standing
+from adapters.slack.posting import DIRECT, LONG_AGO, PostSurface, Spot, Standing, Stands
 from adapters.slack.private import (
     GUEST,
     NOTICE,
@@ -31,6 +32,7 @@ from adapters.slack.threads import Threads
 from adapters.slack.uploads import MAX_FILE_BYTES, SCOPE, Uploads
 from adapters.slack.workspace import Workspace
 from bot.api import (
+    Button,
     Call,
     Capabilities,
     Clock,
@@ -192,6 +194,11 @@ class Sending:
             return self._private(route, speaker, in_channel=not private)
         return self._public(route, speaker, resumed=resumed, mention=mention)
 
+    def stands(self, route: Route, sent: SentId, text: str, buttons: Sequence[Button]) -> None:
+        """What a message shows that was not posted through a surface."""
+        controls = rows(buttons, str(route.data.get("user", "")))
+        self._standing.put(route.place.channel, sent.id, Stands(text, tuple(body(text)), tuple(controls)))
+
     # Inside
 
     def _reach(self, route: Route, sent: SentId) -> Surface:
@@ -222,6 +229,10 @@ class Sending:
         )
 
     def _private(self, route: Route, speaker: Speaker | None, *, in_channel: bool) -> PrivateSurface:
+        async def about() -> str:
+            name = (await self._people.channel(route.place.channel)).name
+            return f"{say('This is about #{channel}.', channel=name)}\n\n" if name else ""
+
         def in_talk(channel: str) -> PostSurface:
             spot = Spot(channel, asker=str(route.data.get("user", "")))
             return PostSurface(
@@ -235,6 +246,7 @@ class Sending:
             in_public=lambda: self._public(route, None),
             speaker=speaker,
             in_channel=in_channel,
+            about=about,
         )
 
     async def _deliver(self, route: Route, reply: Reply, *, private: bool) -> tuple[SentId, ...]:

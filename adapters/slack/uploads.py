@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import aiohttp
 import yarl
 
 from adapters.slack.blocks import plain
 from adapters.slack.calls import Calls
-from adapters.slack.errors import by_code, code_of, translated
+from adapters.slack.errors import NotTaken, Throttled, by_code, code_of, translated
 from adapters.slack.escaping import plain_name
-from bot.api import Clock, DeliveryError, DeliveryRefused, File, SystemClock, clip, say
+from bot.api import Clock, DeliveryError, DeliveryRefused, File, SystemClock, TargetGone, clip, say
 
 log = logging.getLogger(__name__)
 
 SCOPE = "files:write"
 MAX_FILE_BYTES, MAX_FILES, MAX_NAME = 50 * 1024 * 1024, 10, 100
-_RESERVE, _COMPLETE = "files.getUploadURLExternal", "files.completeUploadExternal"
+_RESERVE, _SHARE, _LOOK = "files.getUploadURLExternal", "files.completeUploadExternal", "files.info"
+# Where a file that was shared is told to be.
+_PLACES = ("channels", "groups", "ims")
 _TRIES, _WAIT, _PATIENCE = 3, 1.0, 120.0
-_PATH = re.compile(r"[\\/\0]+")
+# No part of a path, and no end of the code that a name stands in.
+_SIGNS = re.compile(r"[\\/\0`]+")
 
 
 class Uploads:
@@ -49,7 +52,7 @@ class Uploads:
         troubles += [say("`{name}` was one file too many.", name=file_name(file.name)) for file in files[MAX_FILES:]]
         if ready:
             try:
-                await self._calls.in_turn(_COMPLETE, files=ready, channel_id=channel, thread_ts=thread)
+                await self._share(ready, channel, thread)
             except DeliveryError as error:
                 troubles += [_trouble(each["title"], error) for each in ready]
         return list(dict.fromkeys(troubles))
@@ -69,6 +72,22 @@ class Uploads:
                 await self._clock.sleep(_WAIT)
         raise AssertionError("unreachable")
 
+    async def _share(self, ready: Sequence[Mapping[str, str]], channel: str, thread: str | None) -> None:
+        """Shows the files, once: where an answer is lost, the file itself tells whether it is there."""
+        for left in reversed(range(_TRIES)):
+            try:
+                await self._calls.in_turn(_SHARE, files=[*ready], channel_id=channel, thread_ts=thread)
+                return
+            except (DeliveryRefused, TargetGone, NotTaken, Throttled):
+                raise
+            except DeliveryError:
+                told = (await self._calls.in_turn(_LOOK, file=ready[0]["id"])).get("file") or {}
+                if any(channel in (told.get(name) or ()) for name in _PLACES):
+                    return
+                if not left:
+                    raise
+                await self._clock.sleep(_WAIT)
+
     async def _put(self, address: str, content: bytes) -> None:
         with translated():
             async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_PATIENCE)) as session:
@@ -80,7 +99,7 @@ class Uploads:
 
 
 def file_name(name: str) -> str:
-    return clip(plain(_PATH.sub("_", plain_name(name))), MAX_NAME)
+    return clip(plain(_SIGNS.sub("_", plain_name(name))), MAX_NAME)
 
 
 def _trouble(name: str, error: DeliveryError) -> str:

@@ -123,9 +123,8 @@ def _wrong_kinds(block: str, elements: Sequence[Any], at: str) -> Iterator[str]:
     """Each of these blocks takes elements of its own."""
     for number, each in enumerate(elements):
         kind = each.get("type") if isinstance(each, dict) else None
-        known = (
-            kind in IN_CONTEXT if block == "context" else (kind in IN_CONTEXT_ACTIONS) == (block == "context_actions")
-        )
+        wanted = IN_CONTEXT_ACTIONS if block == "context_actions" else IN_CONTEXT if block == "context" else None
+        known = kind in wanted if wanted is not None else kind not in IN_CONTEXT | IN_CONTEXT_ACTIONS
         if kind is None or not known:
             yield f"unsupported type: {kind} [json-pointer:{at}/{number}/type]"
         elif kind in ("mrkdwn", "plain_text"):

@@ -69,6 +69,10 @@ def channel_json(world: World, channel: Channel) -> Json:
 
 
 def file_json(file: File) -> Json:
+    shared: dict[str, list[str]] = {"channels": [], "groups": [], "ims": []}
+    for message in file.shared:
+        kept = shared[{"channel": "channels", "im": "ims"}.get(message.channel.kind, "groups")]
+        kept += [] if message.channel.id in kept else [message.channel.id]
     kind = mimetypes.guess_type(file.name)[0] or "application/octet-stream"
     return {
         "id": file.id,
@@ -88,6 +92,7 @@ def file_json(file: File) -> Json:
         "url_private_download": file.url,
         "permalink": file.url,
         "file_access": "visible",
+        **shared,
     }
 
 
