@@ -326,7 +326,7 @@ class _Found:
             return ""
         words = said[len(part) :]
         end = next((at for at, char in enumerate(words) if char in "`*_~|<[#>"), len(words))
-        return words[:end]
+        return words if end == len(words) else words[:end].rstrip("\n")
 
 
 def _plain(text: str) -> str:

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+import unicodedata
+from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any
 
 from adapters.slack import SlackSettings
+from adapters.slack.blocks import said_in
 from adapters.slack.calls import Calls
 from adapters.slack.downloads import download
 from adapters.slack.errors import Throttled
-from adapters.slack.escaping import from_markdown_text
-from adapters.slack.hearing import Hearing
+from adapters.slack.hearing import SAID, Hearing, Told, moment
 from adapters.slack.people import People
-from adapters.slack.places import is_ts, place_of
-from adapters.slack.reading_markup import Names, message_text, to_markdown
+from adapters.slack.places import is_ts
+from adapters.slack.reading_markup import message_text
+from adapters.slack.said import SMALL
 from adapters.slack.workspace import Workspace
 from bot.api import Attachment, Clock, DeliveryError, DeliveryRefused, Message, Place, Posted, Route, User, phrase
 
@@ -28,8 +29,6 @@ PAGE, PAGES = 200, 10
 FEW, EVERY = 15, 60.0
 # What the bot learns of a thread that it comes into: messages, and characters of them.
 EARLIER, EARLIER_CHARS = 100, 24_000
-# Messages that tell what happened, not what somebody said.
-SAID = frozenset({"", "bot_message", "file_share", "me_message", "thread_broadcast"})
 NOT_YET = phrase("Slack lets me read old messages only once a minute. Please try again in a moment.")
 
 
@@ -52,29 +51,25 @@ class Reading:
         self._read_at = float("-inf")
 
     async def history(self, route: Route, after: str | None, limit: int) -> tuple[Posted, ...]:
-        """Raises DeliveryError."""
-        if after is not None:
-            after = _moment(after, route)
-        found: list[Posted] = []
-        for message in await self._messages(route.place, after, limit):
-            posted = await self._posted(message, route.place)
-            if posted is not None:
-                found.append(posted)
-        return tuple(found[:limit] if after is not None else found[-limit:])
+        """What stands in the channel or thread. A question at the top of a channel is told there, although its event
+        belongs to the thread in which it is answered. Raises DeliveryError."""
+        place, moment = route.place, None if after is None else _moment(after, route)
+        told = [each for each in await self._messages(place, moment, limit) if _stands_in(each, place)]
+        await self._learn(told, place)
+        found = [each for message in told if (each := await self._posted(message, place, after)) is not None]
+        return tuple(found[-limit:] if after is None else found[:limit])
 
     async def earlier(self, place: Place, before: str) -> tuple[Message, ...]:
         """What was said in a thread before the bot came into it: nothing of it is addressed to the bot."""
         size = FEW if self._settings.distributed else EARLIER
         try:
-            answer = await self._call(
-                "conversations.replies", place, ts=place.thread, latest=before, limit=size, inclusive=False
-            )
-            told = [await self._hearing.heard(self._whole(each, place)) for each in _listed(answer, before=before)]
+            answer = await self._call("conversations.replies", place, ts=place.thread, latest=before, limit=size)
         except DeliveryError as error:
             log.warning("a thread could not be read: %s", error)
             return ()
-        events = [replace(each, addressed=False) for each in told if isinstance(each, Message) and each.place == place]
-        return tuple(_useful(events))
+        told = [each | {"channel": place.channel} for each in _listed(answer, before=before)]
+        await self._learn(told, place)
+        return tuple(_useful([each for message in told if (each := await self._said(message, place)) is not None]))
 
     async def fetch(self, attachment: Attachment, max_bytes: int) -> bytes:
         """Raises DeliveryError."""
@@ -82,24 +77,23 @@ class Reading:
 
     # Messages
 
-    async def _messages(self, place: Place, after: str | None, limit: int) -> Sequence[Mapping[str, Any]]:
-        """Those that stand in this channel or thread, oldest first."""
+    async def _messages(self, place: Place, after: str | None, limit: int) -> Sequence[Told]:
+        """As Slack's events would tell of them, oldest first."""
         method = "conversations.history" if place.thread is None else "conversations.replies"
         arguments: dict[str, Any] = {"ts": place.thread, "oldest": after, "include_all_metadata": True}
-        pages = 1 if self._settings.distributed else PAGES
-        found: dict[str, Mapping[str, Any]] = {}
-        for _ in range(pages):
-            arguments["limit"] = FEW if self._settings.distributed else PAGE
+        arguments["limit"] = FEW if self._settings.distributed else PAGE
+        found: dict[str, Told] = {}
+        for _ in range(1 if self._settings.distributed else PAGES):
             answer = await self._call(method, place, **arguments)
-            found.update({str(each["ts"]): each for each in _listed(answer, after=after)})
+            found |= {str(each["ts"]): each | {"channel": place.channel} for each in _listed(answer, after=after)}
             cursor = _cursor(answer)
-            enough = after is None and place.thread is None and len(found) >= limit
-            if not cursor or enough:
+            # Channels are told from their end, threads from their beginning.
+            if not cursor or (after is None and place.thread is None and len(found) >= limit):
                 break
             arguments["cursor"] = cursor
         return [found[ts] for ts in sorted(found)]
 
-    async def _call(self, method: str, place: Place, **arguments: Any) -> Mapping[str, Any]:
+    async def _call(self, method: str, place: Place, **arguments: Any) -> Told:
         if not self._settings.distributed:
             return await self._calls.in_turn(method, channel=place.channel, **arguments)
         now = self._clock.monotonic()
@@ -111,53 +105,58 @@ class Reading:
         except Throttled as error:
             raise DeliveryRefused(str(error), public=NOT_YET) from error
 
-    async def _posted(self, message: Mapping[str, Any], place: Place) -> Posted | None:
-        """None for what does not belong to the place, and for what nobody said."""
-        if str(message.get("subtype", "")) not in SAID:
+    async def _learn(self, told: Sequence[Told], place: Place) -> None:
+        """Everybody at once, instead of one after the other."""
+        users = {str(each["user"]) for each in told if each.get("user")}
+        await self._people.learn(place.channel, users, [message_text(each) for each in told])
+
+    async def _posted(self, message: Told, place: Place, after: str | None) -> Posted | None:
+        """None for what nobody said, and for what other apps say."""
+        if str(message.get("subtype") or "") not in SAID:
             return None
         if self._hearing.is_own(message):
-            thread = message.get("thread_ts")
-            root = str(message["ts"]) if thread in (None, message["ts"]) else None
-            if place.thread is None and root is None:
-                return None
-            return self._own(message)
-        whole = self._whole(message, place)
-        event = await self._hearing.heard(whole)
-        if event is None and message.get("bot_id"):
+            return self._own(message, after)
+        if place.thread is not None and self._hearing.place(message) != place:
             return None
-        if (event.place if event is not None else _place(whole, place)) != place:
+        event = await self._hearing.heard(message)
+        if event is None and (message.get("bot_id") or not message.get("user")):
             return None
-        author = event.user if event is not None else await self._author(message, place)
+        author = event.user if event is not None else self._people.known_person(str(message["user"]), place)
+        heard = event if isinstance(event, Message) else None
         return Posted(
             id=str(message["ts"]),
             author=author,
-            text=event.text if isinstance(event, Message) else await self._hearing.text(whole),
-            at=_at(message),
+            text=heard.text if heard is not None else self._hearing.understood_text(message),
+            at=moment(str(message["ts"])),
             own=False,
-            in_reply_to=event.in_reply_to if isinstance(event, Message) else None,
-            event=event if isinstance(event, Message) else None,
+            event=heard,
         )
 
-    def _own(self, message: Mapping[str, Any]) -> Posted:
-        me = User(self._workspace.user, self._workspace.user_name, is_bot=True)
-        return Posted(id=str(message["ts"]), author=me, text=own_text(message), at=_at(message), own=True)
+    def _own(self, message: Told, after: str | None) -> Posted:
+        """One that says nothing shows how tools work for an answer to what came before."""
+        text = _with_small_print(said_in(message))
+        return Posted(
+            id=str(message["ts"]),
+            author=self._me,
+            text=text,
+            at=moment(str(message["ts"])),
+            own=True,
+            in_reply_to=None if text.strip() else after,
+        )
 
-    async def _author(self, message: Mapping[str, Any], place: Place) -> User:
-        return await self._people.person(str(message.get("user", "")), place)
+    async def _said(self, message: Told, place: Place) -> Message | None:
+        """Also of the bot itself, where the thread hangs on what it said."""
+        event = await self._hearing.heard(message, place)
+        if isinstance(event, Message):
+            return replace(event, addressed=False)
+        if message["ts"] != place.thread or not self._hearing.is_own(message) or not said_in(message).strip():
+            return None
+        ts = str(message["ts"])
+        return Message(id=ts, user=self._me, route=Route(place), at=moment(ts), text=said_in(message), addressed=False)
 
-    def _whole(self, message: Mapping[str, Any], place: Place) -> Mapping[str, Any]:
-        """As it would be told by an event."""
-        return {**message, "channel": place.channel}
-
-
-def own_text(message: Mapping[str, Any]) -> str:
-    """The Markdown that the bot sent. Where Slack does not return it, what can be told from what it shows."""
-    blocks = message.get("blocks")
-    listed = [each for each in blocks if isinstance(each, dict)] if isinstance(blocks, list) else []
-    parts = [str(each.get("text", "")) for each in listed if each.get("type") == "markdown"]
-    if parts:
-        return from_markdown_text("\n".join(parts))
-    return to_markdown(message_text(message), Names())
+    @property
+    def _me(self) -> User:
+        return User(self._workspace.user, self._workspace.user_name, is_bot=True)
 
 
 def _moment(after: str, route: Route) -> str:
@@ -171,7 +170,7 @@ def _moment(after: str, route: Route) -> str:
     raise DeliveryError(f"not a moment: {after}")
 
 
-def _listed(answer: Mapping[str, Any], *, after: str | None = None, before: str | None = None) -> list[dict[str, Any]]:
+def _listed(answer: Told, *, after: str | None = None, before: str | None = None) -> list[dict[str, Any]]:
     """Slack adds a thread's root to every page of it."""
     messages = answer.get("messages")
     found = [each for each in messages if isinstance(each, dict)] if isinstance(messages, list) else []
@@ -184,18 +183,32 @@ def _listed(answer: Mapping[str, Any], *, after: str | None = None, before: str 
     ]
 
 
-def _cursor(answer: Mapping[str, Any]) -> str:
+def _cursor(answer: Told) -> str:
     data = answer.get("response_metadata")
     return str(data.get("next_cursor") or "") if isinstance(data, dict) else ""
 
 
-def _place(message: Mapping[str, Any], place: Place) -> Place:
+def _stands_in(message: Told, place: Place) -> bool:
+    """A thread's place holds its replies, and its root where that was asked there."""
     thread = message.get("thread_ts")
-    return place_of(place.workspace, place.channel, None if thread == message["ts"] else thread)
+    if place.thread is None:
+        return thread in (None, message["ts"])
+    return message["ts"] != place.thread or not message.get("bot_id")
 
 
-def _at(message: Mapping[str, Any]) -> datetime:
-    return datetime.fromtimestamp(float(message["ts"]), UTC)
+def _with_small_print(text: str) -> str:
+    """Slack knows none, so the lines below an answer are quoted there; nobody must take them for a part of it."""
+    lines = text.split("\n")
+    at = len(lines)
+    while at and lines[at - 1].startswith(SMALL) and _is_mark(lines[at - 1].removeprefix(SMALL)):
+        at -= 1
+        lines[at] = "-# " + lines[at].removeprefix(SMALL)
+    return "\n".join(lines)
+
+
+def _is_mark(line: str) -> bool:
+    """Notes begin with a sign, quotes do not."""
+    return bool(line) and (line[0] == "…" or unicodedata.category(line[0]) == "So")
 
 
 def _useful(events: Sequence[Message]) -> list[Message]:
