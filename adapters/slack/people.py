@@ -26,7 +26,7 @@ MOST_PEOPLE, MOST_CHANNELS, MOST_MESSAGES = 10_000, 2_000, 5_000
 MOST_NAMED = 20
 SLACKBOT = "USLACKBOT"
 # One of them is enough, depending on what kind of channel it is.
-READING = ("channels:read", "groups:read", "im:read", "mpim:read")
+READING = ("channels:read", "groups:read", "mpim:read")
 HISTORY = ("channels:history", "groups:history", "im:history", "mpim:history")
 
 
