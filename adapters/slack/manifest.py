@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from pydantic import JsonValue
 
 from adapters.slack import SlackSettings
+from adapters.slack.pane import MAX_PROMPT_TITLE, PROMPTS
 from adapters.slack.scopes import events, scopes
 from bot.api import Command, ConfigError, clip
 
@@ -21,16 +22,9 @@ ABOUT = (
     "Ask me anything. I answer while I think, remember what we said, read pictures and files, and sum up what you "
     "missed. Mention me in a channel, or write to me here."
 )
-PROMPTS: Mapping[str, str] = {
-    "What can you do?": "What can you do for me here?",
-    "Explain something": "Explain to me in simple words: ",
-    "Improve a text": "Improve this text, and tell me what you changed: ",
-    "Think with me": "Help me to think something through, and ask me questions first: ",
-}
 # Slack's limits.
 MAX_COMMANDS, MAX_COMMAND, MAX_DESCRIPTION, MAX_HINT = 50, 32, 2000, 1000
 MAX_SHORTCUTS, MAX_SHORTCUT, MAX_SHORTCUT_DESCRIPTION = 10, 24, 150
-MAX_PROMPT = 75
 _ONE_HINT = 75
 # What Slack's own commands are called. A manifest that takes one of these names is refused as a whole.
 _BUILT_IN = (
@@ -99,8 +93,8 @@ def _features(settings: SlackSettings, commands: Sequence[Command]) -> Json:
 
 
 def _prompts(settings: SlackSettings) -> Sequence[Json]:
-    wanted = {prompt: prompt for prompt in settings.suggested_prompts} or PROMPTS
-    return [{"title": clip(title, MAX_PROMPT), "message": message} for title, message in wanted.items()]
+    wanted = [(prompt, prompt) for prompt in settings.suggested_prompts] or PROMPTS
+    return [{"title": clip(title, MAX_PROMPT_TITLE), "message": message} for title, message in wanted]
 
 
 def _slash_commands(settings: SlackSettings, commands: Sequence[Command]) -> Sequence[Json]:

@@ -21,15 +21,18 @@ SCOPES: Mapping[str, str] = MappingProxyType(
         "groups:history": "in private channels I neither follow a thread nor know what was said before",
         "groups:read": "I know neither names nor creators of private channels, nor when I come to one",
         "im:history": "I hear no direct messages",
-        "im:read": "I cannot look up a direct talk",
+        "im:read": "what was asked in direct messages while I was away stays unanswered",
         "im:write": "what is for you alone cannot come as a direct message",
         "mpim:history": "in direct messages of several people I hear only mentions",
-        "mpim:read": "I cannot look up direct messages of several people",
+        "mpim:read": "what several people asked together while I was away stays unanswered",
+        "reactions:read": "plugins do not hear of reactions to my answers",
         "users:read": "I know nobody's name, language or rights, so that nobody counts as a moderator",
     }
 )
 # Without one of these the bot is not what people expect of it; without the others it lacks something.
 ESSENTIAL = frozenset({"app_mentions:read", "channels:history", "chat:write", "im:history", "users:read"})
+# Not among them: what an app hears that is no agent (`assistant_thread_started`), since all new ones are agents; and
+# `user_change`, which comes whenever anybody in the workspace changes their status.
 EVENTS: Mapping[str, str] = MappingProxyType(
     {
         "agent_session_stopped": "chat:write",
@@ -37,10 +40,13 @@ EVENTS: Mapping[str, str] = MappingProxyType(
         "app_mention": "app_mentions:read",
         "app_uninstalled": "",
         "member_joined_channel": "channels:read",
+        "member_left_channel": "channels:read",
         "message.channels": "channels:history",
         "message.groups": "groups:history",
         "message.im": "im:history",
         "message.mpim": "mpim:history",
+        "reaction_added": "reactions:read",
+        "reaction_removed": "reactions:read",
         "tokens_revoked": "",
     }
 )

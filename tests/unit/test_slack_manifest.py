@@ -16,6 +16,7 @@ from adapters.slack.scopes import ESSENTIAL, EVENTS, SCOPES, missing, superfluou
 from adapters.slack.testing import EVENTS as OF_SLACK
 from adapters.slack.testing import FakeSlack
 from adapters.slack.testing.manifests import problems
+from adapters.slack.web import EVENTS as LISTENED_AT
 from bot.__main__ import main
 from bot.api import Command, ConfigError, Context, Plugin
 from bot.loading import load_plugin
@@ -151,7 +152,7 @@ def test_menus_are_known_by_the_name_of_their_command() -> None:
 
 
 def test_with_http_everything_leads_to_the_bot() -> None:
-    address = f"{ADDRESS}/slack/events"
+    address = f"{ADDRESS}{LISTENED_AT}"
     asked = told(receive="http", public_url=f"{ADDRESS}/", commands="each")
     assert not asked["settings"]["socket_mode_enabled"]
     assert asked["settings"]["event_subscriptions"]["request_url"] == address
