@@ -59,6 +59,8 @@ class Transports:
         self._place = route.place
         self._speaker = speaker
         self._resume = resume if resume is not None and resume.sent else None
+        # What was said before the first message was there.
+        self._unsent = resume if self._resume is None else None
         self._before_post = before_post
         self._user = _text(route.data.get("user"))
         self._whom = (self._place.channel, self._user)
@@ -118,7 +120,7 @@ class Transports:
             clock=self._house.clock,
             by_edits=by_edits,
             before_post=self._before_post,
-            resume=self._resume,
+            resume=self._resume or self._unsent,
             on_change=on_change,
             pieces=self._pieces,
         )
