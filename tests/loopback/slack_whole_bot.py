@@ -60,6 +60,10 @@ class WholeSlackBot:
         kept = [message for message in self.slack.world.messages() if message.author is self.slack.bot]
         return [message for message in kept if not message.deleted and message.seen_by is None and not message.subtype]
 
+    @property
+    def newest(self) -> Message:
+        return self.own()[-1]
+
     async def until(self, condition: Callable[[], Found]) -> Found:
         return await self.slack.wait_until(condition, timeout=PATIENCE)
 
