@@ -42,6 +42,7 @@ class Listener:
         self.events: list[AnyEvent] = []
         self.told: Counter[tuple[Place, str]] = Counter()
         self.errors: list[BaseException] = []
+        self.taking: Callable[[AnyEvent], Awaitable[None]] | None = None
         self._answer = answer
         self._heard = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -117,6 +118,7 @@ async def connected(
     timing: Timing = QUICK,
     clock: Clock | None = None,
     shelf: Shelf | None = None,
+    listens: type[Listener] = Listener,
     **settings: Any,
 ) -> AsyncIterator[Listener]:
     """A bot that is online; `answer(adapter, event)` is run beside it for every message, command, press and form.
@@ -127,7 +129,7 @@ async def connected(
     adapter = SlackAdapter(slack.settings(**settings), timing=timing, clock=clock)
     if shelf is not None:
         adapter.use(shelf)
-    listener = Listener(adapter, (lambda event: answer(adapter, event)) if answer is not None else None)
+    listener = listens(adapter, (lambda event: answer(adapter, event)) if answer is not None else None)
     running = asyncio.create_task(adapter.run(listener.handle, commands))
     try:
         online = asyncio.ensure_future(listener.heard(Online))
