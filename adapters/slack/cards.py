@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from adapters.slack.streams import Card
+from adapters.slack.streams import Card, CardState
 from bot.api import Clock, ToolEnd, ToolStart, clip
 
 # A tool that is quicker than this is not worth a line.
@@ -18,14 +18,16 @@ class Cards:
         self._cards: dict[str, Card] = {}
         self._begun: dict[str, float] = {}
         self._known: dict[str, Card] = {}
+        self._ended: dict[str, CardState] = {}
 
     def begin(self, tool: ToolStart) -> None:
         self._cards[tool.id] = Card(tool.id, clip(tool.name, _MAX_TITLE), "in_progress")
         self._begun[tool.id] = self._clock.monotonic()
 
     def end(self, tool: ToolEnd) -> None:
+        self._ended[tool.id] = "error" if tool.failed else "complete"
         if tool.id in self._known:
-            self._cards[tool.id] = replace(self._known[tool.id], state="error" if tool.failed else "complete")
+            self._cards[tool.id] = replace(self._known[tool.id], state=self._ended[tool.id])
         else:
             self._cards.pop(tool.id, None)
 
@@ -38,7 +40,11 @@ class Cards:
         )
 
     def told(self, cards: tuple[Card, ...]) -> None:
-        self._known.update((card.id, card) for card in cards)
+        for card in cards:
+            self._known[card.id] = card
+            if card.id not in self._cards:
+                # It ended while people were being told that it works.
+                self._cards[card.id] = replace(card, state=self._ended.get(card.id, card.state))
 
     def left(self, *, failed: bool = False) -> tuple[Card, ...]:
         """What a message that ends still has to say of them: none is left at work."""

@@ -61,9 +61,10 @@ class Faces:
 
     def refused(self, error: DeliveryError) -> bool:
         """Whether a call was refused for the name that it bore. From then on none is asked for."""
-        if code_of(error) != "missing_scope" or self._refused:
+        if code_of(error) != "missing_scope":
             return False
-        log.warning("Slack lets no message have another name: the app lacks the scope %s", CUSTOMIZE)
+        if not self._refused:
+            log.warning("Slack lets no message have another name: the app lacks the scope %s", CUSTOMIZE)
         self._refused = True
         return True
 

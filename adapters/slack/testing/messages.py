@@ -66,6 +66,8 @@ class Messages:
 
     def remove(self, message: Message) -> None:
         before = payloads.message_json(self._world, message)
+        if message.stream is not None:
+            message.stream.open = False
         if self._world.replies(message.channel, message.ts):
             message.subtype = "tombstone"
             message.show("This message was deleted.")
