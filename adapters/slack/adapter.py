@@ -135,7 +135,9 @@ class SlackAdapter:
         live = LiveAnswers(workspace, calls, sending, faces, threads, clock, timing)
         pane = Pane(settings, workspace, calls, people, threads, handle, clock)
         listening = Listening(settings, workspace, hearing, people, threads, reading, handle, clock, timing)
-        interacting = Interacting(settings, workspace, calls, hearing, people, sending, commands, handle, clock)
+        interacting = Interacting(
+            settings, workspace, calls, hearing, people, sending, commands, handle, clock, ack_within=timing.hear_within
+        )
         ears = BotEars(listening, interacting, pane, home)
         app = bolt_app(calls.client, settings, ears)
 
@@ -204,6 +206,9 @@ class SlackAdapter:
 
     async def fetch(self, attachment: Attachment, max_bytes: int) -> bytes:
         return await self._use.reading.fetch(attachment, max_bytes)
+
+    def declines(self, attachment: Attachment) -> str:
+        return self._use.reading.declines(attachment)
 
     async def history(self, route: Route, after: str | None, limit: int) -> tuple[Posted, ...]:
         return await self._use.reading.history(route, after, limit)

@@ -41,8 +41,6 @@ from bot.api import (
 
 log = logging.getLogger(__name__)
 
-# Slack waits three seconds for an acknowledgement.
-ACK_WITHIN = 2.6
 # Seconds in which a second press of the same button is the hand's, not the head's.
 DOUBLE, MOST_PRESSES = timedelta(seconds=0.7), 500
 # What shows something and does nothing.
@@ -67,7 +65,7 @@ class Interacting:
         handle: Handle,
         clock: Clock,
         *,
-        ack_within: float = ACK_WITHIN,
+        ack_within: float,
     ) -> None:
         self._settings = settings
         self._workspace = workspace

@@ -38,6 +38,8 @@ class Knowing:
     async def around(self, deed: Deed, others: Sequence[User] = ()) -> Deed:
         """Once everything about it is known, or enough was waited."""
         guest, _ = await asyncio.gather(self.soon(self._is_guest(deed), LOOK_WITHIN), self.learn(deed, others))
+        if team := self._people.known_team(deed.user):
+            deed = deed.knowing(team=team)
         return deed.knowing(guest=True) if guest else deed
 
     async def learn(self, deed: Deed, others: Sequence[User] = (), within: float = LOOK_WITHIN) -> None:
