@@ -87,8 +87,9 @@ def _carried(method: str, given: dict[str, Any]) -> dict[str, Any]:
 
 def client_of(settings: SlackSettings, token: str, session: aiohttp.ClientSession | None = None) -> AsyncWebClient:
     """`settings.api_url` is meant for a server on this machine, which no proxy reaches."""
+    # The SDK would make a call again whose connection broke, also one that was done: a message would stand twice.
     if not settings.api_url:
-        return AsyncWebClient(token, session=session)
-    client = AsyncWebClient(token, base_url=settings.api_url, session=session)
+        return AsyncWebClient(token, session=session, retry_handlers=[])
+    client = AsyncWebClient(token, base_url=settings.api_url, session=session, retry_handlers=[])
     client.proxy = None
     return client
