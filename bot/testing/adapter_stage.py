@@ -40,6 +40,11 @@ class Stage(Protocol):
     @property
     def adapter(self) -> Adapter: ...
 
+    @property
+    def has_own_stop(self) -> bool:
+        """Whether the platform itself shows how to stop an answer that grows, in place of our button."""
+        ...
+
     async def heard(self, kind: type[Kind], count: int = 1) -> Kind:
         """The newest event of a kind that the adapter handed over, once there are `count` of them."""
         ...

@@ -16,6 +16,8 @@ Kind = TypeVar("Kind", bound=AnyEvent)
 
 
 class DiscordStage:
+    has_own_stop = False
+
     def __init__(self, discord: FakeDiscord, listener: Listener) -> None:
         self.adapter = listener.adapter
         self._discord = discord

@@ -20,6 +20,8 @@ ANN = User("u-ann", "Ann")
 
 
 class FakeStage:
+    has_own_stop = False
+
     def __init__(self, adapter: FakeAdapter) -> None:
         self.adapter = adapter
         self._place = Place(adapter.name, "workspace", "channel")

@@ -59,6 +59,8 @@ class WatchedTerminal(TerminalAdapter):
 
 
 class TerminalStage:
+    has_own_stop = False
+
     def __init__(self, adapter: WatchedTerminal, keyboard: int) -> None:
         self.adapter = adapter
         self._keyboard = keyboard
