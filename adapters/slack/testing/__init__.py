@@ -354,6 +354,11 @@ class FakeSlack(People, Hands, Troubles):
     def called(self, method: str) -> list[Call]:
         return [call for call in self.calls if call.method == method]
 
+    def needs(self, method: str) -> tuple[str, ...]:
+        """The scopes one of which a method takes."""
+        endpoint = self._server.endpoints.get(method)
+        return () if endpoint is None else endpoint.scopes
+
     @property
     def app_scopes(self) -> set[str]:
         """What the app's own token may do."""
