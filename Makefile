@@ -47,7 +47,7 @@ bench: $(VENV)/.dev $(VENV)/.local-model
 	$(BIN)/python -m benchmarks $(ARGS)
 
 crashes: $(VENV)/.dev
-	DUOLOGUE_EVERY_CRASH=1 $(BIN)/python -m pytest tests/loopback/test_crash.py $(ARGS)
+	DUOLOGUE_EVERY_CRASH=1 $(BIN)/python -m pytest tests/loopback/test_crash.py tests/loopback/test_slack_crash.py $(ARGS)
 
 soak: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.soak $(ARGS)

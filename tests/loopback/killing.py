@@ -8,6 +8,7 @@ import random
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
@@ -164,14 +165,22 @@ class Stage(ABC):
 Kill: TypeAlias = Callable[[BotProcess], Awaitable[None]]
 Arrange: TypeAlias = Callable[[Stage], Kill]
 Sets: TypeAlias = Callable[[Path], AbstractAsyncContextManager[Stage]]
-# Its name, how the bot dies, and before which commit.
-Case: TypeAlias = tuple[str, Arrange, int | None]
 
 
-async def play(folder: Path, sets: Sets, arrange: Arrange, commit: int | None = None) -> None:
-    async with sets(folder) as stage:
+@dataclass(frozen=True, slots=True)
+class Case:
+    """How the bot dies, and before which commit."""
+
+    name: str
+    sets: Sets
+    arrange: Arrange
+    commit: int | None = None
+
+
+async def play(folder: Path, case: Case) -> None:
+    async with case.sets(folder) as stage:
         await stage.has_been_here()
-        await stage.asks_and_dies(arrange(stage), commit)
+        await stage.asks_and_dies(case.arrange(stage), case.commit)
         try:
             await stage.comes_back()
         except BaseException:
@@ -180,14 +189,13 @@ async def play(folder: Path, sets: Sets, arrange: Arrange, commit: int | None = 
             raise
 
 
-async def play_all(folder: Path, sets: Sets, cases: Sequence[Case]) -> None:
+async def play_all(folder: Path, cases: Sequence[Case]) -> None:
     """Side by side, each with a platform, a model and a database of its own: most of the time is spent waiting."""
     folders = [folder / str(number) for number in range(len(cases))]
     for each in folders:
         each.mkdir()
-    plays = [play(each, sets, arrange, commit) for each, (_, arrange, commit) in zip(folders, cases, strict=True)]
-    results = await asyncio.gather(*plays, return_exceptions=True)
-    failed = {name: result for (name, _, _), result in zip(cases, results, strict=True) if result is not None}
+    results = await asyncio.gather(*map(play, folders, cases), return_exceptions=True)
+    failed = {case.name: result for case, result in zip(cases, results, strict=True) if result is not None}
     assert not failed
 
 
@@ -237,6 +245,6 @@ def at_moment(seconds: float) -> Arrange:
     return arrange
 
 
-def at_moments(seeds: Sequence[int], until: float) -> list[Case]:
-    moments = {seed: random.Random(seed).uniform(0.0, until) for seed in seeds}
-    return [(f"after {moment} s", at_moment(moment), None) for moment in moments.values()]
+def at_moments(sets: Sets, seeds: Sequence[int], until: float) -> list[Case]:
+    moments = [random.Random(seed).uniform(0.0, until) for seed in seeds]
+    return [Case(f"after {moment} s", sets, at_moment(moment)) for moment in moments]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -108,7 +108,4 @@ def slack_stage(how: Asking) -> Sets:
             yield OnSlack(folder, slack, model, how)
             assert slack.refused == []
 
-    def made(folder: Path) -> AbstractAsyncContextManager[Stage]:
-        return sets(folder)
-
-    return made
+    return sets

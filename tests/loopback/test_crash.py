@@ -12,7 +12,7 @@ from adapters.discord.testing import FakeDiscord
 from bot.events import Place, User
 from bot.testing.openai_server import FakeOpenAI
 from tests.loopback.bot_process import on_discord
-from tests.loopback.killing import EVERY, Stage, at_call, at_commit, at_moments, play_all, tell
+from tests.loopback.killing import EVERY, Case, Stage, at_call, at_commit, at_moments, play_all, tell
 
 pytestmark = [pytest.mark.crash, pytest.mark.timeout(60)]
 
@@ -64,15 +64,15 @@ async def discord_stage(folder: Path) -> AsyncIterator[Stage]:
 @pytest.mark.parametrize("pattern", ["POST /channels/*/messages", "PATCH /channels/*/messages/*"])
 @pytest.mark.parametrize("skips", CALLS, ids=str)
 async def test_killed_at_a_call(tmp_path: Path, skips: range, pattern: str, acted: bool) -> None:
-    cases = [(f"call {skip}", at_call(pattern, skip, acted), None) for skip in skips]
-    await play_all(tmp_path, discord_stage, cases)
+    cases = [Case(f"call {skip}", discord_stage, at_call(pattern, skip, acted)) for skip in skips]
+    await play_all(tmp_path, cases)
 
 
 @pytest.mark.parametrize("numbers", COMMITS, ids=str)
 async def test_killed_before_a_commit(tmp_path: Path, numbers: range) -> None:
-    await play_all(tmp_path, discord_stage, [(f"commit {number}", at_commit, number) for number in numbers])
+    await play_all(tmp_path, [Case(f"commit {number}", discord_stage, at_commit, number) for number in numbers])
 
 
 @pytest.mark.parametrize("seeds", [range(10), range(10, 20)])
 async def test_killed_at_a_random_moment(tmp_path: Path, seeds: range) -> None:
-    await play_all(tmp_path, discord_stage, at_moments(seeds, until=1.6))
+    await play_all(tmp_path, at_moments(discord_stage, seeds, until=1.6))

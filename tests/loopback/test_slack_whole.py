@@ -101,7 +101,7 @@ async def test_buttons_stop_an_answer_and_ask_for_another(tmp_path: Path) -> Non
             assert "stopped" in answer.seen
             assert not slack.streaming
             await slack.presses(answer, "🔄 Again")
-            await bot.until(lambda: bot.newest.seen.strip() == "A shorter one.")
+            await bot.until(lambda: bot.newest.seen == "A shorter one.\n2/2")
             await bot.idle()
             assert "◀" in buttons(bot.newest)
             assert [message.thread_ts for message in bot.own()] == [answer.thread_ts]
@@ -114,7 +114,7 @@ async def test_buttons_work_after_a_restart(tmp_path: Path) -> None:
             await bot.asked("say something")
         async with whole_slack_bot(tmp_path, slack, model) as bot:
             await slack.presses(bot.newest, "🔄 Again")
-            await bot.until(lambda: bot.newest.seen == "The second.")
+            await bot.until(lambda: bot.newest.seen == "The second.\n2/2")
             await bot.idle()
             assert len(bot.own()) == 1
 
