@@ -230,6 +230,7 @@ class Filling:
         if parameter is None or not self._hearing.allows(place, deed.user):
             return []
         await self._knowing.learn(deed, (), FORM_WITHIN)
+        kept = self._drafts.get(carried.key) or carried.draft
         call = CommandCall(
             id=deed.id,
             user=self._knowing.person(deed),
@@ -237,7 +238,7 @@ class Filling:
             at=deed.at,
             locale=self._knowing.known_language(deed),
             command=command.name,
-            arguments=forms.read(view, command, {}),
+            arguments={**kept.values, **forms.read(view, command, kept.values)},
         )
         return await forms.options(parameter, call, str(body.get("value") or ""))
 

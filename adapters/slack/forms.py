@@ -103,14 +103,9 @@ def problems(command: Command, values: Mapping[str, JsonValue]) -> dict[str, str
 async def options(parameter: Parameter, call: CommandCall, typed: str) -> list[Json]:
     """What a field suggests for what was typed so far; what fails or takes too long suggests nothing."""
     typed = as_text(typed).strip()
-    if parameter.choices:
-        found = [choice for choice in parameter.choices if typed.casefold() in choice.casefold()]
-    else:
-        suggested = await _suggestions(parameter, call, typed)
-        # Suggestions are no limits: what somebody typed can be taken as well.
-        found = [typed, *suggested]
-    unique = dict.fromkeys(each for each in found if 0 < len(each) <= MAX_VALUE)
-    return [_option(each) for each in unique][:MAX_OPTIONS]
+    # Suggestions are no limits: what somebody typed can be taken as well.
+    found = dict.fromkeys((typed, *await _suggestions(parameter, call, typed)))
+    return [_option(each) for each in found if 0 < len(each) <= MAX_VALUE][:MAX_OPTIONS]
 
 
 def readable(value: JsonValue) -> str:
@@ -177,8 +172,6 @@ def _choice(parameter: Parameter, shown: JsonValue) -> Json:
     picked = readable(shown).casefold()
     chosen = next((each for each in offered if str(each["value"]).casefold() == picked), None)
     first = {} if chosen is None else {"initial_option": chosen}
-    if len(offered) > MAX_OPTIONS:
-        return {"type": "external_select", "min_query_length": 0, **first}
     # Of a circle nobody can take back their choice.
     circles = parameter.required and len(offered) <= AT_A_GLANCE
     return {"type": "radio_buttons" if circles else "static_select", "options": offered, **first}
