@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 import structlog
 from pydantic import JsonValue
 
-from bot.errors import DeliveryError
+from bot.errors import DeliveryError, DeliveryRefused
 from bot.events import Attachment, Message
 from bot.pdf import read_pdf
 from bot.pictures import MOST_PIXELS, Picture, look, shown_name
-from bot.platform import Adapter
+from bot.platform import Adapter, DeclinesFiles
 from bot.text_files import Kind, claimed_kind, decoded
 from bot.words import phrase, say
 
@@ -78,8 +78,8 @@ Keep = Callable[[bytes, str], Awaitable[str]]
 
 @dataclass(frozen=True, slots=True)
 class Attached:
-    """What is remembered of a message with files. `problems` are files by what is wrong with them; `answerable` is
-    False for a message that holds nothing but those."""
+    """What is remembered of a message with files. `problems` are files by what is wrong with them, or by the adapter's
+    own sentence about it; `answerable` is False for a message that holds nothing but those."""
 
     text: str
     parts: Mapping[str, JsonValue] = field(default_factory=dict)
@@ -89,7 +89,11 @@ class Attached:
     @property
     def notice(self) -> str:
         """What people are told about files that were not read, in the language that is spoken now."""
-        return " ".join(say(PEOPLE[problem], names=_listed(names)) for problem, names in self.problems.items())
+        told = (
+            say(PEOPLE[problem], names=_listed(names)) if problem in PEOPLE else say(problem)
+            for problem, names in self.problems.items()
+        )
+        return " ".join(told)
 
 
 @dataclass(slots=True)
@@ -105,7 +109,7 @@ class _Reading:
 
     def refuse(self, problem: str, name: str) -> None:
         self.problems.setdefault(problem, []).append(name)
-        self.texts.append(f"(attached file: {name}; {MODEL[problem]})")
+        self.texts.append(f"(attached file: {name}; {MODEL.get(problem, MODEL['lost'])})")
 
 
 class Attachments:
@@ -219,8 +223,10 @@ def unread_in(parts: Mapping[str, JsonValue]) -> tuple[Attachment, ...]:
 
 
 async def _fetched(attachment: Attachment, adapter: Adapter, *, fits: bool) -> bytes | str:
-    """The content, or why it is not read."""
+    """The content, or why it is not read: a problem by its name, or a sentence of the adapter's."""
     kind = claimed_kind(attachment)
+    if isinstance(adapter, DeclinesFiles) and (why := adapter.declines(attachment)):
+        return why
     if kind not in LARGEST:
         return "voice" if kind == "sound" else kind
     if not fits:
@@ -228,6 +234,9 @@ async def _fetched(attachment: Attachment, adapter: Adapter, *, fits: bool) -> b
     try:
         async with asyncio.timeout(LOADING):
             content = await adapter.fetch(attachment, LARGEST[kind])
+    except DeliveryRefused as error:
+        log.warning("attachment may not be read", error=repr(error))
+        return error.public
     except (DeliveryError, TimeoutError) as error:
         log.warning("attachment could not be read", error=repr(error))
         return "lost"

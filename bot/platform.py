@@ -151,6 +151,16 @@ class OpensThreads(Protocol):
         ...
 
 
+@runtime_checkable
+class DeclinesFiles(Protocol):
+    """An adapter that knows of files that cannot be read, whatever they are called."""
+
+    def declines(self, attachment: Attachment) -> str:
+        """Why, as a sentence for people; empty for all others. `fetch` raises DeliveryRefused, with such a sentence,
+        for what turns out only then."""
+        ...
+
+
 class Shelf(Protocol):
     """What an adapter may keep between two starts, and the pictures of speakers."""
 

@@ -36,11 +36,10 @@ async def download(
     if not workspace.may(SCOPE):
         raise DeliveryRefused("no scope for files", public=NO_SCOPE)
     headers = {"Authorization": f"Bearer {client.token}"}
-    url = yarl.URL(attachment.url, encoded=True)
     with translated():
         async with (
             aiohttp.ClientSession() as session,
-            session.get(url, headers=headers, proxy=client.proxy, allow_redirects=False) as response,
+            session.get(attachment.url, headers=headers, proxy=client.proxy, allow_redirects=False) as response,
         ):
             content = await _content(response, attachment, max_bytes)
     if response.content_type == "text/html" and len(content) != attachment.size:
@@ -51,7 +50,9 @@ async def download(
 def declined(attachment: Attachment, api_url: str) -> str:
     """Why a file is not read whatever is in it, or nothing."""
     if attachment.media_type in DOCUMENTS:
-        return CANVAS
+        return say(CANVAS)
+    if not attachment.url:
+        return say("I cannot read `{name}`.", name=attachment.name)
     if not _is_slacks(attachment.url, api_url):
         return say("I cannot read `{name}`: it is kept outside of Slack.", name=attachment.name)
     return ""

@@ -74,6 +74,9 @@ def file_json(file: File) -> Json:
         kept = shared[{"channel": "channels", "im": "ims"}.get(message.channel.kind, "groups")]
         kept += [] if message.channel.id in kept else [message.channel.id]
     kind = mimetypes.guess_type(file.name)[0] or "application/octet-stream"
+    is_canvas = file.mode == "quip"
+    if is_canvas:
+        kind = "application/vnd.slack-docs"
     return {
         "id": file.id,
         "created": 1_700_000_000,
@@ -81,12 +84,12 @@ def file_json(file: File) -> Json:
         "name": file.name,
         "title": file.title or file.name,
         "mimetype": kind,
-        "filetype": file.name.rpartition(".")[2] or "text",
+        "filetype": "quip" if is_canvas else file.name.rpartition(".")[2] or "text",
         "pretty_type": kind,
         "user": file.owner.id,
         "size": len(file.content or b""),
-        "mode": "hosted",
-        "is_external": False,
+        "mode": file.mode,
+        "is_external": file.mode == "external",
         "is_public": True,
         "url_private": file.url,
         "url_private_download": file.url,

@@ -107,6 +107,22 @@ class People:
     ) -> Message:
         return await self.says(text, channel=channel, thread=thread, files=[(name, content)])
 
+    async def shares_document(
+        self, name: str, text: str = "", *, url: str = "", channel: Channel | None = None, thread: Thread = None
+    ) -> Message:
+        """A canvas, or with a `url` a document that is kept elsewhere."""
+        file = self._files.add(name, b"<html>a document</html>", self.ada)
+        file.mode, file.url = ("external", url) if url else ("quip", file.url)
+        where = channel or _channel_of(thread) or self.general
+        marked, root = self._marked(text), ts_of(thread)
+        message = self.messages.add(
+            where, self.ada, marked, thread_ts=root, subtype="file_share", files=[file], client_msg_id=str(uuid.uuid4())
+        )
+        self.messages.announce(message)
+        self._mention(message)
+        self._changed()
+        return message
+
     async def edits(self, message: Message, text: str) -> None:
         before = payloads.message_json(self.world, message)
         named = self.world.bot.id in message.pinged

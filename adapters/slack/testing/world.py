@@ -143,6 +143,8 @@ class Message:
 
 @dataclass(slots=True, eq=False)
 class File:
+    """`mode` is `hosted`, `external` for what is kept elsewhere, or `quip` for a canvas."""
+
     id: str
     name: str
     content: bytes | None
@@ -152,6 +154,7 @@ class File:
     deleted: bool = False
     shared: list[Message] = field(default_factory=list)
     url: str = ""
+    mode: str = "hosted"
 
 
 @dataclass(slots=True, eq=False)
