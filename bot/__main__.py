@@ -24,8 +24,8 @@ log = logging.getLogger("bot")
 
 EDGE_COMMANDS = "duologue.cli"
 NOTHING_TO_RUN = (
-    "No platform is set up. For Discord put DISCORD_TOKEN=… into .env (the README says where to get one); "
-    "to talk right here, run `duologue chat`."
+    "No platform is set up. For Discord put DISCORD_TOKEN=… into .env, for Slack SLACK_BOT_TOKEN=… and "
+    "SLACK_APP_TOKEN=… (the README says where to get them); to talk right here, run `duologue chat`."
 )
 
 
@@ -56,7 +56,7 @@ def _parser() -> argparse.ArgumentParser:
     edges = ", ".join(sorted({entry.name for entry in entry_points(group=EDGE_COMMANDS)}))
     parser = argparse.ArgumentParser(
         prog="duologue",
-        description="A chat bot for Discord and the terminal.",
+        description="A chat bot for Discord, Slack and the terminal.",
         epilog=f"Installed beside these: {edges}." if edges else None,
     )
     parser.add_argument("--version", action="version", version=f"duologue {version('duologue')}")

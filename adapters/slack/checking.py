@@ -208,7 +208,8 @@ async def _hello(session: aiohttp.ClientSession, url: str, proxy: str | None) ->
             async with session.ws_connect(url, proxy=proxy) as socket:
                 told: Any = await socket.receive_json()
     except (*CALL_ERRORS, TypeError, ValueError) as error:
-        raise _Unreachable(f"the connection broke ({_named(error)})") from error
+        # Its words may hold the address, which is a secret.
+        raise _Unreachable(f"the connection broke ({type(error).__name__})") from error
     return told if isinstance(told, dict) else {}
 
 

@@ -86,6 +86,7 @@ def test_nothing_to_run_is_said_in_a_sentence(capsys: pytest.CaptureFixture[str]
     assert main(["run"]) == 2
     shown = capsys.readouterr()
     assert "No platform is set up" in shown.err
+    assert "SLACK_APP_TOKEN" in shown.err
     assert "DISCORD_TOKEN" in shown.err
     assert "Traceback" not in shown.err
 
