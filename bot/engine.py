@@ -131,6 +131,10 @@ class Engine:
         if manner.speak == "never":
             self._runner.spawn(partial(self._ignore, event), place=event.place)
             return
+        if event.past:
+            # In the order in which it was said, and before anything that is asked about it.
+            await self.perform(replace(event, addressed=False), claim)
+            return
         event = replace(event, addressed=self._minds_bots(event, await self._manners.answers(event, manner)))
         if manner.busy == "merge" and self._merging.continues(event):
             event = replace(event, addressed=True)
@@ -266,6 +270,9 @@ class Engine:
         return False
 
     async def _message(self, event: Message, earlier: Sequence[Message] = ()) -> bool:
+        if event.past:
+            await self._turns.remember(event)
+            return False
         if event.addressed and (await self._manner(event)).opens_threads and await self._move(event, earlier):
             return False
         asked, blank = [], False

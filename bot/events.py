@@ -101,6 +101,7 @@ class Message(Event):
     `text` is Markdown with mentions as names, the mention of the bot itself taken out.
     `in_reply_to` is a platform message id; `quoted` is the reply chain as Markdown quotes, oldest first, as far as the
     adapter could read it without asking the platform again. It is no part of `text`: memory may have it already.
+    `past` says that it was said before the bot came, and is handed over only to be remembered.
     """
 
     kind: Literal["message"] = "message"
@@ -110,6 +111,7 @@ class Message(Event):
     in_reply_to: str | None = None
     quoted: str = ""
     mentions: tuple[User, ...] = ()
+    past: bool = False
 
 
 @dataclass(frozen=True, slots=True)
