@@ -30,7 +30,10 @@ LAST_WORDS = frozenset({REFRESH, WARNING, LINK_DISABLED, TOO_MANY})
 AGAIN = 10
 # Slack waits three seconds for an acknowledgement.
 ACK_SECONDS = 3.0
-CLOSE_SECONDS = 1.0
+CLOSE_SECONDS = LEAVE_SECONDS = 1.0
+LONGEST_SECONDS = 60.0
+# That a connection is closed because all is well.
+GOODBYE = aiohttp.WSCloseCode.OK.to_bytes(2, "big")
 _OVER = (WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED, WSMsgType.ERROR)
 _BROKEN = (aiohttp.ClientError, asyncio.TimeoutError, OSError, RuntimeError)
 
@@ -66,6 +69,7 @@ class Link:
         self._told = told
         self._gone = gone
         self._frames = 0
+        self._parting = False
         self._lasts = timing.renew_after
         self._life: list[asyncio.Task[None]] = []
         self._busy: set[asyncio.Task[None]] = set()
@@ -88,11 +92,14 @@ class Link:
         if not self.over.done():
             self.over.set_result(reason)
 
-    async def close(self, *, patience: float = ACK_SECONDS) -> None:
-        """What was begun is acknowledged first, within `patience`."""
+    async def close(self, *, leaving: bool = False) -> None:
+        """What was begun is acknowledged first, as long as Slack waits for it. What could not be acknowledged any more
+        is handled too, unless everything ends: a command comes only once."""
         try:
-            if self._busy and not self._socket.closed:
-                await asyncio.wait(self._busy, timeout=patience)
+            if not self._socket.closed:
+                await self._finish(LEAVE_SECONDS if leaving else ACK_SECONDS)
+                await self._part()
+            await self._finish(0 if leaving else LONGEST_SECONDS)
         finally:
             self._leaves()
             tasks = [*self._life, *self._busy]
@@ -100,8 +107,22 @@ class Link:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             with contextlib.suppress(*_BROKEN):
-                async with asyncio.timeout(2 * CLOSE_SECONDS):
+                async with asyncio.timeout(CLOSE_SECONDS):
                     await self._socket.close()
+
+    async def _finish(self, patience: float) -> None:
+        if self._busy:
+            await asyncio.wait(self._busy, timeout=patience)
+
+    async def _part(self) -> None:
+        """What Slack sends until it hears of the end still comes."""
+        if not self._life:
+            return
+        listening, self._parting = self._life[0], True
+        with contextlib.suppress(*_BROKEN):
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await self._socket.send_frame(GOODBYE, WSMsgType.CLOSE)
+                await asyncio.wait([listening])
 
     async def _listen(self) -> None:
         try:
@@ -202,6 +223,8 @@ class Link:
             response = SocketModeResponse(request.envelope_id, _said(answer))
         else:
             response = SocketModeResponse(str(envelope["envelope_id"]))
+        if self._parting:
+            return
         try:
             await self._socket.send_str(json.dumps(response.to_dict()))
         except _BROKEN:

@@ -14,7 +14,7 @@ from slack_bolt.async_app import AsyncApp
 from adapters.slack import SlackSettings
 from adapters.slack.calls import Calls
 from adapters.slack.errors import Throttled, translated
-from adapters.slack.link import ACK_SECONDS, LINK_DISABLED, TOO_MANY, UNHEARD, Link
+from adapters.slack.link import ACK_SECONDS, CLOSE_SECONDS, LEAVE_SECONDS, LINK_DISABLED, TOO_MANY, UNHEARD, Link
 from adapters.slack.timing import Timing
 from bot.api import Clock, ConfigError, DeliveryError, DeliveryRefused
 
@@ -31,7 +31,6 @@ UNHEARD_EACH = 20
 UNHEARD_EVERY = 600.0
 # A token that worked may be refused in passing while Slack is in trouble.
 MOST_REFUSALS = 5
-LEAVE_SECONDS = 1.0
 # Slack's answers where an app may have no connections.
 SWITCHED_OFF = ("forbidden_team", "access_denied")
 NO_TOKEN = (
@@ -114,9 +113,7 @@ class Links:
                 for task in keeping:
                     task.cancel()
                 await asyncio.gather(*keeping, return_exceptions=True)
-                for link in [*self._links.values()]:
-                    self._close(link, patience=LEAVE_SECONDS)
-                await asyncio.gather(*self._closing, return_exceptions=True)
+                await self._leave()
 
     async def _keep(self, session: aiohttp.ClientSession, token: str) -> None:
         """Holds one connection, and has the next one open before it lets go of it."""
@@ -124,7 +121,7 @@ class Links:
         short = 0
         while True:
             link = await self._open(session, token, old)
-            if old is not None:
+            if old is not None and old.number in self._links:
                 self._close(old)
             await self._tell()
             reason = await link.over
@@ -138,6 +135,16 @@ class Links:
             short = 0 if link.age >= STEADY_SECONDS else short + 1
             # The first time at once, then longer each time.
             await self._pause(max(short, 3) if reason in (TOO_MANY, LINK_DISABLED) else short - 1)
+
+    async def _leave(self) -> None:
+        for link in [*self._links.values()]:
+            self._close(link, leaving=True)
+        closing = [*self._closing]
+        if closing:
+            await asyncio.wait(closing, timeout=LEAVE_SECONDS + CLOSE_SECONDS)
+        for task in closing:
+            task.cancel()
+        await asyncio.gather(*closing, return_exceptions=True)
 
     # Opening
 
@@ -161,8 +168,7 @@ class Links:
                     reason = str(error)
                     if reason == TOO_MANY and old is not None and old.here:
                         # There is no room for two of them.
-                        self._close(old)
-                        await asyncio.gather(*self._closing)
+                        await asyncio.wait([self._close(old)], timeout=ACK_SECONDS + CLOSE_SECONDS)
                         continue
                 self._last_reason = reason
                 log.warning("Slack gives no connection (%s), next attempt soon%s", reason, _advice(reason))
@@ -221,12 +227,13 @@ class Links:
         if not self.connected and not self._first and self._gap is None:
             self._gap = self._heard_at - MARGIN_SECONDS
 
-    def _close(self, link: Link, *, patience: float = ACK_SECONDS) -> None:
+    def _close(self, link: Link, *, leaving: bool = False) -> asyncio.Task[None]:
         """Beside everything else."""
-        if self._links.pop(link.number, None) is not None:
-            task = asyncio.create_task(link.close(patience=patience))
-            self._closing.add(task)
-            task.add_done_callback(self._closing.discard)
+        self._links.pop(link.number, None)
+        task = asyncio.create_task(link.close(leaving=leaving))
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
+        return task
 
     async def _tell(self) -> None:
         """Of the first connection, and of every gap."""

@@ -88,10 +88,12 @@ class Gate:
     def __init__(self) -> None:
         self.waiting = asyncio.Event()
         self.open = asyncio.Event()
+        self.passed = asyncio.Event()
 
     async def __call__(self) -> None:
         self.waiting.set()
         await self.open.wait()
+        self.passed.set()
 
 
 async def broken() -> None:
@@ -101,11 +103,13 @@ async def broken() -> None:
 def links_of(
     slack: FakeSlack, ears: Ears, *, timing: Timing = QUICK, clock: Clock | None = None, **settings: Any
 ) -> Links:
-    given = slack.settings(**settings)
-    client = slack.client()
-    time = clock or SystemClock()
-    calls = Calls(client, SlackBudgets(time), time)
-    return Links(given, bolt_app(client, given, ears), calls, time, timing, ears.online)
+    given, time = slack.settings(**settings), clock or SystemClock()
+    calls = calls_of(slack, time)
+    return Links(given, bolt_app(calls.client, given, ears), calls, time, timing, ears.online)
+
+
+def calls_of(slack: FakeSlack, clock: Clock) -> Calls:
+    return Calls(slack.client(retry_handlers=[]), SlackBudgets(clock), clock)
 
 
 @asynccontextmanager

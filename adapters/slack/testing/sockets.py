@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Literal, TypeAlias
 
 from aiohttp import WSMsgType, web
@@ -20,7 +20,8 @@ MOST_LINKS = 10
 
 class Link:
     """One open connection. While `deaf` it stays open, and what Slack sends on it gets lost; with `pongs = False` it
-    does not answer pings either. `heard` is everything that the app sent."""
+    does not answer pings either. `heard` is everything that the app sent. `parting` still happens when the app closes
+    it, before Slack agrees."""
 
     def __init__(self, id: str, socket: web.WebSocketResponse, request: web.Request, *, debug: bool) -> None:
         self.id = id
@@ -32,12 +33,14 @@ class Link:
         self.pings = 0
         self.pongs_heard = 0
         self.waiting: dict[str, Attempt] = {}
+        self.parting: Callable[[], Awaitable[None]] | None = None
         self._socket = socket
         self._request = request
+        self._gone = False
 
     @property
     def open(self) -> bool:
-        return not self._socket.closed
+        return not self._gone and not self._socket.closed
 
     async def send(self, body: Json) -> None:
         self.sent.append(body)
@@ -57,11 +60,20 @@ class Link:
 
     def drop(self) -> None:
         """The connection is gone without a word."""
+        self._gone = True
         if self._request.transport is not None:
             self._request.transport.abort()
 
     async def read(self, acked: Callable[[Link, Json], None], changed: Callable[[], None]) -> None:
         """Until the link is closed. The app's pings are answered here."""
+        try:
+            await self._read(acked, changed)
+        except ConnectionResetError:
+            pass
+        finally:
+            self._gone = True
+
+    async def _read(self, acked: Callable[[Link, Json], None], changed: Callable[[], None]) -> None:
         while True:
             message = await self._socket.receive()
             match message.type:
@@ -76,6 +88,8 @@ class Link:
                 case WSMsgType.PONG:
                     self.pongs_heard += 1
                 case WSMsgType.CLOSE:
+                    if self.parting is not None:
+                        await self.parting()
                     await self._socket.close()
                     return
                 case WSMsgType.CLOSING | WSMsgType.CLOSED | WSMsgType.ERROR:
