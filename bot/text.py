@@ -211,11 +211,15 @@ def _best_cut(window: str, room: int, fence: Fence | None, measure: Measure) -> 
     position = 0
     end_of_fit = 0
     before = fence
+    # The same for every line inside the same fence, and measuring may be slow.
+    reaches: dict[Fence | None, int] = {}
     while position < len(window):
         newline = window.find("\n", position)
         line_end = len(window) if newline < 0 else newline
         after = after_line(before, window[position:line_end])
-        reach = _fits_until(window, room, after, measure)
+        if after not in reaches:
+            reaches[after] = _fits_until(window, room, after, measure)
+        reach = reaches[after]
         next_line = line_end + 1
         if newline < 0 or reach < next_line:
             # The page ends inside this line, or with it.
