@@ -49,6 +49,8 @@ SENT_PRIVATELY = phrase("🔒 My answer is for you alone, but I cannot send you 
 MOST_USES, _KEPT = 5, 1
 _EVERY, _PATIENCE = 1.0, 10.0
 _MOST_KNOWN, _MOST_ANSWER = 2000, 10_000
+# What is answered where there is no such address any more, whatever it says.
+_DEAD = (403, 404, 410)
 _HOSTS = (".slack.com", ".slack-gov.com")
 
 
@@ -136,7 +138,8 @@ class ResponseUrls:
                 async with session.post(target, json=payload, proxy=client.proxy, allow_redirects=False) as answer:
                     text = (await answer.content.read(_MOST_ANSWER)).decode(errors="replace")
         if answer.status >= 400 or '"ok":false' in text.replace(" ", ""):
-            raise by_code(_code_in(text), answer.status, answer.headers)
+            code = _code_in(text) or ("expired_url" if answer.status in _DEAD else "")
+            raise by_code(code, answer.status, answer.headers)
 
     def _of(self, url: str) -> _Address:
         if url not in self._known:

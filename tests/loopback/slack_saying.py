@@ -33,9 +33,23 @@ class HastyClock(SystemClock):
         await super().sleep(seconds / 50)
 
 
-def hasty() -> FakeSlack:
+class PatientClock(SystemClock):
+    """Its time goes by when somebody waits, and at once."""
+
+    def __init__(self) -> None:
+        self.time = 1_000.0
+
+    def monotonic(self) -> float:
+        return self.time
+
+    async def sleep(self, seconds: float) -> None:
+        self.time += max(seconds, 0.0)
+        await super().sleep(0)
+
+
+def hasty(**more: Any) -> FakeSlack:
     """For bots in a hurry: nothing is refused but what a test says."""
-    slack = FakeSlack()
+    slack = FakeSlack(**more)
     slack.limits.enforced = False
     return slack
 
@@ -49,6 +63,7 @@ class Mouth:
     faces: Faces
     threads: Threads
     calls: Calls
+    clock: Clock
 
     def route(self, channel: Channel | None = None, thread: Message | None = None, /, **data: JsonValue) -> Route:
         """To Ada, unless `user` is another."""
@@ -79,7 +94,7 @@ async def speaking(
     home = Home(given, workspace, calls, (), handle, time)
     sending = Sending(given, workspace, calls, people, faces, Uploads(calls), threads, home, time)
     try:
-        yield Mouth(slack, sending, faces, threads, calls)
+        yield Mouth(slack, sending, faces, threads, calls, time)
     finally:
         await people.close()
         budgets.close()
