@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any, TypeAlias
 
 from adapters.slack import SlackSettings
@@ -17,6 +18,7 @@ from adapters.slack.reading import Reading
 from adapters.slack.reading_markup import message_text
 from adapters.slack.threads import Threads
 from adapters.slack.timing import Timing
+from adapters.slack.tops import Tops
 from adapters.slack.workspace import Workspace
 from bot.api import (
     AnyEvent,
@@ -70,6 +72,7 @@ class Listening:
         self._clock = clock
         self._timing = timing
         self._lines: dict[str, asyncio.Event] = {}
+        self._tops = Tops()
 
     async def event(self, body: Body) -> None:
         """Returns once all that it means is claimed. Raises only what `handle` raised, so that Slack tells it again."""
@@ -287,32 +290,53 @@ class Listening:
 
     async def _hand_over(self, event: AnyEvent, started: float) -> None:
         asked = event.question if isinstance(event, MessageEdited) else event
-        calls_me = isinstance(asked, CommandCall) or (isinstance(asked, Message) and asked.addressed)
-        if not calls_me or asked is None:
-            await self._handle(event)
-            return
-        for each in await self._earlier(asked, started):
-            await self._handle(each)
+        if isinstance(asked, Message | CommandCall):
+            before = await self._said_before(asked, started)
+            for each in before:
+                await self._handle(replace(each, addressed=False, past=True))
+            event = _about(event, [each.id for each in before if each.attachments])
         await self._handle(event)
+        self._tops.note(event)
         # Only now: what was not claimed comes again, and is again the first that the bot hears here.
-        await self._threads.join(asked.place)
+        if isinstance(asked, Message | CommandCall) and _calls_me(asked):
+            await self._threads.join(asked.place)
 
-    async def _earlier(self, event: AnyEvent, started: float) -> Sequence[Message]:
-        """What was said in a thread before the bot came into it, once for each thread."""
+    async def _said_before(self, event: Message | CommandCall, started: float) -> Sequence[Message]:
+        """What was said in a thread before the bot came into it, once for each thread. The message that a thread hangs
+        on was said in the channel, and belongs to the thread as soon as somebody replies."""
         place = event.place
         if place.thread is None or place.thread == event.id or is_direct(place):
             return ()
-        if await self._threads.takes_part(place):
-            return ()
+        root = self._tops.taken(place)
+        if not _calls_me(event) or await self._threads.takes_part(place):
+            return root
+        return await self._earlier(event, started) or root
+
+    async def _earlier(self, event: Message | CommandCall, started: float) -> Sequence[Message]:
         left = self._timing.hear_within - (self._clock.monotonic() - started)
         try:
             async with asyncio.timeout(max(left, LEAST_PATIENCE)):
-                return await self._reading.earlier(place, before=event.id)
+                return await self._reading.earlier(event.place, before=event.id)
         except TimeoutError:
             log.warning("a thread could not be read in time")
         except Exception:
             log.exception("a thread could not be read")
         return ()
+
+
+def _calls_me(event: Message | CommandCall) -> bool:
+    return isinstance(event, CommandCall) or event.addressed
+
+
+def _about(event: AnyEvent, with_files: Sequence[str]) -> AnyEvent:
+    """Whoever calls the bot into a thread asks about the files that came last."""
+    if not with_files:
+        return event
+    if isinstance(event, Message):
+        return replace(event, in_reply_to=with_files[-1])
+    if isinstance(event, MessageEdited) and event.question is not None:
+        return replace(event, question=replace(event.question, in_reply_to=with_files[-1]))
+    return event
 
 
 def _message(event: Told) -> Told | None:
