@@ -116,9 +116,18 @@ def translate(error: BaseException) -> DeliveryError:
 
 def code_of(error: DeliveryError) -> str:
     """Slack's own name for what went wrong, empty where it gave none."""
+    return _told(error, "error")
+
+
+def scope_missing(error: DeliveryError) -> str | None:
+    """The scope that a call was refused for, empty where Slack does not name it, None for other errors."""
+    return _told(error, "needed") if code_of(error) == "missing_scope" else None
+
+
+def _told(error: DeliveryError, name: str) -> str:
     cause = error.__cause__
     response = cause.response if isinstance(cause, SlackApiError) else {}
-    return str(response.get("error", "")) if hasattr(response, "get") else ""
+    return str(response.get(name) or "") if hasattr(response, "get") else ""
 
 
 def by_code(code: str, status: int = 200, headers: Mapping[str, object] | None = None) -> DeliveryError:

@@ -11,7 +11,7 @@ from typing import Any
 
 from adapters.slack import SlackSettings
 from adapters.slack.blocks import plain, said_in
-from adapters.slack.errors import code_of
+from adapters.slack.errors import scope_missing
 from adapters.slack.escaping import MAX_NAME, plain_name
 from adapters.slack.lengths import MAX_TEXT, mrkdwn_length
 from adapters.slack.workspace import CUSTOMIZE, Workspace
@@ -26,7 +26,7 @@ NAMED = "named:"
 # A speaker's messages leave room for the name, should the bot have to say them itself.
 NAMED_TEXT = MAX_TEXT - 500
 _LONGEST_OPENING = 480
-_MOST_PICTURES, _MAX_ADDRESS = 1000, 2048
+_MOST_PICTURES, MAX_ICON = 1000, 2048
 _IMAGES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
 _BEGINS_BLOCK = re.compile(r"```|~~~|#{1,6} |>|[-*+] |\d+[.)] |\|")
 _MARKUP = re.compile(r"([\\`*_~\[\]|<>#&])")
@@ -77,7 +77,7 @@ class Faces:
 
     def _picture_of(self, speaker: Speaker) -> dict[str, str]:
         avatar = speaker.avatar or ""
-        if avatar.startswith("https://") and len(avatar) <= _MAX_ADDRESS and avatar.isprintable() and " " not in avatar:
+        if avatar.startswith("https://") and len(avatar) <= MAX_ICON and avatar.isprintable() and " " not in avatar:
             return {"icon_url": avatar}
         base = self._settings.public_url.rstrip("/")
         if avatar and "://" not in avatar and avatar.isalnum() and base and self._shelf is not None:
