@@ -10,7 +10,7 @@ import pytest
 from pydantic import BaseModel, Field, field_validator
 
 from adapters.slack.adapter import SlackAdapter
-from adapters.slack.testing import Account, FakeSlack, Message, NotOffered, View, labels
+from adapters.slack.testing import FakeSlack, Interaction, Message, NotOffered, View, labels
 from bot.api import AnyEvent, Arg, Attachment, Command, CommandCall, Context, FormSubmitted, Plugin, Reply, User
 from bot.errors import StoreUnavailable
 from bot.events import event_from_json, event_to_json
@@ -91,15 +91,13 @@ async def thank(adapter: SlackAdapter, event: AnyEvent) -> None:
 
 
 async def opened(slack: FakeSlack, text: str) -> View:
-    await slack.runs("/duologue", text)
-    return await shown(slack)
+    return await shown(slack, await slack.runs("/duologue", text))
 
 
-async def shown(slack: FakeSlack, who: Account | None = None) -> View:
-    await slack.wait_until(lambda: slack.form(who))
-    form = slack.form(who)
-    assert form is not None
-    return form
+async def shown(slack: FakeSlack, used: Interaction) -> View:
+    await slack.wait_until(lambda: used.view)
+    assert used.view is not None
+    return used.view
 
 
 def field(view: View, name: str) -> dict[str, Any]:
@@ -275,8 +273,7 @@ async def test_a_form_that_slack_does_not_open_is_told_of_with_what_was_typed_an
             "`/duologue recipe <title> <steps> [minutes] [easy|hard] [vegan]`"
         )
         assert "> title: Tea" in told.seen
-        await slack.presses(told, "Open the form again")
-        form = await shown(slack)
+        form = await shown(slack, await slack.presses(told, "Open the form again"))
         assert field(form, "title")["element"]["initial_value"] == "Tea"
         await slack.submits(form, steps="boil")
         event = await bot.heard(FormSubmitted)
@@ -298,8 +295,7 @@ async def test_what_a_command_does_not_take_comes_back_and_can_be_mended() -> No
         assert told.seen.startswith("⚠️ There is a recipe of that name.")
         assert "> steps: boil" in told.seen
         assert labels(told.blocks) == ["Open the form again"]
-        await slack.presses(told, "Open the form again")
-        again = await shown(slack)
+        again = await shown(slack, await slack.presses(told, "Open the form again"))
         assert field(again, "minutes")["element"]["initial_value"] == "12"
         await slack.submits(again, title="Coffee")
         await slack.wait_until(lambda: slack.answers() == ["Written."])
@@ -312,8 +308,7 @@ async def test_the_way_back_to_a_form_works_after_a_restart_though_empty() -> No
             await slack.runs("/duologue", "recipe Tea")
             await slack.wait_until(lambda: whispers(slack))
         async with connected(slack, commands=commands()):
-            await slack.presses(whispers(slack)[0], "Open the form again")
-            form = await shown(slack)
+            form = await shown(slack, await slack.presses(whispers(slack)[0], "Open the form again"))
             assert "initial_value" not in field(form, "title")["element"]
 
 
@@ -345,8 +340,7 @@ async def test_who_may_not_run_a_command_is_not_asked_to_fill_in_its_form() -> N
         await slack.runs("/duologue", "ban")
         assert (await bot.heard(CommandCall)).command == "ban"
         assert slack.form() is None
-        await slack.runs("/duologue", "ban", author=slack.olga)
-        form = await shown(slack, slack.olga)
+        form = await shown(slack, await slack.runs("/duologue", "ban", author=slack.olga))
         assert form.title == "/ban"
 
 
