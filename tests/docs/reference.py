@@ -14,6 +14,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
+from adapters.slack.scopes import SCOPES
 from bot import api
 from bot.edges import sections
 from bot.loading import load_plugin
@@ -76,9 +77,16 @@ def commands_table() -> str:
     return "\n".join(rows)
 
 
+def scopes_table() -> str:
+    rows = ["| Scope | Without it |", "|---|---|"]
+    rows += [f"| `{scope}` | {cost[0].upper()}{cost[1:]}. |" for scope, cost in SCOPES.items()]
+    return "\n".join(rows)
+
+
 def readme(text: str) -> str:
     """The README with tables that are up to date."""
-    for name, table in (("commands", commands_table()), ("settings", settings_table())):
+    tables = {"scopes": scopes_table(), "commands": commands_table(), "settings": settings_table()}
+    for name, table in tables.items():
         start, end = (mark.format(name) for mark in MARKS)
         before, _, rest = text.partition(start)
         _, _, after = rest.partition(end)
