@@ -15,6 +15,7 @@ from adapters.slack import SlackSettings
 from adapters.slack.bolt import bolt_app
 from adapters.slack.budgets import SlackBudgets
 from adapters.slack.calls import Calls, client_of
+from adapters.slack.downloads import declined
 from adapters.slack.ears import BotEars
 from adapters.slack.faces import Faces
 from adapters.slack.hearing import Hearing
@@ -129,7 +130,7 @@ class SlackAdapter:
         hearing = Hearing(settings, workspace, people, threads, commands)
         reading = Reading(settings, workspace, calls, people, hearing, clock)
         faces = Faces(settings, workspace, self._shelf)
-        uploads = Uploads(calls)
+        uploads = Uploads(calls, clock)
         home = Home(settings, workspace, calls, commands, handle, clock)
         sending = Sending(settings, workspace, calls, people, faces, uploads, threads, home, clock)
         live = LiveAnswers(workspace, calls, sending, faces, threads, clock, timing)
@@ -208,7 +209,7 @@ class SlackAdapter:
         return await self._use.reading.fetch(attachment, max_bytes)
 
     def declines(self, attachment: Attachment) -> str:
-        return self._use.reading.declines(attachment)
+        return declined(attachment, self._settings.api_url)
 
     async def history(self, route: Route, after: str | None, limit: int) -> tuple[Posted, ...]:
         return await self._use.reading.history(route, after, limit)

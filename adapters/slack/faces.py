@@ -61,7 +61,7 @@ class Faces:
 
     def refused(self, error: DeliveryError) -> bool:
         """Whether a call was refused for the name that it bore. From then on none is asked for."""
-        if code_of(error) != "missing_scope":
+        if scope_missing(error) not in ("", CUSTOMIZE):
             return False
         if not self._refused:
             log.warning("Slack lets no message have another name: the app lacks the scope %s", CUSTOMIZE)

@@ -13,7 +13,7 @@ from adapters.slack.blocks import plain
 from adapters.slack.calls import Calls
 from adapters.slack.errors import NotTaken, Throttled, by_code, code_of, translated
 from adapters.slack.escaping import plain_name
-from bot.api import Clock, DeliveryError, DeliveryRefused, File, SystemClock, TargetGone, clip, say
+from bot.api import Clock, DeliveryError, DeliveryRefused, File, TargetGone, clip, say
 
 log = logging.getLogger(__name__)
 
@@ -30,9 +30,9 @@ _SIGNS = re.compile(r"[\\/\0`]+")
 class Uploads:
     """`send` never raises a DeliveryError: what could not be sent is told instead."""
 
-    def __init__(self, calls: Calls, clock: Clock | None = None) -> None:
+    def __init__(self, calls: Calls, clock: Clock) -> None:
         self._calls = calls
-        self._clock = clock or SystemClock()
+        self._clock = clock
 
     async def send(self, files: Sequence[File], channel: str, thread: str | None = None) -> list[str]:
         """A sentence for each file that is not there afterwards."""

@@ -92,7 +92,7 @@ async def speaking(
         raise AssertionError("nothing is heard here")
 
     home = Home(given, workspace, calls, (), handle, time)
-    sending = Sending(given, workspace, calls, people, faces, Uploads(calls), threads, home, time)
+    sending = Sending(given, workspace, calls, people, faces, Uploads(calls, time), threads, home, time)
     try:
         yield Mouth(slack, sending, faces, threads, calls, time)
     finally:
