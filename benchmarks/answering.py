@@ -209,7 +209,7 @@ async def naive(fake: FakeDiscord) -> AsyncIterator[Ask]:
         there = client.get_partial_messageable(channel.id)
         moments: list[tuple[float, int]] = []
         sent: list[discord.Message] = []
-        text, count, last = "", 0, 0.0
+        text, count, last, is_new = "", 0, 0.0, True
         began = time.monotonic()
         for number, token in enumerate(script.tokens):
             due = began + number / script.rate
@@ -219,13 +219,13 @@ async def naive(fake: FakeDiscord) -> AsyncIterator[Ask]:
             moments.append((due, count))
             if len(text) + len(token) > 2000:
                 await sent[-1].edit(content=text)
-                text = ""
+                text, is_new = "", True
             text += token
             if not text.strip():
                 continue
-            if len(text) == len(token) or not sent:
+            if is_new:
                 sent.append(await there.send(text))
-                last = time.monotonic()
+                last, is_new = time.monotonic(), False
             elif time.monotonic() - last >= 1.0:
                 await sent[-1].edit(content=text)
                 last = time.monotonic()
