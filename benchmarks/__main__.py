@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 
-from benchmarks import discord_answers, memory_path, soak, starting, whole_bot
+from benchmarks import discord_answers, memory_path, slack_answers, slack_whole_bot, soak, starting, whole_bot
 from benchmarks.figures import load
 
 
@@ -20,6 +20,10 @@ def main(quick: bool, minutes: float) -> None:
     asyncio.run(whole_bot.main(quick))
     print("\n## Live answers on Discord\n", flush=True)
     asyncio.run(discord_answers.main(quick, ""))
+    print("\n## Live answers on Slack\n", flush=True)
+    asyncio.run(slack_answers.main(quick))
+    print("\n## The whole bot on Slack\n", flush=True)
+    asyncio.run(slack_whole_bot.main(quick))
     print("\n## Twenty busy channels of a Discord that fails by lot\n", flush=True)
     asyncio.run(soak.main(minutes))
     print("\n## The memory\n", flush=True)

@@ -1,0 +1,169 @@
+"""The bot as `duologue run` starts it, on Slack: how soon it acknowledges while it is busy, and what it says once.
+
+python -m benchmarks.slack_whole_bot [--quick]
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import random
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+
+from adapters.slack.testing import Channel, Delivery, FakeSlack, Message
+from benchmarks.figures import Figure, load, table
+from benchmarks.measures import spread
+from benchmarks.model_process import ModelProcess, Story
+from benchmarks.slack_answering import LATENCY
+
+LINKS = 2
+CONVERSATIONS = 100
+
+
+@dataclass(slots=True)
+class Stage:
+    folder: Path
+    slack: FakeSlack
+    model: ModelProcess
+    numbers: count[int] = field(default_factory=lambda: count(1))
+
+    def environment(self) -> Mapping[str, str]:
+        kept = {name: value for name in ("PATH", "HOME", "LANG") if (value := os.environ.get(name))}
+        return kept | {
+            "PYTHONPATH": str(Path(__file__).parent.parent),
+            "SLACK_BOT_TOKEN": self.slack.token,
+            "SLACK_APP_TOKEN": self.slack.app_token,
+            "DUOLOGUE_SLACK__API_URL": self.slack.api_url,
+            "DUOLOGUE_SLACK__CONNECTIONS": str(LINKS),
+            "OPENAI_API_KEY": "sk-benchmark",
+            "OPENAI_BASE_URL": self.model.url,
+            "OPENAI_MODEL": "gpt-6-luna",
+            "DUOLOGUE_MEMORY__DATABASE": str(self.folder / "duologue.db"),
+            "TIKTOKEN_CACHE_DIR": str(self.folder / "no-vocabulary"),
+        }
+
+    def story(self, tokens: int = 4, rate: int = 0) -> Story:
+        return Story(next(self.numbers), tokens, rate)
+
+    @asynccontextmanager
+    async def bot(self) -> AsyncIterator[None]:
+        with (self.folder / "bot.log").open("ab") as log:
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "bot", "run"), cwd=self.folder, env=self.environment(), stdout=log, stderr=log
+            )
+        try:
+            await self.slack.wait_until(lambda: len(self.slack.links) == LINKS, timeout=60)
+            yield
+        finally:
+            process.terminate()
+            await process.wait()
+            await self.slack.wait_until(lambda: not self.slack.links)
+
+    def told(self, question: Message) -> list[str]:
+        """What the bot said to it."""
+        kept = question.channel.messages.values()
+        own = [each for each in kept if each.author is self.slack.bot and each.thread_ts == question.ts]
+        return [each.seen for each in own if not each.deleted]
+
+    async def answered(self, channel: Channel, story: Story, *, within: float = 60) -> Message:
+        question = await self.slack.mentions(story.order, channel=channel)
+        await self.slack.wait_until(lambda: self.told(question)[-1:] == [story.text], timeout=within)
+        return question
+
+
+@asynccontextmanager
+async def stage() -> AsyncIterator[Stage]:
+    async with AsyncExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        slack = await stack.enter_async_context(FakeSlack(latency=LATENCY))
+        model = await stack.enter_async_context(ModelProcess())
+        yield Stage(folder, slack, model)
+
+
+async def acknowledged(quick: bool) -> Sequence[Figure]:
+    """Everybody is answered at the same time and goes on talking; what the bot hears of its own messages counts too."""
+    conversations, seconds = (20, 5) if quick else (CONVERSATIONS, 20)
+    async with stage() as here, here.bot():
+        slack = here.slack
+        await here.answered(slack.general, here.story())
+        rooms = {slack.channel(f"room-{number}"): here.story(30 * 20, 20) for number in range(conversations)}
+        asking = [asyncio.create_task(_asks(here, *each, after=0.1 * at)) for at, each in enumerate(rooms.items())]
+        await asyncio.sleep(0.1 * conversations)
+        first = len(slack.deliveries)
+        lot = random.Random(1)
+        for number in range(20 * seconds):
+            await slack.says(f"aside {number}", channel=lot.choice([*rooms]))
+            await asyncio.sleep(0.05)
+        busy = slack.deliveries[first:]
+        questions = await asyncio.gather(*asking, return_exceptions=True)
+        lost = sum(isinstance(question, BaseException) for question in questions)
+        before = len(slack.deliveries)
+        at_once = [slack.says(f"all together {number}", channel=room) for number, room in enumerate(rooms)]
+        await asyncio.gather(*at_once)
+        burst = slack.deliveries[before : before + conversations]
+        await slack.wait_until(lambda: all(each.acked or each.given_up for each in burst), timeout=30)
+        refused = len(slack.refused)
+        again = sum(len(each.attempts) > 1 for each in busy)
+    name = f"{conversations} conversations busy"
+    times, crowd = sorted(_milliseconds(busy)), spread(_milliseconds(burst))
+    late, note = times[int(len(times) * 0.99)], f"of {len(times)}; worst {times[-1]:.0f} ms"
+    return [
+        Figure(f"{name}: event → acknowledgement, 99 % within", late, "ms", 50, note),
+        Figure(f"{name}: event → acknowledgement, median", spread(times)[0], "ms"),
+        Figure(f"{name}: events sent more than once", again, "", 0),
+        Figure(f"{name}: answers lost or not exact", lost, "", 0),
+        Figure(f"{name}: 429", refused, "", 0),
+        Figure(f"{conversations} messages in one moment: the last ack", crowd[2], "ms", None, f"median {crowd[0]:.0f}"),
+    ]
+
+
+async def _asks(here: Stage, room: Channel, story: Story, *, after: float) -> Message:
+    await asyncio.sleep(after)
+    return await here.answered(room, story, within=240)
+
+
+def _milliseconds(deliveries: Sequence[Delivery]) -> list[float]:
+    """What was never acknowledged counts as the three seconds after which Slack gives up."""
+    return [1000 * (3.0 if each.latency is None else each.latency) for each in deliveries]
+
+
+async def once() -> Sequence[Figure]:
+    """The same event three times, as Slack sends it again, with a restart between."""
+    async with stage() as here:
+        slack = here.slack
+        async with here.bot():
+            story = here.story()
+            question = await here.answered(slack.general, story)
+            heard = [*slack.told("app_mention"), *slack.told("message")]
+            for delivery in heard:
+                await slack.sends_again(delivery)
+        async with here.bot():
+            for delivery in heard:
+                await slack.sends_again(delivery)
+            # Whatever it would answer to them is answered before this.
+            await here.answered(slack.general, here.story())
+        told = await here.model.told()
+        said = here.told(question)
+    extra = 0 if said == [story.text] else max(len(said) - 1, 1)
+    return [
+        Figure("the same event three times, a restart between: answers too many", extra, "", 0),
+        Figure("the same: requests to the model too many", len(told) - 2, "", 0),
+    ]
+
+
+async def main(quick: bool = False) -> None:
+    figures = [*await acknowledged(quick), *await once()]
+    print(f"{table(figures)}\n\n{load()}\n", flush=True)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="less of everything")
+    asyncio.run(main(parser.parse_args().quick))
