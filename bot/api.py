@@ -66,7 +66,6 @@ from bot.turn import LanguageModel, ModelCall, ModelChoice, Prompt, PromptMessag
 from bot.words import counted, languages_known, phrase, say, speaking_to, spoken_now, tr
 
 __all__ = [
-    "STOP",
     "Adapter",
     "AdapterSpec",
     "Alarm",
@@ -136,6 +135,7 @@ __all__ = [
     "ReplyStream",
     "Resume",
     "Route",
+    "STOP",
     "SentId",
     "Shelf",
     "Shown",

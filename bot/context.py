@@ -13,7 +13,7 @@ from bot.commands import Command
 from bot.errors import PluginError, UsageError
 from bot.events import AnyEvent, Attachment, Place, User
 from bot.feedback import Feedback, feedback_in
-from bot.handler import Job, Line, Models, Scope
+from bot.handler import Filter, Job, Line, Models, Saying, Scope
 from bot.manners import Manner
 from bot.platform import Adapter, Capabilities, Posted
 from bot.plugin import Plugin
@@ -41,7 +41,7 @@ class Loaded:
 class Speaking(Protocol):
     """What a context needs of the engine."""
 
-    async def say(self, event: AnyEvent, speaker: Speaker | None, prompt: Prompt) -> Line: ...
+    async def say(self, event: AnyEvent, line: Saying) -> Line: ...
 
     async def answer_here(self, event: AnyEvent, question: str, attachments: Sequence[Attachment]) -> Line: ...
 
@@ -123,8 +123,16 @@ class EngineTalk:
     async def clear(self) -> int:
         return await self.house.store.clear(self.place)
 
-    async def append(self, role: Literal["user", "assistant"], text: str, speaker: Speaker | None = None) -> Remembered:
-        message = NewMessage(role, text, speaker=speaker.name if speaker else None)
+    async def append(
+        self,
+        role: Literal["user", "assistant"],
+        text: str,
+        speaker: Speaker | None = None,
+        *,
+        sent: Sequence[SentId] = (),
+        scene: int | None = None,
+    ) -> Remembered:
+        message = NewMessage(role, text, speaker=speaker.name if speaker else None, sent=tuple(sent), scene=scene)
         _, remembered = await self.house.store.remember(self.place, message)
         return remembered
 
@@ -208,9 +216,20 @@ class EngineContext:
         self.answered = True
         return self._adapter.stream(self._event.route, speaker)
 
-    async def say(self, speaker: Speaker | None, prompt: Prompt) -> Line:
+    async def say(
+        self,
+        speaker: Speaker | None,
+        prompt: Prompt,
+        *,
+        model: ModelChoice | None = None,
+        through: Filter | None = None,
+        scene: int | None = None,
+        instead_of: int | None = None,
+        as_variant: bool = False,
+    ) -> Line:
         self.answered = True
-        return await self._house.speaking.say(self._event, speaker, prompt)
+        line = Saying(speaker, prompt, model, through, scene, instead_of, as_variant)
+        return await self._house.speaking.say(self._event, line)
 
     async def answer(self, question: str, *, attachments: Sequence[Attachment] = ()) -> Line:
         self.answered = True

@@ -35,11 +35,25 @@ class Taken:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """What a speaker said, as it stands on the platform and in memory."""
+    """What a speaker said, as it stands on the platform and in memory; `calls` is what it cost."""
 
     text: str
     sent: tuple[SentId, ...]
     message: int | None
+    calls: tuple[ModelCall, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Saying:
+    """How a line is said: see `Context.say`."""
+
+    speaker: Speaker | None
+    prompt: Prompt
+    model: ModelChoice | None = None
+    through: Filter | None = None
+    scene: int | None = None
+    instead_of: int | None = None
+    as_variant: bool = False
 
 
 class Talk(Protocol):
@@ -78,8 +92,16 @@ class Talk(Protocol):
     async def clear(self) -> int: ...
 
     async def append(
-        self, role: Literal["user", "assistant"], text: str, speaker: Speaker | None = None
-    ) -> Remembered: ...
+        self,
+        role: Literal["user", "assistant"],
+        text: str,
+        speaker: Speaker | None = None,
+        *,
+        sent: Sequence[SentId] = (),
+        scene: int | None = None,
+    ) -> Remembered:
+        """Remember something; `sent` are the messages that show it, where there are any."""
+        ...
 
     async def branch(self, at: int | None, name: str = "") -> None: ...
 
@@ -178,8 +200,24 @@ class Context(Protocol):
 
     def stream(self, speaker: Speaker | None = None) -> ReplyStream: ...
 
-    async def say(self, speaker: Speaker | None, prompt: Prompt) -> Line:
-        """The engine's own way: streamed, journaled, remembered, filtered, budgeted."""
+    async def say(
+        self,
+        speaker: Speaker | None,
+        prompt: Prompt,
+        *,
+        model: ModelChoice | None = None,
+        through: Filter | None = None,
+        scene: int | None = None,
+        instead_of: int | None = None,
+        as_variant: bool = False,
+    ) -> Line:
+        """The engine's own way: streamed, journaled, remembered, filtered, budgeted. Raises BotError, and nothing is
+        shown, when the model does not say a word.
+
+        `through` is a filter for this line alone, outermost. `scene` is the message that the scene begins with to
+        which the line belongs. It may take the place of a message of the bot (`instead_of`), in its own messages;
+        `as_variant` keeps the old one beside it.
+        """
         ...
 
     async def answer(self, question: str, *, attachments: Sequence[Attachment] = ()) -> Line:

@@ -78,6 +78,7 @@ class Remembering:
             status=status_of(spoken),
             model=turn.model.model,
             sent=spoken.sent,
+            scene=speech.draft.scene,
         )
         return [*tools, answer]
 

@@ -10,6 +10,7 @@ import structlog
 from pydantic import BaseModel, JsonValue
 
 from bot.answering import Answer, Spoken, give_privately
+from bot.asides import Asides
 from bot.attachments import Attached
 from bot.behaviour import Manners
 from bot.clock import Clock
@@ -22,7 +23,7 @@ from bot.errors import DeliveryError
 from bot.events import AnyEvent, Attachment, Message, Place, Route, User
 from bot.filters import filtered
 from bot.fitting import fitting
-from bot.handler import Job, Line
+from bot.handler import Job, Line, Saying
 from bot.jobs import Jobs
 from bot.limits import Limits
 from bot.manners import Manner
@@ -30,12 +31,12 @@ from bot.model.registry import Registry
 from bot.platform import Adapter
 from bot.plugin import Plugin
 from bot.remembering import Remembering
-from bot.replies import Button, Done, Notice, Reply, ReplyStream, Resume, SentId, Speaker, Text
+from bot.replies import Button, Done, Notice, Reply, ReplyStream, Resume, SentId, Speaker
 from bot.runner import LocalRunner
 from bot.speech import DraftJournal, Speech, ending_with, only
 from bot.store import Conversation, Draft, NewMessage, Remembered, Store, Taking
 from bot.tools import tool_messages, with_tools
-from bot.turn import LanguageModel, ModelChoice, Prompt, Turn, reading
+from bot.turn import LanguageModel, ModelChoice, Prompt, Turn
 from bot.window import WindowReport
 from bot.words import phrase, say, speak_at
 
@@ -90,6 +91,7 @@ class Turns:
         self.last_buttons = LastButtons()
         self._memory = Remembering(store, composer, runner, clock)
         self._ears = Ears(store, adapters, composer)
+        self._asides = Asides(self, store, registry, composer, self._memory, limits, runner, clock, self._filters)
         self._house = House(store, registry, self, commands)
 
     # Questions.
@@ -101,7 +103,7 @@ class Turns:
     async def answer(self, event: Message, earlier: Sequence[Message] = ()) -> Line:
         """The event is marked done in the same transaction that remembers the answer. `earlier` are what the same
         person wrote just before, to be answered together with it."""
-        await self._check(event)
+        await self.check(event)
         unread = []
         for one in earlier:
             heard, attached = await self._ears.heard(one)
@@ -115,8 +117,8 @@ class Turns:
         conversation = path.conversation
         self._speak(event, conversation)
         composed = self._composer.compose_from(path, conversation.settings)
-        turn = self._turn(event, composed.prompt, composed.choice, tools=self._tools)
-        model = self._model(event, conversation)
+        turn = self.turn_for(event, composed.prompt, composed.choice, tools=self._tools)
+        model = self.model_for(event, conversation)
         if notes := " ".join(filter(None, (composed.assembled.notice, *unread, attached.notice))):
             model = ending_with(Notice(notes), model)
         answer = Answer(turn, model, self._clock)
@@ -141,12 +143,12 @@ class Turns:
     async def answer_again(self, event: AnyEvent, question: Remembered, taking: Taking, below: Below) -> Line:
         """Answer what was asked before, in the messages that show the earlier attempt. Raises BotError, and nothing
         has changed, when the model does not say a word."""
-        await self._check(event)
+        await self.check(event)
         path = await self._store.path(event.place, max_tokens=self._composer.most_tokens, until=question.id)
         conversation = path.conversation
         composed = self._composer.compose_from(path, conversation.settings)
-        turn = self._turn(event, composed.prompt, composed.choice, tools=self._tools)
-        answer = Answer(turn, self._model(event, conversation, question.id), self._clock, said=taking.text)
+        turn = self.turn_for(event, composed.prompt, composed.choice, tools=self._tools)
+        answer = Answer(turn, self.model_for(event, conversation, question.id), self._clock, said=taking.text)
         answer.ask()
         try:
             with self._runner.stoppable(event.place, answer.stop, event.user.id):
@@ -167,7 +169,7 @@ class Turns:
         event = speech.event
         if speech.below is not None:
             self._take_buttons(event.place, resume)
-        spoken = await self._show(speech, resume)
+        spoken = await self.show(speech, resume)
         remembered = await self._memory.conclude(speech, spoken)
         if speech.below is not None and spoken.sent:
             self.last_buttons.put(event.place, Standing(spoken.sent[-1], speech.ended(spoken)))
@@ -207,7 +209,7 @@ class Turns:
 
     async def answer_here(self, event: AnyEvent, question: str, attachments: Sequence[Attachment]) -> Line:
         """As if the person had written the question as a message."""
-        await self._check(event)
+        await self.check(event)
         asked = Message(
             id=event.id,
             user=event.user,
@@ -220,35 +222,11 @@ class Turns:
         )
         return await self.answer(asked)
 
-    async def say(self, event: AnyEvent, speaker: Speaker | None, prompt: Prompt) -> Line:
-        await self._check(event)
-        conversation = await self._store.conversation(event.place)
-        turn = self._turn(event, prompt, self._composer.choice(conversation.settings, event.place), speaker=speaker)
-        draft = await self._store.open_draft(conversation.id, event.route, event.id, None, epoch=0, speaker=speaker)
-        answer = Answer(turn, self._model(event, conversation), self._clock)
-        speech = Speech(event, draft, turn, answer, tool_messages(prompt))
-        spoken = await self._show(speech)
-        remembered = await self._memory.conclude(speech, spoken)
-        if spoken.error and not spoken.text:
-            raise spoken.error
-        return Line(spoken.text, spoken.sent, remembered[-1].id if remembered else None)
+    async def say(self, event: AnyEvent, line: Saying) -> Line:
+        return await self._asides.say(event, line)
 
     async def ask(self, event: AnyEvent, prompt: Prompt, model: ModelChoice | None, *, shown: bool) -> str:
-        await self._check(event)
-        conversation = await self._store.conversation(event.place)
-        choice = model or self._composer.choice(conversation.settings, event.place)
-        turn = replace(self._turn(event, prompt, choice), feature="ask")
-        said, stream = [], filtered(self._registry.stream, self._filters if shown else ())
-        try:
-            async with reading(self._limits.counting(stream)(turn)) as pieces:
-                async for piece in pieces:
-                    if isinstance(piece, Text):
-                        said.append(piece.text)
-                    elif shown and isinstance(piece, Notice):
-                        said.append(f"\n\n{piece.text}")
-        finally:
-            await self._store.spend(event.place, turn.calls, user_id=event.user.id)
-        return "".join(said)
+        return await self._asides.ask(event, prompt, model, shown=shown)
 
     # Answers that a crash interrupted.
 
@@ -260,8 +238,8 @@ class Turns:
         conversation = await self._store.conversation(draft.route.place)
         self._speak(event, conversation)
         composed = await self._composer.compose(event.place, conversation.settings, until=draft.question)
-        turn = self._turn(event, composed.prompt, composed.choice, tools=self._tools, speaker=draft.speaker)
-        model = self._model(event, conversation, draft.question)
+        turn = self.turn_for(event, composed.prompt, composed.choice, tools=self._tools, speaker=draft.speaker)
+        model = self.model_for(event, conversation, draft.question)
         # What a plugin made its bot say was asked with a prompt of its own: its job decides how to go on.
         complete = complete and draft.question is not None
         if draft.finished is not None or not complete:
@@ -301,7 +279,7 @@ class Turns:
 
     # Showing and remembering.
 
-    def _turn(
+    def turn_for(
         self,
         event: AnyEvent,
         prompt: Prompt,
@@ -314,7 +292,7 @@ class Turns:
         context = EngineContext(self._house, adapter, event, self._core, {})
         return Turn(event.place, prompt, choice, context, tools, speaker)
 
-    def _model(self, event: AnyEvent, conversation: Conversation, until: int | None = None) -> LanguageModel:
+    def model_for(self, event: AnyEvent, conversation: Conversation, until: int | None = None) -> LanguageModel:
         async def run(tool: Tool, arguments: Mapping[str, object]) -> str:
             context = await self.context(event, self._plugins[tool.command.plugin])
             return str(await tool.command.callback(context, **arguments))
@@ -326,7 +304,7 @@ class Turns:
         )
         return self._limits.counting(filtered(looped, self._filters))
 
-    async def _show(self, speech: Speech, resume: Resume | None = None) -> Spoken:
+    async def show(self, speech: Speech, resume: Resume | None = None) -> Spoken:
         event, adapter = speech.event, self._adapters[speech.event.place.platform]
 
         def open_stream(before_post: Callable[[], Awaitable[None]]) -> ReplyStream:
@@ -364,7 +342,7 @@ class Turns:
     async def context_of(self, event: AnyEvent, plugin: str) -> EngineContext:
         return await self.context(event, self._plugins[plugin])
 
-    async def _check(self, event: AnyEvent) -> None:
+    async def check(self, event: AnyEvent) -> None:
         """Whether this person may ask a model now. Raises LimitReached."""
         await self._limits.check(event, self._adapters[event.place.platform].capabilities(event.route))
 

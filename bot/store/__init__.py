@@ -290,9 +290,16 @@ class Store:
         epoch: int,
         speaker: Speaker | None = None,
         taking: Taking | None = None,
+        scene: int | None = None,
     ) -> Draft:
         begin = partial(
-            drafts.begin, epoch=epoch, owner=self._owner, now=self._clock.now(), speaker=speaker, taking=taking
+            drafts.begin,
+            epoch=epoch,
+            owner=self._owner,
+            now=self._clock.now(),
+            speaker=speaker,
+            taking=taking,
+            scene=scene,
         )
         return await self._db.write(lambda c: begin(c, conversation, route, event_id, question))
 

@@ -56,6 +56,7 @@ def begin(
     now: datetime,
     speaker: Speaker | None = None,
     taking: Taking | None = None,
+    scene: int | None = None,
 ) -> Draft:
     taking = taking or Taking()
     values = {
@@ -70,6 +71,7 @@ def begin(
         "sent": _sent_json(taking.sent),
         "replaces": taking.answer,
         "as_variant": taking.as_variant,
+        "scene_id": scene,
         "owner": owner,
         "epoch": epoch,
         "attempts": 0,
@@ -89,6 +91,7 @@ def begin(
         speaker=speaker,
         replaces=taking.answer,
         as_variant=taking.as_variant,
+        scene=scene,
     )
 
 
@@ -212,6 +215,7 @@ def _draft(row: Row[*tuple[Any, ...]]) -> Draft:
         speaker=Speaker(*row.speaker) if row.speaker else None,
         replaces=row.replaces,
         as_variant=bool(row.as_variant),
+        scene=row.scene_id,
     )
 
 

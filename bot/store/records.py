@@ -56,7 +56,8 @@ class Remembered:
     `variant_of` is the answer that this one was exchanged with, which stands in the tree.
     `tokens` is the cached count, None = not counted yet. `parts` holds tool calls and results:
     `{"tool_calls": [{"id", "name", "arguments"}], "tool_call_id": …}`; of a message with files `said` is how many
-    characters of the text the person wrote, the files follow.
+    characters of the text the person wrote, the files follow. `scene` is the message that its scene begins with, None
+    for what belongs to none.
     """
 
     id: int
@@ -73,6 +74,7 @@ class Remembered:
     model: str | None
     created_at: datetime
     variant_of: int | None = None
+    scene: int | None = None
 
     def rewritten(self, text: str) -> tuple[str, Mapping[str, JsonValue]]:
         """Text and parts after its author edited it: the files that came with it stay."""
@@ -102,6 +104,7 @@ class NewMessage:
     status: MessageStatus = "complete"
     model: str | None = None
     sent: tuple[SentId, ...] = ()
+    scene: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +132,7 @@ class Draft:
     speaker: Speaker | None = None
     replaces: int | None = None
     as_variant: bool = False
+    scene: int | None = None
     shown: tuple[str, ...] = ()
 
 

@@ -26,7 +26,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeDecorator
 
-HEAD = "0002"
+HEAD = "0003"
 """The newest migration; a test compares it with the folder, so that opening a database need not import Alembic."""
 
 
@@ -174,6 +174,7 @@ draft = Table(
     Column("finished", String(16)),
     Column("replaces", Id),
     Column("as_variant", Boolean),
+    Column("scene_id", Id),
     Column("owner", String(64), nullable=False),
     Column("epoch", Integer, nullable=False),
     Column("attempts", Integer, nullable=False),

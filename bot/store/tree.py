@@ -41,6 +41,7 @@ rows = select(
     message.c.model,
     message.c.created_at,
     message.c.variant_of,
+    message.c.scene_id,
 )
 # How to behave in a thread is asked of its channel each time, so that a change there is heeded.
 _FOLLOWED = ("speak", "busy", "ping_after")
@@ -155,6 +156,7 @@ def _insert(
         "tokens": new.tokens,
         "size": size_of(text, parts),
         "status": new.status,
+        "scene_id": new.scene,
         "model": storable_or_none(new.model),
         "created_at": now,
     }
@@ -176,6 +178,7 @@ def _insert(
         status=new.status,
         model=storable_or_none(new.model),
         created_at=now,
+        scene=new.scene,
     )
 
 

@@ -146,6 +146,6 @@ def _beginnings(connection: Connection, question: Remembered) -> Sequence[int]:
 
 
 def _set_aside(connection: Connection, answer: int) -> None:
-    columns = ["conversation_id", "parent_id", "role", "author_id", "author", *_CONTENT]
+    columns = ["conversation_id", "parent_id", "role", "author_id", "author", "scene_id", *_CONTENT]
     kept = select(*(message.c[name] for name in columns), message.c.id).where(message.c.id == answer)
     connection.execute(insert(message).from_select([*columns, "variant_of"], kept))

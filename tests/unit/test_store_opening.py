@@ -26,10 +26,11 @@ from bot.store.opening import Steps, bring_up_to_date, revision_of
 from bot.store.tables import HEAD, metadata
 from bot.testing.store_samples import PLACE, everything, said
 
-SECOND_STEP = """
+NEXT = f"{int(HEAD) + 1:04}"
+SECOND_STEP = f"""
 from alembic import op
 import sqlalchemy as sa
-revision, down_revision = "0003", "0002"
+revision, down_revision = "{NEXT}", "{HEAD}"
 
 def upgrade():
     with op.batch_alter_table("message") as table:
@@ -53,8 +54,8 @@ async def file(tmp_path: Path) -> Path:
 
 def newer_steps(folder: Path, second: str) -> Steps:
     shutil.copytree(Steps().folder, folder)
-    (folder / "versions" / "0003_mood.py").write_text(second)
-    return Steps("0003", folder)
+    (folder / "versions" / f"{NEXT}_mood.py").write_text(second)
+    return Steps(NEXT, folder)
 
 
 async def opened_with(file: Path, steps: Steps) -> None:
@@ -148,7 +149,7 @@ async def test_a_migration_keeps_everything_and_a_backup(file: Path, tmp_path: P
     with closing(sqlite3.connect(file)) as connection:
         assert connection.execute("SELECT text, name, mood FROM message").fetchall() == [("hello", "Ann", "calm")]
         assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
-    backup = file.with_name("memory.db.before-0003")
+    backup = file.with_name(f"memory.db.before-{NEXT}")
     assert dump(backup) == before
     assert stat.S_IMODE(backup.stat().st_mode) == 0o600
     with pytest.raises(StoreTooNew):
