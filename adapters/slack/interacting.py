@@ -198,8 +198,8 @@ class Interacting:
 
     async def _pressed(self, body: Body) -> None:
         action = body["actions"][0]
-        if (body.get("container") or {}).get("type") == "view" or action.get("url"):
-            return  # nothing in a form is heeded before it is sent, and a link leads elsewhere
+        if (body.get("container") or {}).get("type") == "view":
+            return  # nothing in a form is heeded before it is sent
         deed = deeds.of_press(body, self._workspace, self._clock.now())
         id = pressed(action)
         if id is not None and id.action == LABEL:
