@@ -11,7 +11,7 @@ from typing import Any
 from adapters.slack import SlackSettings
 from adapters.slack.blocks import said_in
 from adapters.slack.calls import Calls
-from adapters.slack.downloads import declined, download
+from adapters.slack.downloads import download
 from adapters.slack.errors import Throttled
 from adapters.slack.hearing import SAID, Hearing, Told, moment
 from adapters.slack.people import People
@@ -74,9 +74,6 @@ class Reading:
     async def fetch(self, attachment: Attachment, max_bytes: int) -> bytes:
         """Raises DeliveryError."""
         return await download(self._calls.client, self._workspace, attachment, max_bytes, self._settings.api_url)
-
-    def declines(self, attachment: Attachment) -> str:
-        return declined(attachment, self._settings.api_url)
 
     # Messages
 
