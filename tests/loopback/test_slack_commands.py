@@ -149,7 +149,7 @@ async def test_a_person_is_taken_as_an_argument(mention: str) -> None:
 
 async def test_who_cannot_be_looked_up_is_called_as_slack_calls_them() -> None:
     async with FakeSlack() as slack, connected(slack, commands=commands()) as bot:
-        slack.fails("users.info", times=None, error="user_not_found")
+        slack.fails("users.info", times=9, error="user_not_found")
         await slack.runs("/secret", f"<@{slack.olga.id}|olga_1>")
         call = await bot.heard(CommandCall)
         assert call.text == "@olga_1"
@@ -185,6 +185,17 @@ async def test_where_the_bot_is_no_member_it_answers_through_the_address(kind: A
         assert used.back is not None
         assert used.back.uses == 1
         assert not [call for call in slack.called("chat.postMessage") if call.args["channel"] == elsewhere.id]
+
+
+async def test_where_two_people_talk_alone_the_bot_is_a_guest_of_both() -> None:
+    async with FakeSlack() as slack, connected(slack, thank, commands=commands()) as bot:
+        theirs = slack.channel("theirs", kind="im", with_bot=False)
+        await slack.runs("/duologue", "roll", channel=theirs)
+        await slack.wait_until(lambda: slack.answers(theirs) == ["done: roll"])
+        call = await bot.heard(CommandCall)
+        assert call.route.data["guest"] is True
+        assert call.user.is_moderator
+        assert slack.screen(slack.direct()) == []
 
 
 @pytest.mark.parametrize(

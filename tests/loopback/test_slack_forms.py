@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from enum import Enum
 from typing import Annotated, Any, Literal
 
@@ -14,7 +16,7 @@ from adapters.slack.testing import FakeSlack, Interaction, Message, NotOffered, 
 from bot.api import AnyEvent, Arg, Attachment, Command, CommandCall, Context, FormSubmitted, Plugin, Reply, User
 from bot.errors import StoreUnavailable
 from bot.events import event_from_json, event_to_json
-from tests.loopback.slack_bot import Listener, connected
+from tests.loopback.slack_bot import QUICK, Listener, connected
 
 
 class Colour(Enum):
@@ -279,6 +281,22 @@ async def test_a_form_that_slack_does_not_open_is_told_of_with_what_was_typed_an
         event = await bot.heard(FormSubmitted)
         assert event.values["title"] == "Tea"
         assert "private" not in event.route.data
+
+
+async def test_a_form_that_slack_opens_slowly_is_acknowledged_before() -> None:
+    hasty = replace(QUICK, hear_within=0.05)
+    async with FakeSlack() as slack, connected(slack, commands=commands(), timing=hasty):
+        enough = asyncio.Event()
+
+        async def wait() -> None:
+            await enough.wait()
+
+        slack.fails("views.open", do=wait)
+        used = await slack.runs("/duologue", "recipe")
+        await slack.wait_until(lambda: used.acked)
+        assert used.view is None
+        enough.set()
+        assert (await shown(slack, used)).title == "/recipe"
 
 
 async def test_what_a_command_does_not_take_comes_back_and_can_be_mended() -> None:

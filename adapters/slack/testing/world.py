@@ -268,7 +268,11 @@ class World:
 
     def direct(self, account: Account) -> Channel:
         """The talk of somebody with the bot."""
-        known = (each for each in self.channels.values() if each.kind == "im" and account in each.members)
+        known = (
+            each
+            for each in self.channels.values()
+            if each.kind == "im" and account in each.members and self.bot in each.members
+        )
         return next(known, None) or self.add_channel(account.name, "im", [account, self.bot])
 
     def messages(self) -> list[Message]:
