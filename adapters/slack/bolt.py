@@ -27,6 +27,14 @@ Hear: TypeAlias = Callable[[Body, AsyncAck], Awaitable[None]]
 
 SORRY = phrase("Something went wrong on my side. Please try again.")
 ANYTHING = re.compile("")
+# Slack shows a failure when nothing is acknowledged within three.
+APOLOGY_SECONDS = 2
+# What whoever runs the bot should know, whether or not somebody listens.
+NEWS: Mapping[str, str] = {
+    "app_rate_limited": "Slack leaves out events of this app, since there are more than 30,000 an hour",
+    "app_uninstalled": "the app was removed from the workspace: its tokens are worth nothing any more",
+    "tokens_revoked": "a token of the app was revoked: if it is the bot's, install the app again",
+}
 
 
 class Ears(Protocol):
@@ -88,6 +96,7 @@ def _listen(app: AsyncApp, ears: Ears, client: AsyncWebClient) -> None:
         return listener
 
     async def event(body: dict[str, Any]) -> BoltResponse | None:
+        _tell_news(body["event"]["type"])
         try:
             await ears.event(body)
         except Exception:
@@ -133,6 +142,7 @@ class _AcknowledgeUnknown(AsyncMiddleware):
     ) -> BoltResponse | None:
         if _is_known(req.body):
             return await next()
+        _tell_news(req.body.get("type"))
         log.info("%s is not known and was acknowledged", _named(req.body))
         return await req.context.ack()
 
@@ -157,6 +167,11 @@ def _is_known(body: Body) -> bool:
     return False
 
 
+def _tell_news(kind: object) -> None:
+    if isinstance(kind, str) and kind in NEWS:
+        log.warning("%s", NEWS[kind])
+
+
 def _named(body: Body) -> str:
     """For the log: what kind of thing it was, nothing of what somebody said."""
     event = body.get("event")
@@ -169,7 +184,7 @@ async def _apologize(client: AsyncWebClient, body: Body) -> None:
     url = body.get("response_url")
     if not isinstance(url, str) or not url:
         return
-    webhook = AsyncWebhookClient(url, session=client.session, timeout=10)
+    webhook = AsyncWebhookClient(url, session=client.session, timeout=APOLOGY_SECONDS)
     webhook.proxy = client.proxy
     try:
         await webhook.send(text=say(SORRY), response_type="ephemeral", replace_original=False)

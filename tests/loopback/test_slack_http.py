@@ -12,6 +12,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from adapters.slack import web
 from adapters.slack.testing import FakeSlack
 from adapters.slack.testing.hooks import FORM, JSON, signature
 from adapters.slack.web import MOST_BYTES
@@ -136,6 +137,16 @@ async def test_a_body_is_bounded(told: str) -> None:
         writer.close()
         assert slack.deliveries == []
         assert door.connected
+
+
+async def test_nobody_is_waited_for_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(web, "BODY_SECONDS", 0.01)
+    async with FakeSlack() as slack, by_http(slack, Ears()) as door:
+        reader, writer = await asyncio.open_connection("127.0.0.1", door.port)
+        head = "POST /slack/events HTTP/1.1\r\nHost: x\r\nX-Slack-Signature: v0=1\r\nX-Slack-Request-Timestamp: 1\r\n"
+        writer.write(f"{head}Content-Length: 100\r\n\r\nhalf".encode())
+        assert b" 408 " in await reader.readline()
+        writer.close()
 
 
 @pytest.mark.parametrize(

@@ -184,10 +184,20 @@ async def test_nothing_of_what_is_said_and_no_secret_is_logged(way: Any, caplog:
 
 
 @WAYS
+async def test_whoever_runs_the_bot_reads_that_it_was_removed(way: Any, caplog: pytest.LogCaptureFixture) -> None:
+    async with FakeSlack() as slack, way(slack, Ears()):
+        slack.outbox.send("events_api", {"type": "app_rate_limited", "team_id": "T1"})
+        await slack.revokes()
+        await slack.wait_until(lambda: len(slack.deliveries) == 3 and all(each.acked for each in slack.deliveries))
+    for words in ("more than 30,000 an hour", "was removed from the workspace", "install the app again"):
+        assert words in caplog.text
+
+
+@WAYS
 async def test_hearing_costs_no_call(way: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also with Slack's own names in the environment, which the SDK reads, and a proxy that leads nowhere."""
-    for name in ("SLACK_BOT_TOKEN", "SLACK_SIGNING_SECRET", "SLACK_VERIFICATION_TOKEN"):
-        monkeypatch.setenv(name, "something else")
+    for name in ("BOT_TOKEN", "SIGNING_SECRET", "VERIFICATION_TOKEN", "CLIENT_ID", "CLIENT_SECRET"):
+        monkeypatch.setenv(f"SLACK_{name}", "something else")
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     ears = Ears()
