@@ -28,6 +28,17 @@ class Ears:
         tokens, user = await self._composer.count(text), event.user
         return NewMessage("user", text, user.id, user.name, parts=attached.parts, tokens=tokens, sent=sent), attached
 
+    async def known(self, event: Message) -> bool:
+        """Whether a thread begins with this message anyway, because it was opened on it."""
+        parent = event.place.parent
+        if parent is None or event.id != event.place.thread:
+            return False
+        opened_on = await self._store.message_of(parent, event.id)
+        if opened_on is None:
+            return False
+        await self._store.conversation(event.place)
+        return await self._store.reaches(event.place, opened_on.id)
+
     async def _with_quotes(self, event: Message) -> Message:
         """What it replies to goes in front, unless memory has that anyway."""
         if not event.quoted:
@@ -42,6 +53,9 @@ class Ears:
         if not event.addressed or event.in_reply_to is None:
             return event
         known = await self._store.message_of(event.place, event.in_reply_to)
+        if known is None and event.place.parent is not None:
+            # What a thread was opened on was said in the channel.
+            known = await self._store.message_of(event.place.parent, event.in_reply_to)
         files = unread_in(known.parts) if known is not None else ()
         return replace(event, attachments=(*event.attachments, *files))
 

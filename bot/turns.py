@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 
 import structlog
-from pydantic import BaseModel, JsonValue
+from pydantic import JsonValue
 
 from bot.answering import Answer, Spoken, give_privately
 from bot.asides import Asides
@@ -23,7 +23,7 @@ from bot.errors import DeliveryError
 from bot.events import AnyEvent, Attachment, Message, Place, Route, User
 from bot.filters import filtered
 from bot.fitting import fitting
-from bot.handler import Job, Line, Saying
+from bot.handler import Line, Saying
 from bot.jobs import Jobs
 from bot.limits import Limits
 from bot.manners import Manner
@@ -81,7 +81,7 @@ class Turns:
         self._registry = registry
         self._composer = composer
         self._runner = runner
-        self._jobs = jobs
+        self.jobs = jobs
         self._clock = clock
         self._limits = limits
         self._manners = manners
@@ -97,6 +97,8 @@ class Turns:
     # Questions.
 
     async def remember(self, event: Message) -> None:
+        if event.past and await self._ears.known(event):
+            return
         heard, _ = await self._ears.heard(event)
         await self._store.remember(event.place, heard)
 
@@ -370,9 +372,3 @@ class Turns:
         """Whether this person may run the command; the settings overrule what its plugin declared."""
         declared = self._who.get(command.name.split()[0], command.who)
         return user.is_moderator or self._who.get(command.name, declared) != "moderators"
-
-    async def start_job(self, context: EngineContext, job: Job, state: BaseModel) -> int:
-        return await self._jobs.start(context, job, state)
-
-    async def end_job(self, place: Place, plugin: str, job: Job) -> bool:
-        return await self._jobs.end(place, plugin, job)

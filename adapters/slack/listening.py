@@ -18,7 +18,6 @@ from adapters.slack.reading import Reading
 from adapters.slack.reading_markup import message_text
 from adapters.slack.threads import Threads
 from adapters.slack.timing import Timing
-from adapters.slack.tops import Tops
 from adapters.slack.workspace import Workspace
 from bot.api import (
     AnyEvent,
@@ -72,7 +71,6 @@ class Listening:
         self._clock = clock
         self._timing = timing
         self._lines: dict[str, asyncio.Event] = {}
-        self._tops = Tops()
 
     async def event(self, body: Body) -> None:
         """Returns once all that it means is claimed. Raises only what `handle` raised, so that Slack tells it again."""
@@ -296,27 +294,21 @@ class Listening:
                 await self._handle(replace(each, addressed=False, past=True))
             event = _about(event, [each.id for each in before if each.attachments])
         await self._handle(event)
-        self._tops.note(event)
         # Only now: what was not claimed comes again, and is again the first that the bot hears here.
         if isinstance(asked, Message | CommandCall) and _calls_me(asked):
             await self._threads.join(asked.place)
 
     async def _said_before(self, event: Message | CommandCall, started: float) -> Sequence[Message]:
-        """What was said in a thread before the bot came into it, once for each thread. The message that a thread hangs
-        on was said in the channel, and belongs to the thread as soon as somebody replies."""
+        """What was said in a thread before the bot came into it, once for each thread."""
         place = event.place
-        if place.thread is None or place.thread == event.id or is_direct(place):
+        if place.thread is None or place.thread == event.id or is_direct(place) or not _calls_me(event):
             return ()
-        root = self._tops.taken(place)
-        if not _calls_me(event) or await self._threads.takes_part(place):
-            return root
-        return await self._earlier(event, started) or root
-
-    async def _earlier(self, event: Message | CommandCall, started: float) -> Sequence[Message]:
+        if await self._threads.takes_part(place):
+            return ()
         left = self._timing.hear_within - (self._clock.monotonic() - started)
         try:
             async with asyncio.timeout(max(left, LEAST_PATIENCE)):
-                return await self._reading.earlier(event.place, before=event.id)
+                return await self._reading.earlier(place, before=event.id)
         except TimeoutError:
             log.warning("a thread could not be read in time")
         except Exception:

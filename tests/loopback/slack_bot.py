@@ -35,19 +35,22 @@ EVENTS_PATH = "/slack/events"
 
 class Listener:
     """Keeps what the adapter heard and answers messages, commands, presses and forms with `answer`: each once, as the
-    core does, whichever way and however often Slack tells it. `told` counts every time."""
+    core does, whichever way and however often Slack tells it. `told` counts every time; what is `refused` is not kept,
+    as when the memory cannot be written."""
 
     def __init__(self, adapter: SlackAdapter, answer: Callable[[Any], Awaitable[None]] | None) -> None:
         self.adapter = adapter
         self.events: list[AnyEvent] = []
         self.told: Counter[tuple[Place, str]] = Counter()
         self.errors: list[BaseException] = []
-        self.taking: Callable[[AnyEvent], Awaitable[None]] | None = None
+        self.refused: Callable[[AnyEvent], bool] = lambda event: False
         self._answer = answer
         self._heard = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def handle(self, event: AnyEvent) -> None:
+        if self.refused(event):
+            raise OSError("the disk is full")
         self.told[event.place, event.id] += 1
         if self.told[event.place, event.id] > 1:
             return

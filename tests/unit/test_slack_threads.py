@@ -1,22 +1,18 @@
-"""The threads that the bot takes part in, and what threads hang on."""
+"""The threads that the bot takes part in."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
 
 from pydantic import JsonValue
 
 from adapters.slack import threads as module
 from adapters.slack.threads import Threads
-from adapters.slack.tops import MAX_CHARS, MOST, Tops
-from bot.api import Message, MessageDeleted, MessageEdited, Place, Route, User
+from bot.api import Place
 from bot.errors import StoreUnavailable
 
 CHANNEL = Place("slack", "T1", "C1")
 THREAD = replace(CHANNEL, thread="1700000000.000100")
-ADA = User("U1", "Ada")
-NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 class Shelf:
@@ -85,38 +81,3 @@ async def test_what_is_no_longer_at_hand_is_on_the_shelf() -> None:
     before = shelf.loads
     assert await threads.takes_part(replace(CHANNEL, thread="0"))
     assert shelf.loads == before + 1
-
-
-def said(id: str, text: str = "tea", place: Place = CHANNEL) -> Message:
-    return Message(id=id, user=ADA, route=Route(place, {"user": "U1"}), at=NOW, text=text, addressed=False)
-
-
-def test_what_a_thread_hangs_on_is_given_once() -> None:
-    tops = Tops()
-    tops.note(said("1"))
-    thread = replace(CHANNEL, thread="1")
-    assert tops.taken(thread) == (replace(said("1"), route=Route(thread, {"user": "U1"})),)
-    assert tops.taken(thread) == ()
-    assert tops.taken(replace(CHANNEL, thread="2")) == ()
-
-
-def test_it_follows_edits_and_deletions() -> None:
-    tops = Tops()
-    for id in ("1", "2"):
-        tops.note(said(id))
-    tops.note(MessageEdited(id="e", user=ADA, route=Route(CHANNEL), at=NOW, message="1", text="coffee"))
-    tops.note(MessageDeleted(id="d", user=ADA, route=Route(CHANNEL), at=NOW, messages=("2",)))
-    assert [each.text for each in tops.taken(replace(CHANNEL, thread="1"))] == ["coffee"]
-    assert tops.taken(replace(CHANNEL, thread="2")) == ()
-
-
-def test_only_so_much_is_kept() -> None:
-    tops = Tops()
-    tops.note(said("long", "x" * (MAX_CHARS + 1)))
-    tops.note(said("below", place=THREAD))
-    tops.note(said("alone", place=Place("slack", "T1", "D1")))
-    for number in range(MOST + 1):
-        tops.note(said(f"{number}"))
-    assert len(tops._kept) == MOST
-    assert tops.taken(replace(CHANNEL, thread="0")) == ()
-    assert tops.taken(replace(CHANNEL, thread="1"))
