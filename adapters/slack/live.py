@@ -178,7 +178,7 @@ class LiveAnswer:
             await self._told.__aexit__(kind, error, trace)
         finally:
             if self._thought is not None:
-                self._thought.end()
+                self._thought.end(resumed=self._transports.may_have_streamed)
             streams = self._transports.streams
             if streams is not None and streams.in_doubt:
                 self._lost(streams)

@@ -48,9 +48,10 @@ def beginnings(text: str, shown: Sequence[str]) -> list[int] | None:
 
 
 def _first(said: str, seen: str, start: int) -> int | None:
-    """A block that goes on from the message before begins with a fence that was never said."""
-    without = seen.partition("\n")[2] if seen.startswith(_FENCES) else ""
-    for candidate in filter(None, (seen, without)):
+    """A block that goes on from the message before begins with a fence that was never said, and perhaps with the name
+    of its language, on the same line or below."""
+    lines = seen.split("\n") if seen.startswith(_FENCES) else []
+    for candidate in (seen, *("\n".join(lines[count:]) for count in range(1, min(len(lines), 3)))):
         letters = "".join(filter(str.isalnum, candidate))[:_ENOUGH]
         at = said.find(letters, start)
         if letters and at >= 0:

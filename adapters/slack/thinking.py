@@ -24,6 +24,7 @@ ASSISTANT = "assistant:write"
 _REFRESH = 100.0
 # So long it is not tried again where it was refused, and how many such places are remembered.
 _REFUSED_FOR, _MOST = 600.0, 512
+_LAST_MOMENT = 1.0
 _THINKING = phrase("is thinking…")
 _LOADING = (
     phrase("Thinking…"),
@@ -64,6 +65,9 @@ class Thoughts:
         self.timing = timing
 
     async def close(self) -> None:
+        """What is taken back at the end of an answer has a moment to land."""
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=_LAST_MOMENT)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

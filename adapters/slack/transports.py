@@ -165,9 +165,12 @@ class Transports:
             return []
         shown = [said_in(found[sent.id]) for sent in resume.sent]
         parts = parts_of(resume.text, resume.sent, shown)
-        for part, seen in zip(parts or [], shown, strict=True):
+        if parts is None:
+            log.info("an answer is told anew, since its messages show something else")
+            return []
+        for part, seen in zip(parts, shown, strict=True):
             part.doubtful = not same(part.text, seen)
-        return parts or []
+        return parts
 
 
 class _Noting:

@@ -1,14 +1,17 @@
-"""The stream contract on the core's own stream, and on Discord over real sockets."""
+"""The stream contract on the core's own stream, and on Discord and Slack over real sockets."""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 
 import pytest
 
 from adapters.discord.testing import FakeDiscord
+from adapters.slack.lengths import MAX_MARKDOWN, MAX_TEXT
+from adapters.slack.testing import FakeSlack, labels
 from bot.clock import SystemClock
 from bot.events import Message, Place, Route
 from bot.replies import Button, ReplyStream, Resume, SentId
@@ -16,6 +19,7 @@ from bot.streaming import EditedStream, OpenLane, Shown
 from bot.testing.adapter import FakeAdapter
 from bot.testing.stream_contract import MakeStream, StreamUnderTest, stream_contract
 from tests.loopback.discord_bot import connected
+from tests.loopback.slack_live import talking
 
 
 class Memory:
@@ -90,7 +94,26 @@ async def on_discord() -> AsyncIterator[StreamUnderTest]:
         yield StreamUnderTest(open_stream, screen, max_chars=2000, buttons=buttons)
 
 
-@pytest.mark.parametrize("make", [in_memory, faked, on_discord])
+@asynccontextmanager
+async def on_slack(*, in_thread: bool) -> AsyncIterator[StreamUnderTest]:
+    async with FakeSlack() as slack, talking(slack) as bot:
+        slack.limits.enforced = False
+        route = bot.route() if in_thread else bot.mouth.route()
+
+        async def screen() -> Sequence[str]:
+            return slack.answers()
+
+        async def buttons() -> Sequence[Sequence[str]]:
+            own = [message for message in slack.general.messages.values() if message.author is slack.bot]
+            return [labels(message.blocks) for message in own if not message.deleted]
+
+        most = MAX_MARKDOWN if in_thread else MAX_TEXT
+        yield StreamUnderTest(lambda resume: bot.stream(route, resume=resume), screen, max_chars=most, buttons=buttons)
+
+
+@pytest.mark.parametrize(
+    "make", [in_memory, faked, on_discord, partial(on_slack, in_thread=True), partial(on_slack, in_thread=False)]
+)
 async def test_streams_keep_their_promises(make: MakeStream) -> None:
     await stream_contract(make)
 

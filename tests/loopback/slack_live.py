@@ -95,6 +95,13 @@ class Talker:
             await stream.write(Done("stop"))
         return stream
 
+    async def passes_until(self, counted: Callable[[], int], count: int) -> None:
+        """Let a lot of the bot's time go by until there are so many of something."""
+        async with asyncio.timeout(10):
+            while counted() < count:
+                self.clock.passes(20)
+                await asyncio.sleep(0.005)
+
     def called(self, *methods: str) -> list[str]:
         """The calls of these methods, or of all that show something, by their last name."""
         wanted = methods or (*STREAMS, "chat.postMessage", "chat.update", "chat.delete", "chat.postEphemeral")

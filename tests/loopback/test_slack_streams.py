@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
+from adapters.slack.lengths import MAX_MARKDOWN
 from adapters.slack.testing import FakeSlack, labels, tasks_of
-from adapters.slack.testing.streams import MAX_MARKDOWN
 from bot.api import Button, Controls, Done, Notice, Reply, Speaker, Text, ToolEnd, ToolStart
 from tests.loopback.slack_live import never_backwards, said_in, talking, words
 
@@ -124,7 +125,7 @@ async def test_an_equal_answer_of_another_question_is_left_alone() -> None:
 
 @pytest.mark.parametrize("how", [{"status": 429, "retry_after": 1}, {"status": 500}, {"status": 500, "acted": True}])
 @pytest.mark.parametrize("method", ["chat.appendStream", "chat.stopStream"])
-async def test_a_failed_call_loses_and_doubles_nothing(method: str, how: dict[str, float]) -> None:
+async def test_a_failed_call_loses_and_doubles_nothing(method: str, how: dict[str, Any]) -> None:
     async with FakeSlack() as slack, talking(slack) as bot:
         slack.fails(method, **how)
         await bot.says([*words(40), Controls((AGAIN,))])
