@@ -26,6 +26,8 @@ class BotEars:
         match event.get("type"):
             case "assistant_thread_started" | "assistant_thread_context_changed" | "agent_session_stopped":
                 await self._pane.event(body)
+            case "app_home_opened" if event.get("tab") == "messages":
+                await self._pane.event(body)
             case "app_home_opened":
                 await self._home.event(body)
             case _:

@@ -93,7 +93,7 @@ def _features(settings: SlackSettings, commands: Sequence[Command]) -> Json:
 
 
 def _prompts(settings: SlackSettings) -> Sequence[Json]:
-    wanted = [(prompt, prompt) for prompt in settings.suggested_prompts] or PROMPTS
+    wanted = [(prompt, prompt) for prompt in settings.suggested_prompts if prompt.strip()] or PROMPTS
     return [{"title": clip(title, MAX_PROMPT_TITLE), "message": message} for title, message in wanted]
 
 

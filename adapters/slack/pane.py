@@ -84,6 +84,8 @@ class Pane:
         match event.get("type"):
             case "assistant_thread_started":
                 await self._started(event)
+            case "app_home_opened":
+                self._opened(event)
             case "agent_session_stopped":
                 await self._stopped(event, str(body.get("event_id") or event.get("event_ts") or ""))
 
@@ -112,6 +114,13 @@ class Pane:
         self._note(place, False)
         if self._settings.direct_messages:
             self._beside(self._suggest(place, str(thread.get("user_id") or "")))
+
+    def _opened(self, event: Told) -> None:
+        """The messages of an agent, as all apps are that were made since June 2026: there is no talk yet, and what is
+        suggested stands above them all."""
+        if self._settings.direct_messages and event.get("channel"):
+            place = place_of(self._workspace.team, str(event["channel"]))
+            self._beside(self._suggest(place, str(event.get("user") or "")))
 
     async def _suggest(self, place: Place, user: str) -> None:
         with speaking_to(await self._people.locale(user)):
@@ -176,7 +185,7 @@ class Pane:
     # Inside
 
     async def _tell(self, method: str, place: Place, **arguments: Any) -> None:
-        if not self._may or place.thread is None:
+        if not self._may:
             return
         try:
             await self._calls.in_turn(method, channel_id=place.channel, thread_ts=place.thread, **arguments)
