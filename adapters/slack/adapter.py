@@ -131,7 +131,7 @@ class SlackAdapter:
         reading = Reading(settings, workspace, calls, people, hearing, clock)
         faces = Faces(settings, workspace, self._shelf)
         uploads = Uploads(calls, clock)
-        home = Home(settings, workspace, calls, commands, handle, clock)
+        home = Home(settings, workspace, calls, people, hearing, commands, handle, clock)
         sending = Sending(settings, workspace, calls, people, faces, uploads, threads, home, clock)
         live = LiveAnswers(workspace, calls, sending, faces, threads, clock, timing)
         pane = Pane(settings, workspace, calls, people, threads, handle, clock)
@@ -140,7 +140,7 @@ class SlackAdapter:
             settings, workspace, calls, hearing, people, sending, commands, handle, clock, ack_within=timing.hear_within
         )
         ears = BotEars(listening, interacting, pane, home)
-        app = bolt_app(calls.client, settings, ears)
+        app = bolt_app(calls.client, ears)
 
         async def online(since: float | None) -> None:
             await self._tell_online(calls, workspace, handle, since)

@@ -16,7 +16,6 @@ from slack_bolt.response import BoltResponse
 from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.webhook.async_client import AsyncWebhookClient
 
-from adapters.slack import SlackSettings
 from adapters.slack.errors import CALL_ERRORS
 from bot.api import phrase, say
 
@@ -24,6 +23,7 @@ log = logging.getLogger(__name__)
 
 Body: TypeAlias = Mapping[str, Any]
 Hear: TypeAlias = Callable[[Body, AsyncAck], Awaitable[None]]
+Sorry: TypeAlias = Callable[[AsyncWebClient, Body, AsyncAck], Awaitable[None]]
 
 SORRY = phrase("Something went wrong on my side. Please try again.")
 ANYTHING = re.compile("")
@@ -56,7 +56,7 @@ class Ears(Protocol):
     async def options(self, body: Body, ack: AsyncAck) -> None: ...
 
 
-def bolt_app(client: AsyncWebClient, settings: SlackSettings, ears: Ears) -> AsyncApp:
+def bolt_app(client: AsyncWebClient, ears: Ears) -> AsyncApp:
     """Who asks was verified by whoever brings a request here. The app calls nothing by itself."""
 
     async def authorize() -> AuthorizeResult:
@@ -83,13 +83,13 @@ def bolt_app(client: AsyncWebClient, settings: SlackSettings, ears: Ears) -> Asy
 
 
 def _listen(app: AsyncApp, ears: Ears, client: AsyncWebClient) -> None:
-    def heard(hear: Hear, sorry: Callable[[Body, AsyncAck], Awaitable[None]]) -> Callable[..., Awaitable[None]]:
+    def heard(hear: Hear, sorry: Sorry) -> Callable[..., Awaitable[None]]:
         async def listener(body: dict[str, Any], ack: AsyncAck) -> None:
             try:
                 await hear(body, ack)
             except Exception:
                 log.exception("%s could not be handled", _named(body))
-                await sorry(body, ack)
+                await sorry(client, body, ack)
             if ack.response is None:
                 await ack()
 
@@ -105,33 +105,13 @@ def _listen(app: AsyncApp, ears: Ears, client: AsyncWebClient) -> None:
             return BoltResponse(status=500)
         return None
 
-    async def tell(body: Body, ack: AsyncAck) -> None:
-        await _apologize(client, body)
-
-    async def in_form(body: Body, ack: AsyncAck) -> None:
-        if ack.response is None:
-            await ack(**_sorry_form(body["view"]))
-
-    async def answered(body: Body, ack: AsyncAck) -> None:
-        if ack.response is None:
-            await ack(text=say(SORRY))
-        else:
-            await _apologize(client, body)
-
-    async def no_options(body: Body, ack: AsyncAck) -> None:
-        if ack.response is None:
-            await ack(options=[])
-
-    async def quietly(body: Body, ack: AsyncAck) -> None:
-        return None
-
     app.event(ANYTHING)(event)
-    app.command(ANYTHING)(heard(ears.command, answered))
-    app.action(ANYTHING)(heard(ears.action, tell))
-    app.shortcut(ANYTHING)(heard(ears.shortcut, tell))
-    app.view_submission(ANYTHING)(heard(ears.submitted, in_form))
-    app.view_closed(ANYTHING)(heard(ears.closed, quietly))
-    app.options(ANYTHING)(heard(ears.options, no_options))
+    app.command(ANYTHING)(heard(ears.command, _say_sorry))
+    app.action(ANYTHING)(heard(ears.action, _send_sorry))
+    app.shortcut(ANYTHING)(heard(ears.shortcut, _send_sorry))
+    app.view_submission(ANYTHING)(heard(ears.submitted, _show_sorry))
+    app.view_closed(ANYTHING)(heard(ears.closed, _say_nothing))
+    app.options(ANYTHING)(heard(ears.options, _offer_nothing))
 
 
 class _AcknowledgeUnknown(AsyncMiddleware):
@@ -179,8 +159,18 @@ def _named(body: Body) -> str:
     return f"{str(kind)[:80]!r} from Slack"
 
 
-async def _apologize(client: AsyncWebClient, body: Body) -> None:
-    """For whoever did it alone, where Slack gave a way to answer."""
+# When something failed: for whoever did it alone
+
+
+async def _say_sorry(client: AsyncWebClient, body: Body, ack: AsyncAck) -> None:
+    if ack.response is None:
+        await ack(text=say(SORRY))
+    else:
+        await _send_sorry(client, body, ack)
+
+
+async def _send_sorry(client: AsyncWebClient, body: Body, ack: AsyncAck) -> None:
+    """Where Slack gave a way to answer."""
     url = body.get("response_url")
     if not isinstance(url, str) or not url:
         return
@@ -192,15 +182,28 @@ async def _apologize(client: AsyncWebClient, body: Body) -> None:
         log.warning("the apology did not arrive (%s)", type(error).__name__)
 
 
-def _sorry_form(view: Body) -> dict[str, Any]:
+async def _show_sorry(client: AsyncWebClient, body: Body, ack: AsyncAck) -> None:
     """With what was filled in, so that it can be sent again, where there is something to fill in."""
+    if ack.response is not None:
+        return
+    view = body["view"]
     blocks = [block for block in view.get("blocks", ()) if isinstance(block, dict)]
     inputs = [str(block["block_id"]) for block in blocks if block.get("type") == "input" and "block_id" in block]
     if inputs:
-        return {"response_action": "errors", "errors": {inputs[-1]: say(SORRY)}}
+        await ack(response_action="errors", errors={inputs[-1]: say(SORRY)})
+        return
     words = {"type": "section", "text": {"type": "plain_text", "text": say(SORRY)}}
     title = view.get("title") or {"type": "plain_text", "text": "😕"}
-    return {"response_action": "update", "view": {"type": "modal", "title": title, "blocks": [words]}}
+    await ack(response_action="update", view={"type": "modal", "title": title, "blocks": [words]})
+
+
+async def _offer_nothing(client: AsyncWebClient, body: Body, ack: AsyncAck) -> None:
+    if ack.response is None:
+        await ack(options=[])
+
+
+async def _say_nothing(client: AsyncWebClient, body: Body, ack: AsyncAck) -> None:
+    """They are gone."""
 
 
 def _quiet_logger() -> logging.Logger:

@@ -245,6 +245,7 @@ class Links:
             await self._online(None if first else gap)
         except Exception:
             log.exception("being online could not be told")
+            self._first, self._gap = first, gap
 
     async def _pause(self, times: int, *, at_least: float = 0.0) -> None:
         """Longer each time, and not all links at the same moment."""

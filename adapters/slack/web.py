@@ -12,7 +12,7 @@ import socket
 from collections.abc import Awaitable, Callable, Generator, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, urlsplit
 
 import uvicorn
 from pydantic import JsonValue
@@ -77,7 +77,8 @@ class Door:
         self.port = settings.port
         self._online = online
         self._open = False
-        self.asgi = Requests(self._secret.get_secret_value().strip() if self._secret is not None else "", app, faces)
+        secret = self._secret.get_secret_value().strip() if self._secret is not None else ""
+        self.asgi = Requests(secret, app, faces, below=urlsplit(settings.public_url).path.rstrip("/"))
 
     @property
     def connected(self) -> bool:
@@ -127,13 +128,15 @@ class Door:
 
 
 class Requests:
-    """Slack's events, commands and presses at one address, and the pictures of speakers for everybody."""
+    """Slack's events, commands and presses at one address, and the pictures of speakers for everybody. What stands in
+    front of it may leave the path away `below` which it is reached, or pass it on."""
 
-    def __init__(self, secret: str, app: AsyncApp, pictures: Pictures) -> None:
+    def __init__(self, secret: str, app: AsyncApp, pictures: Pictures, *, below: str = "") -> None:
         self.taken = self.refused = 0
         self._verifier = SignatureVerifier(secret) if secret.strip() else None
         self._app = app
         self._pictures = pictures
+        self._below = below
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -148,7 +151,7 @@ class Requests:
             await send({"type": "websocket.close", "code": 1000})
 
     async def _answer(self, scope: Message, receive: Receive) -> Answer:
-        path = str(scope["path"]).removeprefix(str(scope.get("root_path", "")))
+        path = str(scope["path"]).removeprefix(str(scope.get("root_path", ""))).removeprefix(self._below)
         try:
             if path == EVENTS:
                 if scope["method"] != "POST":

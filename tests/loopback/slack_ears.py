@@ -105,7 +105,7 @@ def links_of(
 ) -> Links:
     given, time = slack.settings(**settings), clock or SystemClock()
     calls = calls_of(slack, time)
-    return Links(given, bolt_app(calls.client, given, ears), calls, time, timing, ears.online)
+    return Links(given, bolt_app(calls.client, ears), calls, time, timing, ears.online)
 
 
 def calls_of(slack: FakeSlack, clock: Clock) -> Calls:
@@ -129,7 +129,7 @@ class NoPictures:
 
 def door_of(slack: FakeSlack, ears: Ears, pictures: Any = None, **settings: Any) -> Door:
     given = slack.settings(**{"receive": "http", "port": 0, **settings})
-    return Door(given, bolt_app(slack.client(), given, ears), pictures or NoPictures(), ears.online)
+    return Door(given, bolt_app(slack.client(), ears), pictures or NoPictures(), ears.online)
 
 
 @asynccontextmanager

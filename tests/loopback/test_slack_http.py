@@ -291,6 +291,18 @@ async def test_without_the_secret_it_does_not_listen() -> None:
         assert "SLACK_SIGNING_SECRET" in refused.value.public
 
 
+@pytest.mark.parametrize("passed_on", ["/bot", ""])
+async def test_it_may_stand_below_a_path_of_the_public_address(passed_on: str) -> None:
+    album = Album()
+    album.of["b1"] = PNG, "image/png"
+    ears = Ears()
+    async with FakeSlack() as slack, by_http(slack, ears, album, public_url="https://example.org/bot/") as door:
+        slack.hooks.url = f"http://127.0.0.1:{door.port}{passed_on}/slack/events"
+        await slack.says("hello")
+        await slack.wait_until(lambda: slack.deliveries[0].acked)
+        assert (await asks(door, f"{passed_on}/slack/pictures/b1", "GET"))[1] == PNG
+
+
 async def test_it_can_be_mounted_in_another_application() -> None:
     """Below a path of its own, by whoever speaks ASGI."""
     ears = Ears()

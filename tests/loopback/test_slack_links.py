@@ -190,6 +190,25 @@ async def test_what_comes_again_makes_a_deaf_link_known_sooner() -> None:
         assert links.status["last_reason"] == UNHEARD
 
 
+# Telling
+
+
+async def test_being_online_is_told_again_when_nobody_could_take_it_in(caplog: pytest.LogCaptureFixture) -> None:
+    class Sleepy(Ears):
+        async def online(self, since: float | None) -> None:
+            await super().online(since)
+            if len(self.onlines) == 1:
+                raise ZeroDivisionError
+
+    ears = Sleepy()
+    async with FakeSlack() as slack, by_sockets(slack, ears, connections=1):
+        await slack.links[0].says_disconnect("refresh_requested")
+        await ears.came_online(2)
+        assert ears.onlines == [None, None]
+        await hears(slack, ears, "hello")
+    assert "being online could not be told" in caplog.text
+
+
 # Renewal
 
 
