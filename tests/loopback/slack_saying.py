@@ -12,6 +12,7 @@ from pydantic import JsonValue
 from adapters.slack.budgets import SlackBudgets
 from adapters.slack.calls import Calls, client_of
 from adapters.slack.faces import Faces
+from adapters.slack.hearing import Hearing
 from adapters.slack.home import Home
 from adapters.slack.people import People
 from adapters.slack.places import place_of
@@ -91,7 +92,8 @@ async def speaking(
     async def handle(event: AnyEvent) -> None:
         raise AssertionError("nothing is heard here")
 
-    home = Home(given, workspace, calls, (), handle, time)
+    hearing = Hearing(given, workspace, people, threads, ())
+    home = Home(given, workspace, calls, people, hearing, (), handle, time)
     sending = Sending(given, workspace, calls, people, faces, Uploads(calls, time), threads, home, time)
     try:
         yield Mouth(slack, sending, faces, threads, calls, time)
