@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import asyncio
 import json
 import re
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
-from types import ModuleType
+from types import FunctionType, ModuleType
 from typing import Annotated, Any, TypeVar
 
 import pytest
@@ -114,10 +115,17 @@ def test_what_the_readme_names_exists(line: Any) -> None:
     assert not line.spec.configured(line.LineSettings())
     text = re.sub(r"```.*?```", "", README, flags=re.S)
     names = {name for name in re.findall(r"`(\w+)", text) if re.fullmatch(r"(?:[A-Z][a-z]+)+", name)}
-    elsewhere = {"AdapterContract", "Board", "FakeDiscord", "Listener", "Stage"}
+    elsewhere = {"AdapterContract", "Board", "FakeDiscord", "FakeSlack", "Listener", "Stage"}
     assert {"EditedStream", "Surface", "Lane", "TargetGone", "Shelf", "Controls", "Target", "Online"} <= names
     assert [name for name in names - elsewhere if not hasattr(bot.api, name)] == []
     assert {"report", "refused"} <= {*dir(bot.api.ChannelLane)}
+
+
+async def test_any_bot_can_be_pointed_at_the_fake_slack() -> None:
+    code = re.findall(r"```python\n(.*?)```", README, re.S)[2]
+    assert "FakeSlack" in code
+    run = FunctionType(compile(code, "adapters/README.md", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT), {})
+    await run()
 
 
 Kind = TypeVar("Kind", bound=AnyEvent)
@@ -126,6 +134,8 @@ ANN = User("ann", "Ann", permissions=frozenset({"admin"}))
 
 class BoardStage:
     """People at the board of the README's second adapter."""
+
+    has_own_stop = False
 
     def __init__(self, module: Any, adapter: Any) -> None:
         self.module = module
