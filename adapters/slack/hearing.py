@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
@@ -126,7 +126,9 @@ class Hearing:
         """Ask Slack for everybody whom it is about."""
         channel, user = str(message.get("channel", "")), str(message.get("user") or "")
         unnamed = "" if user or _own_name(message) else str(message.get("bot_id") or "")
-        await self._people.learn(channel, [user], [message_text(message), *_passed_on(message)], bot=unnamed)
+        withheld = [str(file["id"]) for file in _files(message) if _is_withheld(file)]
+        texts = [message_text(message), *_passed_on(message)]
+        await self._people.learn(channel, [user], texts, bot=unnamed, files=withheld)
 
     async def understood(self, message: Told, place: Place | None = None) -> Message | CommandCall | None:
         """The same as `heard`, without asking Slack for anything."""
@@ -134,7 +136,7 @@ class Hearing:
             return None
         place = place or self.place(message)
         user = self._author(message, place)
-        said, files = self._said(message), attachments(message)
+        said, files = self._said(message), attachments(message, self._people.known_file)
         addressed = await self.is_addressed(message, place)
         if not said and not files and not addressed:
             return None
@@ -173,7 +175,8 @@ class Hearing:
         await self.learn(message)
         author = self._author(message, self.place(message))
         text = self.understood_text(message)
-        return Target(str(message["ts"]), author, text, moment(str(message["ts"])), attachments(message))
+        files = attachments(message, self._people.known_file)
+        return Target(str(message["ts"]), author, text, moment(str(message["ts"])), files)
 
     # Inside
 
@@ -226,11 +229,20 @@ def moment(ts: str) -> datetime:
     return datetime.fromtimestamp(float(ts), UTC)
 
 
-def attachments(message: Told) -> tuple[Attachment, ...]:
-    """Its files, and those of messages that it passes on."""
-    listed = [message, *(each for each in _listed(message, "attachments") if each.get("is_share"))]
-    files = [file for each in listed for file in _listed(each, "files")]
+def attachments(message: Told, known: Callable[[str], Told] = lambda id: {}) -> tuple[Attachment, ...]:
+    """Its files, and those of messages that it passes on. `known` tells of files by id what the message does not."""
+    files = [{**file, **known(str(file["id"]))} if _is_withheld(file) else file for file in _files(message)]
     return tuple(_attachment(file) for file in files if file.get("mode") not in _GONE)
+
+
+def _files(message: Told) -> list[Told]:
+    listed = [message, *(each for each in _listed(message, "attachments") if each.get("is_share"))]
+    return [file for each in listed for file in _listed(each, "files")]
+
+
+def _is_withheld(file: Told) -> bool:
+    """In a channel that workspaces share Slack tells no more of a file than its id, until it is asked."""
+    return file.get("file_access") == "check_file_info" and bool(file.get("id"))
 
 
 def _attachment(file: Told) -> Attachment:

@@ -24,9 +24,15 @@ class _Entry(Generic[Value]):
     until: float
 
 
+@dataclass(frozen=True, slots=True)
+class _Flight:
+    task: asyncio.Task[None]
+    began: float
+
+
 class Lookups(Generic[Value]):
-    """`ask` returns None where nothing can be known, and must not raise. Whoever waits does so for at most `patience`
-    seconds; what comes later is there for the next one."""
+    """`ask` returns None where nothing can be known, and must not raise. Nobody waits longer than `patience` seconds
+    after it was asked; what comes later is there for the next one."""
 
     def __init__(
         self, ask: Callable[[str], Awaitable[Value | None]], clock: Clock, *, most: int, patience: float
@@ -36,7 +42,7 @@ class Lookups(Generic[Value]):
         self._most = most
         self._patience = patience
         self._entries: OrderedDict[str, _Entry[Value]] = OrderedDict()
-        self._flights: dict[str, asyncio.Task[None]] = {}
+        self._flights: dict[str, _Flight] = {}
 
     def known(self, id: str) -> Value | None:
         """What was found last, however old."""
@@ -47,7 +53,10 @@ class Lookups(Generic[Value]):
         """What is old is asked for again, and counts for as long as nothing newer comes."""
         entry = self._entries.get(id)
         if entry is None or entry.until <= self._clock.monotonic():
-            await asyncio.wait({self._flight(id)}, timeout=self._patience)
+            flight = self._flight(id)
+            # Where somebody waited in vain already, the next one need not.
+            left = flight.began + self._patience - asyncio.get_running_loop().time()
+            await asyncio.wait({flight.task}, timeout=max(left, 0))
         elif entry.value is not None:
             self._entries.move_to_end(id)
         return self.known(id)
@@ -61,15 +70,16 @@ class Lookups(Generic[Value]):
             entry.until = float("-inf")
 
     async def close(self) -> None:
-        flights = [*self._flights.values()]
+        flights = [flight.task for flight in self._flights.values()]
         for flight in flights:
             flight.cancel()
         await asyncio.gather(*flights, return_exceptions=True)
 
-    def _flight(self, id: str) -> asyncio.Task[None]:
+    def _flight(self, id: str) -> _Flight:
         if id not in self._flights:
-            flight = self._flights[id] = asyncio.create_task(self._look(id))
-            flight.add_done_callback(lambda _: self._flights.pop(id, None))
+            task = asyncio.create_task(self._look(id))
+            self._flights[id] = _Flight(task, asyncio.get_running_loop().time())
+            task.add_done_callback(lambda _: self._flights.pop(id, None))
         return self._flights[id]
 
     async def _look(self, id: str) -> None:

@@ -64,9 +64,10 @@ class People:
         self._channels = Lookups(self._ask_channel, clock, most=MOST_CHANNELS, patience=patience)
         self._directs = Lookups(self._ask_direct, clock, most=MOST_PEOPLE, patience=patience)
         self._roots = Lookups(self._ask_root, clock, most=MOST_MESSAGES, patience=patience)
+        self._files = Lookups(self._ask_file, clock, most=MOST_MESSAGES, patience=patience)
 
     async def close(self) -> None:
-        for each in (self._people, self._bots, self._channels, self._directs, self._roots):
+        for each in (self._people, self._bots, self._channels, self._directs, self._roots, self._files):
             await each.close()
 
     # Asking
@@ -107,7 +108,9 @@ class People:
         """The thread that a message stands in; None also for one at the top."""
         return await self._roots.of(f"{channel}/{ts}") or None
 
-    async def learn(self, channel: str, users: Iterable[str], texts: Iterable[str] = (), *, bot: str = "") -> None:
+    async def learn(
+        self, channel: str, users: Iterable[str], texts: Iterable[str] = (), *, bot: str = "", files: Iterable[str] = ()
+    ) -> None:
         """Ask at once for everything that `known_…` will be asked for."""
         texts = [*texts]
         people = {*users, *sorted({id for text in texts for id in mentions(text)})[:MOST_NAMED]}
@@ -116,6 +119,7 @@ class People:
             *(self._people.of(id) for id in people if id and id != self._workspace.user),
             *(self._channels.of(id) for id in {channel, *channels} if id and not id.startswith("D")),
             *([self._bots.of(bot)] if bot else []),
+            *(self._files.of(file) for file in files),
         )
 
     # What is known without asking
@@ -148,6 +152,10 @@ class People:
 
     def known_thread_of(self, channel: str, ts: str) -> str | None:
         return self._roots.known(f"{channel}/{ts}") or None
+
+    def known_file(self, id: str) -> Told:
+        """As Slack tells of it; empty where it does not."""
+        return self._files.known(id) or {}
 
     def known_names(self) -> Names:
         return Names(user=self._name, channel=self._channel_name, me=frozenset({self._workspace.user}))
@@ -241,6 +249,10 @@ class People:
             return None
         thread = str(found.get("thread_ts") or "")
         return "" if thread == ts else thread
+
+    async def _ask_file(self, id: str) -> Told | None:
+        file = (await self._ask("files.info", ("files:read",), file=id)).get("file")
+        return file if isinstance(file, Mapping) else None
 
     async def _ask(self, method: str, scopes: Iterable[str], **arguments: Any) -> Told:
         """Empty where Slack does not tell."""

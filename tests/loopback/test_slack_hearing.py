@@ -46,6 +46,14 @@ async def test_a_mention_is_answered_in_a_thread_below_it() -> None:
     assert slack.pinged == []
 
 
+async def test_by_http_it_is_heard_alike() -> None:
+    async with FakeSlack() as slack, connected(slack, echo, receive="http") as bot:
+        question = await slack.mentions("hi")
+        await slack.wait_until(lambda: slack.answers(thread=question) == ["You said: hi"])
+        event = await heard(bot, slack, question)
+        assert (event.text, event.addressed, bot.told[event.place, event.id]) == ("hi", True, 2)
+
+
 async def test_where_there_are_to_be_no_threads_a_mention_belongs_to_the_channel() -> None:
     async with FakeSlack() as slack, connected(slack, echo, reply_in_threads=False) as bot:
         question = await slack.mentions("hi")
@@ -136,6 +144,16 @@ async def test_files_come_along() -> None:
         assert (event.text, event.addressed, event.attachments) == ("look", True, (file,))
         event = await heard(bot, slack, alone)
         assert (event.text, event.addressed, event.attachments[0].media_type) == ("", False, "image/png")
+
+
+async def test_a_guests_file_has_to_be_asked_for() -> None:
+    async with FakeSlack() as slack, connected(slack) as bot:
+        guest = slack.account("Guest", team="T0ELSEWHERE")
+        said = await slack.mentions("look", author=guest, files=[("tea.txt", b"hot")])
+        file = Attachment("tea.txt", "text/plain", 3, said.files[0].url)
+        assert (await heard(bot, slack, said)).attachments == (file,)
+        assert await bot.adapter.fetch(file, 100) == b"hot"
+        assert len(slack.called("files.info")) == 1
 
 
 async def test_what_somebody_passes_on_is_quoted() -> None:

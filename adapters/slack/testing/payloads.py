@@ -99,6 +99,13 @@ def file_json(file: File) -> Json:
     }
 
 
+def withheld_json(file: File) -> Json:
+    """A file from another workspace: what else there is to know, `files.info` tells."""
+    return {"id": file.id, "created": 0, "timestamp": 0, "user": "", "mode": "file_access"} | {
+        "file_access": "check_file_info"
+    }
+
+
 def bot_profile(account: Account) -> Json:
     return {
         "id": account.bot_id,
@@ -136,7 +143,8 @@ def message_json(world: World, message: Message) -> Json:
     }
     body |= {name: value for name, value in optional.items() if value}
     if message.files:
-        body["files"] = [file_json(file) for file in message.files if not file.deleted]
+        told = file_json if author.team == world.team else withheld_json
+        body["files"] = [told(file) for file in message.files if not file.deleted]
     if message.reactions:
         body["reactions"] = [
             {"name": name, "users": users, "count": len(users)} for name, users in message.reactions.items()
