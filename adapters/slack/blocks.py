@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
-from adapters.slack.escaping import Mention, as_text, from_markdown_text, quieted, to_markdown_text
+from adapters.slack.escaping import ZERO_WIDTH_SPACE, Mention, as_text, from_markdown_text, to_markdown_text
 from adapters.slack.lengths import MAX_TEXT, mrkdwn_length
 from adapters.slack.markup import to_mrkdwn
 from adapters.slack.reading_markup import Names, message_text, to_markdown
@@ -24,12 +24,14 @@ _STYLES = {"primary": "primary", "danger": "danger"}
 _CONTROLS = frozenset({"actions", "context_actions"})
 # In plain text Slack reads no signs; these would be some anywhere else.
 _SIGN = re.compile(r"<(?=[@!#])")
+# Whatever follows: the end may be cut off.
+_EVERYBODY = re.compile(r"@(?=channel|here|everyone|group)", re.IGNORECASE)
 _BEGINS_BLOCK = re.compile(r"\s*(?:```|~~~|#{1,6} |>|[-*+] |\d+[.)] |\|)")
 
 
 def plain(text: str) -> str:
     """For places where Slack shows text as it is: nothing in it looks like a mention anywhere."""
-    return quieted(_SIGN.sub("‹", as_text(text)))
+    return _EVERYBODY.sub("@" + ZERO_WIDTH_SPACE, _SIGN.sub("‹", as_text(text)))
 
 
 def body(text: str, mention: Mention | None = None) -> list[Block]:

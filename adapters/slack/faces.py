@@ -8,6 +8,7 @@ import re
 from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import unquote
 
 from adapters.slack import SlackSettings
 from adapters.slack.blocks import plain, said_in
@@ -110,7 +111,7 @@ def opening(name: str, text: str) -> str:
 def as_sent(message: Mapping[str, Any]) -> tuple[str, str]:
     """What the bot said in one of its messages, without the name before it, and the kind of that message."""
     text = said_in(message)
-    name = str(((message.get("metadata") or {}).get("event_payload") or {}).get("named") or "")
+    name = unquote(str(((message.get("metadata") or {}).get("event_payload") or {}).get("named") or ""))
     begins = _bold(name) if name else ""
     return (text.removeprefix(begins).lstrip(), NAMED + name) if begins and text.startswith(begins) else (text, "")
 

@@ -286,7 +286,7 @@ def _reach(mark: str, pieces: list[tuple[Span, str]], index: int) -> int:
 
 
 def _code_markup(text: str, last: str) -> str:
-    safe = escape(text.replace("`", GRAVE)) or " "
+    safe = escape(quieted(text.replace("`", GRAVE))) or " "
     return f"{ZERO_WIDTH_SPACE if last.isalnum() else ''}`{safe}`"
 
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from adapters.slack.escaping import ZERO_WIDTH_SPACE, Mention, as_text, escape
+from adapters.slack.escaping import ZERO_WIDTH_SPACE, Mention, as_text, escape, quieted
 from adapters.slack.inline import STRONG, render
 from adapters.slack.tables import is_delimiter_row, is_row, table
 
@@ -94,7 +94,7 @@ class _Blocks:
     def _code(self, body: Sequence[str]) -> None:
         if any(line.strip() for line in body):
             inside = "\n".join(body).replace("``", f"`{ZERO_WIDTH_SPACE}`").replace("``", f"`{ZERO_WIDTH_SPACE}`")
-            self._out.append(_Out(f"```\n{escape(inside)}\n```", is_code=True))
+            self._out.append(_Out(f"```\n{escape(quieted(inside))}\n```", is_code=True))
 
     def _quote(self, line: str) -> bool:
         if not _QUOTE.match(line) or self._depth >= _DEEPEST:

@@ -8,6 +8,7 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
+from urllib.parse import quote
 
 from adapters.slack.blocks import Block, body, fallback, is_control, rows, said_in
 from adapters.slack.budgets import POST, STOP, UPDATE
@@ -182,7 +183,7 @@ class PostSurface:
     async def _send(self, post: _Post, identity: Mapping[str, str]) -> Answer:
         text, mention = post.opening + post.text, self._mention
         controls = rows(post.buttons, self._spot.asker)
-        named = {"named": named_in(SentId("", post.kind))} if post.opening else {}
+        named = {"named": quote(named_in(SentId("", post.kind)))} if post.opening else {}
         return await self._calls.now(
             POST,
             channel=self._spot.channel,

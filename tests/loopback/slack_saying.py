@@ -13,6 +13,7 @@ from adapters.slack.budgets import SlackBudgets
 from adapters.slack.calls import Calls, client_of
 from adapters.slack.faces import Faces
 from adapters.slack.hearing import Hearing
+from adapters.slack.hearing import Hearing
 from adapters.slack.home import Home
 from adapters.slack.people import People
 from adapters.slack.places import place_of
@@ -87,6 +88,7 @@ async def speaking(
     calls = Calls(client_of(given, slack.token), budgets, time)
     workspace = await asked(calls.client)
     people, threads = People(calls, workspace, time), Threads(shelf)
+    hearing = Hearing(given, workspace, people, threads, ())
     faces = Faces(given, workspace, shelf)
 
     async def handle(event: AnyEvent) -> None:
