@@ -13,6 +13,7 @@ from adapters.slack.blocks import said_in
 from adapters.slack.calls import Calls
 from adapters.slack.downloads import download
 from adapters.slack.errors import Throttled
+from adapters.slack.faces import as_sent
 from adapters.slack.hearing import SAID, Hearing, Told, moment
 from adapters.slack.people import People
 from adapters.slack.places import is_ts
@@ -134,13 +135,15 @@ class Reading:
 
     def _own(self, message: Told, after: str | None) -> Posted:
         """One that says nothing shows how tools work for an answer to what came before."""
-        text = _with_small_print(said_in(message))
+        said, kind = as_sent(message)
+        text = _with_small_print(said)
         return Posted(
             id=str(message["ts"]),
             author=self._me,
             text=text,
             at=moment(str(message["ts"])),
             own=True,
+            kind=kind,
             in_reply_to=None if text.strip() else after,
         )
 

@@ -13,7 +13,6 @@ from adapters.slack.budgets import SlackBudgets
 from adapters.slack.calls import Calls, client_of
 from adapters.slack.faces import Faces
 from adapters.slack.hearing import Hearing
-from adapters.slack.hearing import Hearing
 from adapters.slack.home import Home
 from adapters.slack.people import People
 from adapters.slack.places import place_of
