@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import ast
 import re
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
 from adapters.discord import DiscordSettings
+from adapters.slack import SlackSettings
+from adapters.slack.manifest import manifest
 from bot.edges import sections
 from bot.loading import load_plugin
 from bot.settings import PluginSettings, Settings
@@ -46,8 +49,9 @@ def test_labels_of_buttons_are_those_of_the_code() -> None:
 
 def test_menus_that_it_names_exist() -> None:
     titles = {command.title for command in load_plugin("commands", ROOT).commands if command.target is not None}
-    told = chapter("What it does on Discord")
-    assert [title for title in titles if f"**{title}**" not in told] == []
+    for platform in ("Discord", "Slack"):
+        told = " ".join(chapter(f"What it does on {platform}").split())
+        assert [title for title in titles if f"**{title}**" not in told] == []
 
 
 def test_the_settings_of_the_example_can_be_set(tmp_path: Path) -> None:
@@ -69,6 +73,22 @@ def test_defaults_that_it_tells_are_those_of_the_code() -> None:
     assert f"`memory.keep_after_leaving` days ({settings.memory.keep_after_leaving})" in told
     assert settings.answers.missed_age == 600
     assert (settings.answers.speak, settings.answers.busy) == ("mention", "queue")
+
+
+def test_settings_of_slack_that_it_names_can_be_set() -> None:
+    named = {*re.findall(r"`slack\.(\w+)", README)}
+    assert len(named) > 8
+    assert named <= SlackSettings.model_fields.keys()
+    (over_http,) = re.findall(r"```toml\n(.*?)```", chapter("Slack in five minutes"), re.DOTALL)
+    settings = SlackSettings.model_validate(tomllib.loads(over_http)["slack"])
+    (events,) = re.findall(r"at `(/[a-z/]+)`", chapter("Slack in five minutes"))
+    assert f'"request_url": "{settings.public_url}{events}"' in manifest(settings, ())
+    assert f"`{settings.host}:{settings.port}`" in chapter("Slack in five minutes")
+
+
+def test_what_helps_on_slack_is_told_for_many_things() -> None:
+    told = chapter("When something is wrong").partition("On Slack:")[2]
+    assert told.count("\n| ") > 25
 
 
 def test_links_within_the_readme_lead_to_its_chapters() -> None:
