@@ -32,6 +32,7 @@ from adapters.slack.places import place_of
 from adapters.slack.reading import Reading
 from adapters.slack.sending import Sending
 from adapters.slack.sockets import Links
+from adapters.slack.spelling import Spelling
 from adapters.slack.threads import Threads
 from adapters.slack.timing import Timing
 from adapters.slack.uploads import Uploads
@@ -77,6 +78,7 @@ class Parts:
     live: LiveAnswers
     reading: Reading
     interacting: Interacting
+    spelling: Spelling
     closes: Sequence[Callable[[], Awaitable[None]]]
 
 
@@ -152,7 +154,8 @@ class SlackAdapter:
         else:
             ways = Links(settings, app, calls, clock, timing, online)
         closes = (live.close, interacting.close, pane.close, home.close, people.close)
-        return Parts(workspace, calls, ways, ears, sending, live, reading, interacting, closes)
+        spelling = Spelling(settings, workspace, commands)
+        return Parts(workspace, calls, ways, ears, sending, live, reading, interacting, spelling, closes)
 
     async def _tell_online(self, calls: Calls, workspace: Workspace, handle: Handle, since: float | None) -> None:
         """`since` is the moment from which on something may have been missed; None after a start. What an earlier life
@@ -188,7 +191,8 @@ class SlackAdapter:
 
     async def send(self, route: Route, reply: Reply) -> tuple[SentId, ...]:
         use = self._use
-        return await use.sending.send(route, use.interacting.given_back(route, reply))
+        reply = use.spelling.reply(use.interacting.given_back(route, reply), route.place)
+        return await use.sending.send(route, reply)
 
     def stream(
         self,
@@ -197,10 +201,11 @@ class SlackAdapter:
         resume: Resume | None = None,
         before_post: Callable[[], Awaitable[None]] | None = None,
     ) -> ReplyStream:
-        return self._use.live.stream(route, speaker, resume, before_post)
+        stream = self._use.live.stream(route, speaker, resume, before_post)
+        return self._use.spelling.stream(stream, route.place)
 
     async def edit(self, route: Route, sent: SentId, reply: Reply) -> None:
-        await self._use.sending.edit(route, sent, reply)
+        await self._use.sending.edit(route, sent, self._use.spelling.reply(reply, route.place))
 
     async def delete(self, route: Route, sent: SentId) -> None:
         await self._use.sending.delete(route, sent)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from adapters.slack.testing import FakeSlack, Message
-from bot.testing.openai_server import FakeOpenAI
+from bot.testing.openai_server import FakeOpenAI, unknown_model
 from tests.loopback.slack_whole_bot import buttons, whole_slack_bot
 
 
@@ -79,3 +79,28 @@ async def test_help_is_for_whoever_asks_and_in_their_language(tmp_path: Path) ->
         await slack.wait_until(lambda: slack.answers(viewer=gustav))
         assert "Frag mich etwas" in slack.answers(viewer=gustav)[0]
         assert bot.own() == []
+
+
+async def test_commands_are_told_as_they_can_be_typed_in_that_place(tmp_path: Path) -> None:
+    async with FakeOpenAI("Hello.") as model, FakeSlack() as slack:
+        async with whole_slack_bot(tmp_path, slack, model) as bot:
+            await slack.runs("/duologue")
+            assert "- `/duologue ask <question…> [file]` – " in await whispered(slack)
+            question = await slack.mentions("!help")
+            await slack.wait_until(lambda: len(whispers(slack)) == 2)
+            assert whispers(slack)[-1].thread_ts == question.ts
+            assert "- `!ask <question…> [file]` – " in whispers(slack)[-1].seen
+            await bot.idle()
+        async with whole_slack_bot(tmp_path, slack, model, commands="each"):
+            await slack.runs("/duologue")
+            told = await whispered(slack, 3)
+            assert "- `/ask <question…> [file]` – " in told
+            assert "`/duologue help <command>` tells more" in told
+
+
+async def test_also_what_is_told_beside_an_answer(tmp_path: Path) -> None:
+    async with FakeOpenAI() as model, FakeSlack() as slack, whole_slack_bot(tmp_path, slack, model) as bot:
+        model.will(unknown_model("gpt-6-luna"))
+        await slack.runs("/duologue", "ask Why?")
+        await bot.until(lambda: any("/duologue model" in each.seen for each in slack.screen(viewer=slack.ada)))
+        await bot.idle()
