@@ -69,7 +69,7 @@ def home(settings: SlackSettings, commands: Commands, page: Page) -> Json:
         blocks += [{"type": "divider"}, _section(page.note)]
     if page.wanted:
         blocks += [{"type": "divider"}, _header(say("In our direct messages"))]
-        blocks += [_part(command, commands, page) for command in page.wanted]
+        blocks += [_part(settings, command, commands, page) for command in page.wanted]
         blocks.append({"type": "actions", "elements": [_button(say("Refresh"), REFRESH)]})
     blocks += [{"type": "divider"}, _header(say("What I can do")), *_all(settings, commands)]
     return {"type": "home", "blocks": blocks[:MAX_BLOCKS]}
@@ -94,9 +94,9 @@ def _about(settings: SlackSettings, commands: Commands) -> list[str]:
     return [f"- {line}" for line in lines]
 
 
-def _part(command: Command, commands: Commands, page: Page) -> Json:
+def _part(settings: SlackSettings, command: Command, commands: Commands, page: Page) -> Json:
     told = page.parts.get(command.name, COMING)
-    block = _section(f"**/{command.name}**\n{told}")
+    block = _section(f"**/{settings.command} {command.name}**\n{told}")
     change = changes(command, commands)
     if change is not None:
         block["accessory"] = _button(say("Change"), CHANGE + change.name)
