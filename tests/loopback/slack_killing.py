@@ -22,6 +22,7 @@ SHORT = story(3)
 class Asking:
     """How somebody asks, and how the bot is set up then."""
 
+    name: str
     text: str
     words_a_second: float = 900.0
     direct: bool = False
@@ -31,11 +32,11 @@ class Asking:
 
 
 # A mention is answered in its thread, where there are streams.
-NATIVE = Asking(LONG, 500.0)
-EDITED = Asking(MIDDLE, 400.0, no_streams=True)
-POSTED = Asking(SHORT)
-DIRECT = Asking(MIDDLE, 400.0, direct=True)
-SLASH = Asking(MIDDLE, 400.0, slash=True)
+NATIVE = Asking("native", LONG, 500.0)
+EDITED = Asking("edited", MIDDLE, 400.0, no_streams=True)
+POSTED = Asking("posted", SHORT)
+DIRECT = Asking("direct", MIDDLE, 400.0, direct=True)
+SLASH = Asking("slash", MIDDLE, 400.0, slash=True)
 
 
 class OnSlack(Stage):

@@ -8,40 +8,44 @@ from pathlib import Path
 import pytest
 
 from tests.loopback.killing import EVERY, Case, at_call, at_commit, at_moments, play_all
-from tests.loopback.slack_killing import DIRECT, EDITED, NATIVE, POSTED, SLASH, Asking, slack_stage
+from tests.loopback.slack_killing import DIRECT, EDITED, NATIVE, POSTED, SLASH, slack_stage
 
-pytestmark = [pytest.mark.crash, pytest.mark.timeout(60)]
+pytestmark = [pytest.mark.crash, pytest.mark.timeout(90)]
 
 CALLS = range(12) if EVERY else range(1)
 COMMITS = [range(first, first + 5) for first in range(1, 41, 5)] if EVERY else [range(1, 6)]
-SEEDS = [range(10), range(10, 20)] if EVERY else [range(5)]
-NATIVE_OR_EDITED = pytest.mark.parametrize("how", [NATIVE, EDITED], ids=["native", "edited"])
+SEEDS = [range(10), range(10, 20)] if EVERY else [range(6)]
+MADE_BY = [
+    (NATIVE, ("chat.startStream", "chat.appendStream", "chat.stopStream")),
+    (EDITED, ("chat.postMessage", "chat.update")),
+    (POSTED, ("chat.postMessage",)),
+    (DIRECT, ("chat.postMessage", "chat.update")),
+    (SLASH, ("chat.postMessage", "chat.update")),
+]
 
 
 @pytest.mark.parametrize("acted", [False, True], ids=["before", "after"])
-@pytest.mark.parametrize(
-    ("how", "calls"),
-    [
-        (NATIVE, ("chat.startStream", "chat.appendStream", "chat.stopStream")),
-        (EDITED, ("chat.postMessage", "chat.update")),
-        (POSTED, ("chat.postMessage",)),
-        (DIRECT, ("chat.postMessage", "chat.update")),
-        (SLASH, ("chat.postMessage", "chat.update")),
-    ],
-    ids=["native", "edited", "posted", "direct", "slash"],
-)
 @pytest.mark.parametrize("skip", CALLS)
-async def test_killed_at_a_call(tmp_path: Path, skip: int, how: Asking, calls: tuple[str, ...], acted: bool) -> None:
-    await play_all(tmp_path, [Case(call, slack_stage(how), at_call(call, skip, acted)) for call in calls])
+async def test_killed_at_a_call(tmp_path: Path, skip: int, acted: bool) -> None:
+    cases = [
+        Case(f"{how.name}: {call}", slack_stage(how), at_call(call, skip, acted))
+        for how, calls in MADE_BY
+        for call in calls
+    ]
+    await play_all(tmp_path, cases)
 
 
-@NATIVE_OR_EDITED
 @pytest.mark.parametrize("numbers", COMMITS, ids=str)
-async def test_killed_before_a_commit(tmp_path: Path, numbers: range, how: Asking) -> None:
-    await play_all(tmp_path, [Case(f"commit {number}", slack_stage(how), at_commit, number) for number in numbers])
+async def test_killed_before_a_commit(tmp_path: Path, numbers: range) -> None:
+    cases = [
+        Case(f"{how.name}: commit {number}", slack_stage(how), at_commit, number)
+        for how in (NATIVE, EDITED)
+        for number in numbers
+    ]
+    await play_all(tmp_path, cases)
 
 
-@NATIVE_OR_EDITED
 @pytest.mark.parametrize("seeds", SEEDS, ids=str)
-async def test_killed_at_a_random_moment(tmp_path: Path, seeds: range, how: Asking) -> None:
-    await play_all(tmp_path, at_moments(slack_stage(how), seeds, until=3.0))
+async def test_killed_at_a_random_moment(tmp_path: Path, seeds: range) -> None:
+    cases = [case for how in (NATIVE, EDITED) for case in at_moments(slack_stage(how), seeds, until=3.0)]
+    await play_all(tmp_path, cases)
