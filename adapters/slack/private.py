@@ -16,6 +16,7 @@ import yarl
 from pydantic import JsonValue
 
 from adapters.slack.blocks import body, fallback, rows
+from adapters.slack.budgets import POST, UPDATE
 from adapters.slack.calls import Calls
 from adapters.slack.errors import NotTaken, by_code, translated
 from adapters.slack.escaping import QUIET_POST, QUIET_UPDATE
@@ -109,10 +110,6 @@ class ResponseUrls:
         known = self._known.get(url)
         return MOST_USES if known is None else 0 if known.dead else max(MOST_USES - known.uses, 0)
 
-    def used(self, url: str) -> None:
-        """Something was said through it elsewhere."""
-        self._of(url).uses += 1
-
     async def say(self, data: Mapping[str, JsonValue], payload: Mapping[str, object]) -> None:
         """Raises DeliveryError; TargetGone when nothing can be said this way any more."""
         url = str(data.get("response_url", ""))
@@ -195,6 +192,7 @@ class PrivateSurface:
         in_public: Callable[[], PostSurface],
         speaker: Speaker | None = None,
         in_channel: bool = False,
+        resumed: Sequence[SentId] = (),
         about: Callable[[], Awaitable[str]] | None = None,
     ) -> None:
         self._ways = ways
@@ -203,6 +201,7 @@ class PrivateSurface:
         self._in_public = in_public
         self._speaker = speaker
         self._in_channel = in_channel
+        self._last = resumed[-1] if resumed else None
         self._tell_about = about
         self._about = ""
         self._talk: PostSurface | None = None
@@ -220,6 +219,10 @@ class PrivateSurface:
     def _user(self) -> str:
         return str(self._route.data.get("user", ""))
 
+    @property
+    def _response_type(self) -> str:
+        return "in_channel" if self._in_channel else "ephemeral"
+
     async def post(self, text: str, buttons: Sequence[Button] = ()) -> Shown:
         while True:
             try:
@@ -232,7 +235,8 @@ class PrivateSurface:
 
     async def edit(self, sent: SentId, text: str, buttons: Sequence[Button] | None = None) -> Shown:
         if sent.kind.startswith(DIRECT):
-            return await self._in_talk(sent.kind.removeprefix(DIRECT)).edit(sent, text, buttons)
+            talk = self._in_talk(sent.kind.removeprefix(DIRECT))
+            return await self._in_turn(UPDATE, lambda: talk.edit(sent, text, buttons))
         if not text or not self.reaches(sent):
             raise TargetGone("what was said to one person stays as it is")
         await self._replace({**self._content(text, buttons or ()), **QUIET_UPDATE, "replace_original": True})
@@ -247,9 +251,12 @@ class PrivateSurface:
             raise TargetGone("what was said to one person stays as it is")
 
     def reaches(self, sent: SentId) -> bool:
-        """The address that came with a press leads to the message that was pressed."""
+        """The address that came with a press leads to the message that was pressed. Under an answer that is the last
+        one, whose own id nobody knows when it was said through an address too."""
         data = self._route.data
-        return sent.id == data.get("pressed") and self._ways.urls.left(data) > 0
+        pressed = data.get("pressed")
+        is_last = pressed is not None and sent == self._last and sent.kind in (BY_ADDRESS, GUEST)
+        return (sent.id == pressed or is_last) and self._ways.urls.left(data) > 0
 
     # One way after the other
 
@@ -259,6 +266,8 @@ class PrivateSurface:
         return await self._by_last_use(text, buttons)
 
     async def _ephemerally(self, text: str, buttons: Sequence[Button]) -> Shown:
+        if not self._user:
+            raise DeliveryRefused("nobody to whisper to")
         place = self._route.place
         identity = self._ways.faces.identity(self._speaker)
         content = self._content(text, buttons, named=bool(identity))
@@ -286,14 +295,14 @@ class PrivateSurface:
                 raise DeliveryRefused("nobody to write to")
             self._about = await self._tell_about() if self._tell_about is not None else ""
             self._talk = self._in_talk(channel)
-        shown = await self._talk.post(self._about + text, buttons)
+        talk = self._talk
+        shown = await self._in_turn(POST, lambda: talk.post(self._about + text, buttons))
         about, self._about = self._about, ""
         return Shown(shown.sent, shown.text.removeprefix(about))
 
     async def _by_last_use(self, text: str, buttons: Sequence[Button]) -> Shown:
         content = self._content(text, buttons)
-        kind = "in_channel" if self._in_channel else "ephemeral"
-        told = {"response_type": kind, "replace_original": False, "thread_ts": self._route.place.thread}
+        told = {"response_type": self._response_type, "replace_original": False, "thread_ts": self._route.place.thread}
         await self._ways.urls.say(self._route.data, {**content, **QUIET_POST, **_given(told)})
         self._named = True
         return Shown(SentId(secrets.token_hex(8), GUEST if self._in_channel else BY_ADDRESS), text)
@@ -301,12 +310,17 @@ class PrivateSurface:
     async def _as_notice(self, text: str, buttons: Sequence[Button]) -> Shown:
         """That there is something is said to all, once; what it is, never."""
         if self._noticed is None:
-            self._notice = self._notice or self._in_public()
-            self._noticed = (await self._notice.post(say(SENT_PRIVATELY))).sent
+            notice = self._notice = self._notice or self._in_public()
+            self._noticed = (await self._in_turn(POST, lambda: notice.post(say(SENT_PRIVATELY)))).sent
         return Shown(SentId(self._noticed.id, NOTICE), text)
 
+    async def _in_turn(self, method: str, make: Callable[[], Awaitable[Shown]]) -> Shown:
+        """Nothing was admitted by a lane."""
+        calls = self._ways.calls
+        return await calls.patiently(lambda: calls.budgets.through(method, make))
+
     async def _replace(self, payload: Mapping[str, object]) -> None:
-        await self._ways.urls.say(self._route.data, {"response_type": "ephemeral", **payload})
+        await self._ways.urls.say(self._route.data, {"response_type": self._response_type, **payload})
 
     def _content(self, text: str, buttons: Sequence[Button], *, named: bool = False) -> dict[str, object]:
         """An address knows no other names than the bot's."""

@@ -134,14 +134,17 @@ class Sending:
         text = clip(reply.text, WHOLE_TEXT, markdown_length)
         surface = self._reach(route, sent)
 
-        async def edit() -> None:
-            await self._calls.budgets.through(UPDATE, lambda: surface.edit(sent, text, reply.buttons))
+        async def edit() -> Shown:
+            return await surface.edit(sent, text, reply.buttons)
 
         try:
-            await self._calls.patiently(edit)
+            if isinstance(surface, PrivateSurface):
+                await edit()
+            else:
+                await self._calls.patiently(lambda: self._calls.budgets.through(UPDATE, edit))
         except (TargetGone, DeliveryRefused):
             # What one person sees, or what a guest said, is reached through the press alone.
-            pressed = self._private(route, reply.speaker, in_channel=False)
+            pressed = self._pressed(route)
             if isinstance(surface, PrivateSurface) or not pressed.reaches(sent):
                 raise
             await pressed.edit(sent, text, reply.buttons)
@@ -151,7 +154,7 @@ class Sending:
         try:
             await surface.delete(sent)
         except (TargetGone, DeliveryRefused):
-            pressed = self._private(route, None, in_channel=False)
+            pressed = self._pressed(route)
             if isinstance(surface, PrivateSurface) or not pressed.reaches(sent):
                 raise
             await pressed.delete(sent)
@@ -191,7 +194,7 @@ class Sending:
         """`resumed` are the messages of an answer that is taken up; `mention` is told with the first message."""
         private = private or is_private(route) or any(map(is_for_one, resumed))
         if private or route.data.get("guest") is True:
-            return self._private(route, speaker, in_channel=not private)
+            return self._private(route, speaker, in_channel=not private, resumed=resumed)
         return self._public(route, speaker, resumed=resumed, mention=mention)
 
     def stands(self, route: Route, sent: SentId, text: str, buttons: Sequence[Button]) -> None:
@@ -206,6 +209,10 @@ class Sending:
         if is_for_one(sent) or sent.kind == GUEST:
             return self._private(route, None, in_channel=sent.kind == GUEST)
         return self._public(route, None)
+
+    def _pressed(self, route: Route) -> PrivateSurface:
+        is_public = route.data.get("guest") is True and not is_private(route)
+        return self._private(route, None, in_channel=is_public)
 
     def _public(
         self,
@@ -228,7 +235,9 @@ class Sending:
             resumed=resumed,
         )
 
-    def _private(self, route: Route, speaker: Speaker | None, *, in_channel: bool) -> PrivateSurface:
+    def _private(
+        self, route: Route, speaker: Speaker | None, *, in_channel: bool, resumed: Sequence[SentId] = ()
+    ) -> PrivateSurface:
         async def about() -> str:
             name = (await self._people.channel(route.place.channel)).name
             return f"{say('This is about #{channel}.', channel=name)}\n\n" if name else ""
@@ -246,6 +255,7 @@ class Sending:
             in_public=lambda: self._public(route, None),
             speaker=speaker,
             in_channel=in_channel,
+            resumed=resumed,
             about=about,
         )
 

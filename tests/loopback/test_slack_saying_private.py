@@ -15,6 +15,7 @@ from bot.api import (
     DeliveryRefused,
     EditedStream,
     Reply,
+    Resume,
     Route,
     SentId,
     Speaker,
@@ -214,6 +215,24 @@ async def test_a_press_leads_back_to_what_one_person_sees() -> None:
         await bot.sending.delete(route, SentId(message.ts))
         assert whispers(slack) == []
         assert SECRET not in said_in_public(slack)
+
+
+@pytest.mark.parametrize("guest", [True, False])
+async def test_an_answer_that_cannot_be_edited_is_written_anew_by_a_press(guest: bool) -> None:
+    async with hasty() as slack, speaking(slack) as bot:
+        where = slack.channel("elsewhere", with_bot=not guest)
+        known: dict[str, JsonValue] = {"guest": True} if guest else {"private": True}
+        again = Button("again", "Again")
+        sent = await bot.says("first try", buttons=(again,), to=await command(bot, where, **known))
+        (message,) = slack.screen(where, viewer=slack.ada)
+        pressed = await slack.presses(message, "Again")
+        route = bot.route(where, response_url=pressed.response_url, pressed=message.ts, **known)
+        surface, lane = bot.sending.surface(route, resumed=sent), bot.sending.lane(route)
+        async with EditedStream(surface, lane, max_chars=1_000, clock=bot.clock, resume=Resume(sent, "")) as stream:
+            await stream.write(Controls((again,)))
+            await stream.write(Text("second try"))
+        assert [each.seen for each in slack.screen(where, viewer=slack.ada)] == ["second try"]
+        assert (message.seen_by, labels(message.blocks)) == (None if guest else slack.ada, ["Again"])
 
 
 async def test_a_guest_answers_everybody_in_few_messages() -> None:
