@@ -102,10 +102,11 @@ def _about_scopes(held: frozenset[str], settings: SlackSettings, app: str) -> Se
     more = superfluous(held, settings)
     found = []
     if needed:
-        found.append(Finding(False, "slack scopes", f"I miss {needed}. {_renew(app)}"))
-    if wanted:
-        found.append(Finding(not needed, "slack scopes", f"I work without, but lack {wanted}. {_renew(app)}"))
-    if not found:
+        besides = f", and work without {wanted}" if wanted else ""
+        found.append(Finding(False, "slack scopes", f"I miss {needed}{besides}. {_renew(app)}"))
+    elif wanted:
+        found.append(Finding(True, "slack scopes", f"I work, but without {wanted}. {_renew(app)}"))
+    else:
         found.append(Finding(True, "slack scopes", "all that I need are granted"))
     if more:
         listed = ", ".join(f"`{scope}`" for scope in more)
