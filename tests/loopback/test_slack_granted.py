@@ -52,6 +52,10 @@ async def test_what_the_manifest_asks_for_is_enough(tmp_path: Path) -> None:
         await bot.until(lambda: slack.called("files.completeUploadExternal"))
         form = await slack.uses("ask_about_this", answer)
         await bot.until(lambda: form.view)
+        await slack.opens_home()
+        await bot.until(slack.home)
+        await slack.opens_home(tab="messages")
+        await bot.until(slack.suggested)
         await slack.presses(bot.newest, "🔄 Again")
         await bot.idle()
         assert refused(slack) == []
