@@ -105,7 +105,10 @@ def file_name(name: str) -> str:
 def _trouble(name: str, error: DeliveryError) -> str:
     log.warning("a file could not be sent: %s", error)
     if code_of(error) == "missing_scope":
-        return say("I may not send files here: my app on Slack lacks the scope `files:write`.")
+        return say(
+            "I may not send files here: my app on Slack lacks the scope `files:write`. "
+            "Whoever runs me can add it and install the app again."
+        )
     if isinstance(error, DeliveryRefused):
         return say("I may not send `{name}` here.", name=name)
     return say("I could not send `{name}`. Please try again.", name=name)

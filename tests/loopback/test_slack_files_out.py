@@ -59,7 +59,8 @@ async def test_without_the_scope_a_sentence_says_which_one_is_missing(granted: b
         await bot.says("Look:", files=(NOTES, NOTES))
         assert slack.answers() == [
             "Look:",
-            "I may not send files here: my app on Slack lacks the scope `files:write`.",
+            "I may not send files here: my app on Slack lacks the scope `files:write`. "
+            "Whoever runs me can add it and install the app again.",
         ]
 
 
