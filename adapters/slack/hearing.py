@@ -160,13 +160,8 @@ class Hearing:
             mentions=named,
         )
 
-    async def text(self, message: Told) -> str:
-        """As Markdown, with what it passes on as quotes."""
-        await self.learn(message)
-        return said_in(message) if self.is_own(message) else self._said(message)
-
     def understood_text(self, message: Told) -> str:
-        """The same, without asking Slack for anything."""
+        """As Markdown, with what it passes on as quotes, as far as names are known."""
         return said_in(message) if self.is_own(message) else self._said(message)
 
     async def target(self, message: Told, channel: str) -> Target:

@@ -82,11 +82,6 @@ class People:
         found = await self._people.of(id)
         return found.locale if found is not None else ""
 
-    async def team(self, id: str) -> str:
-        """The workspace they belong to; empty where it is the bot's or unknown."""
-        await self._people.of(id)
-        return self.known_team(id)
-
     async def channel(self, id: str) -> Channel:
         await self._channels.of(id)
         return self.known_channel(id)
@@ -99,10 +94,6 @@ class People:
     async def direct(self, user: str) -> str:
         """The channel in which to talk with somebody alone; empty where there is none."""
         return await self._directs.of(user) or ""
-
-    async def bot_name(self, bot: str) -> str:
-        """Of another app, by the id of its posts."""
-        return await self._bots.of(bot) or bot
 
     async def thread_of(self, channel: str, ts: str) -> str | None:
         """The thread that a message stands in; None also for one at the top."""
@@ -136,6 +127,7 @@ class People:
         return User(id, found.name, found.is_bot, permissions=frozenset(held))
 
     def known_team(self, id: str) -> str:
+        """The workspace they belong to; empty where it is the bot's or unknown."""
         found = self._people.known(id)
         return found.team if found is not None and found.team != self._workspace.team else ""
 
@@ -148,6 +140,7 @@ class People:
         return self._channels.known(id) or Channel(id, kind=kind)
 
     def known_bot_name(self, bot: str) -> str:
+        """Of another app, by the id of its posts."""
         return self._bots.known(bot) or bot
 
     def known_thread_of(self, channel: str, ts: str) -> str | None:

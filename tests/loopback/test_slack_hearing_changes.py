@@ -263,3 +263,13 @@ async def test_the_bot_is_thrown_out() -> None:
         left = await bot.heard(Left)
         assert left.is_me
         assert left.place.workspace == slack.world.team
+
+
+async def test_what_follows_at_once_comes_after_what_it_is_about() -> None:
+    async with FakeSlack() as slack, connected(slack) as bot:
+        slack.fails("users.info", delay=0.3)
+        said = await slack.says("tee")
+        await slack.edits(said, "tea")
+        await slack.deletes(said)
+        await settled(slack)
+        assert [type(event) for event in bot.events[-3:]] == [Message, MessageEdited, MessageDeleted]
