@@ -20,6 +20,7 @@ AGAIN = "#"
 # The block of what would be a button if Slack knew grey ones.
 LABELS = "labels"
 THUMBS = "thumbs"
+_THUMB = re.compile(r"^[👍👎\U0001f3fb-\U0001f3ff\s]+")
 _STYLES = {"primary": "primary", "danger": "danger"}
 _CONTROLS = frozenset({"actions", "context_actions"})
 # In plain text Slack reads no signs; these would be some anywhere else.
@@ -100,11 +101,16 @@ def pressed(action: Mapping[str, Any]) -> ButtonId | None:
 
 
 def _feedback(good: Button, bad: Button, asker: str) -> Block:
+    """Slack draws the thumbs itself."""
+
+    def half(button: Button) -> Block:
+        return {"text": _label(_THUMB.sub("", button.label)), "value": button_id(button, asker)}
+
     return {
         "type": "feedback_buttons",
         "action_id": THUMBS,
-        "positive_button": {"text": _label(good.label), "value": button_id(good, asker)},
-        "negative_button": {"text": _label(bad.label), "value": button_id(bad, asker)},
+        "positive_button": half(good),
+        "negative_button": half(bad),
     }
 
 
