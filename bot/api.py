@@ -66,6 +66,7 @@ from bot.turn import LanguageModel, ModelCall, ModelChoice, Prompt, PromptMessag
 from bot.words import counted, languages_known, phrase, say, speaking_to, spoken_now, tr
 
 __all__ = [
+    "STOP",
     "Adapter",
     "AdapterSpec",
     "Alarm",
@@ -135,7 +136,6 @@ __all__ = [
     "ReplyStream",
     "Resume",
     "Route",
-    "STOP",
     "SentId",
     "Shelf",
     "Shown",

@@ -157,7 +157,7 @@ class App:
         loaded = sorted(loaded, key=lambda each: each.plugin.order)
         self.commands = Commands(command for each in loaded for command in each.plugin.commands)
         self.runner = LocalRunner(self._perform)
-        self.jobs = Jobs(self.store, self.runner)
+        self.jobs = Jobs(self.store, self.runner, self._clock)
         composer = Composer(self.store, self.registry, self.tokens, settings, self._clock)
         manners = Manners(self.store, settings.answers, self._clock)
         limits = Limits(self.store, settings.limits, self._clock, settings.memory.time_zone, self.runner.charge)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Any, Literal, Protocol, TypeVar, cast
 
 from pydantic import BaseModel, JsonValue
 
@@ -13,7 +13,7 @@ from bot.commands import Command
 from bot.errors import PluginError, UsageError
 from bot.events import AnyEvent, Attachment, Place, User
 from bot.feedback import Feedback, feedback_in
-from bot.handler import Filter, Job, Line, Models, Saying, Scope
+from bot.handler import Change, Filter, Job, Line, Models, Saying, Scope, Standing
 from bot.manners import Manner
 from bot.platform import Adapter, Capabilities, Posted
 from bot.plugin import Plugin
@@ -36,6 +36,24 @@ class Loaded:
     settings: BaseModel | None = None
     state: Any = None
     shared: tuple[object, ...] = ()
+
+
+class JobsHere(Protocol):
+    """The jobs of all plugins, see `bot.jobs`."""
+
+    async def start(self, context: EngineContext, job: Job, state: BaseModel) -> int: ...
+
+    async def find(self, place: Place, plugin: str, job: Job) -> Standing[Any] | None: ...
+
+    async def change(
+        self, place: Place, plugin: str, job: Job, change: Change[Any], *, wake: bool
+    ) -> BaseModel | None: ...
+
+    async def pause(self, place: Place, plugin: str, job: Job) -> bool: ...
+
+    async def resume(self, context: EngineContext, job: Job) -> bool: ...
+
+    async def end(self, place: Place, plugin: str, job: Job) -> bool: ...
 
 
 class Speaking(Protocol):
@@ -61,9 +79,8 @@ class Speaking(Protocol):
 
     def may(self, user: User, command: Command) -> bool: ...
 
-    async def start_job(self, context: EngineContext, job: Job, state: BaseModel) -> int: ...
-
-    async def end_job(self, place: Place, plugin: str, job: Job) -> bool: ...
+    @property
+    def jobs(self) -> JobsHere: ...
 
 
 class ModelsEverywhere(Protocol):
@@ -251,10 +268,30 @@ class EngineContext:
         return await self._house.speaking.interrupt(self.place)
 
     async def start(self, job: Job, state: BaseModel) -> int:
-        return await self._house.speaking.start_job(self, job, state)
+        return await self._jobs.start(self, job, state)
+
+    async def job(self, job: Job) -> Standing[Any] | None:
+        return await self._jobs.find(self.place, self.plugin, job)
+
+    async def change(self, job: Job, change: Change[State], *, wake: bool = False) -> State | None:
+        changed = await self._jobs.change(self.place, self.plugin, job, change, wake=wake)
+        return cast("State | None", changed)  # what `change` makes of a state is of its kind
+
+    async def pause(self, job: Job) -> bool:
+        return await self._jobs.pause(self.place, self.plugin, job)
+
+    async def resume(self, job: Job) -> bool:
+        return await self._jobs.resume(self, job)
 
     async def end(self, job: Job) -> bool:
-        return await self._house.speaking.end_job(self.place, self.plugin, job)
+        return await self._jobs.end(self.place, self.plugin, job)
+
+    @property
+    def _jobs(self) -> JobsHere:
+        return self._house.speaking.jobs
+
+    def job_named(self, name: str) -> Job | None:
+        return next((job for job in self._loaded.plugin.jobs if job.name == name), None)
 
     def _key(self, scope: Scope, kind: type[BaseModel], key: str) -> tuple[str, str, str]:
         owner = {
@@ -271,6 +308,11 @@ class EngineContext:
 
     async def save(self, state: BaseModel, *, scope: Scope = "place", key: str = "") -> None:
         await self._house.store.save_state(*self._key(scope, type(state), key), state.model_dump(mode="json"))
+
+    async def load_all(self, kind: type[State], *, scope: Scope = "place") -> Mapping[str, State]:
+        plugin, owner, prefix = self._key(scope, kind, "")
+        found = await self._house.store.load_states(plugin, owner, prefix)
+        return {key.removeprefix(prefix): kind.model_validate(value) for key, value in found.items()}
 
     async def forget_state(self, kind: type[BaseModel], *, scope: Scope = "place", key: str = "") -> None:
         await self._house.store.delete_state(*self._key(scope, kind, key))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal, Protocol, TypeAlias, TypeVar
+from typing import Any, Generic, Literal, Protocol, TypeAlias, TypeVar
 
 from pydantic import BaseModel, JsonValue
 
@@ -25,6 +25,7 @@ State = TypeVar("State", bound=BaseModel)
 Handler: TypeAlias = Callable[..., Any]
 Filter: TypeAlias = Callable[[Turn, LanguageModel], AsyncIterator[Piece]]
 Listener: TypeAlias = Callable[["Context"], Awaitable["Taken | None"]]
+Change: TypeAlias = Callable[[State], "State | None"]
 Scope: TypeAlias = Literal["place", "workspace", "user", "global"]
 
 
@@ -247,13 +248,35 @@ class Context(Protocol):
         """Begin a job here; its steps run one at a time under the conversation's turn lock."""
         ...
 
+    async def job(self, job: Job) -> Standing[Any] | None:
+        """The one of that name that runs here or is paused."""
+        ...
+
+    async def change(self, job: Job, change: Change[State], *, wake: bool = False) -> State | None:
+        """Change the state of a job that runs here or is paused, after the step that is being made. `change` returns
+        the new state, or None to end the job; it may be called twice and must do nothing else. `wake` ends the wait
+        before the next step. Returns the new state, None where there is none."""
+        ...
+
+    async def pause(self, job: Job) -> bool:
+        """After the step that is being made. False when it does not run."""
+        ...
+
+    async def resume(self, job: Job) -> bool:
+        """Go on with a paused one. False when there is none."""
+        ...
+
     async def end(self, job: Job) -> bool:
-        """End this plugin's running job of that name here."""
+        """End this plugin's job of that name here; a line that is being said is stopped."""
         ...
 
     async def load(self, kind: type[State], *, scope: Scope = "place", key: str = "") -> State | None: ...
 
     async def save(self, state: BaseModel, *, scope: Scope = "place", key: str = "") -> None: ...
+
+    async def load_all(self, kind: type[State], *, scope: Scope = "place") -> Mapping[str, State]:
+        """All that was saved of a kind, by key."""
+        ...
 
     async def forget_state(self, kind: type[BaseModel], *, scope: Scope = "place", key: str = "") -> None: ...
 
@@ -269,9 +292,21 @@ class Context(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Standing(Generic[State]):
+    """A job as it stands."""
+
+    id: int
+    state: State
+    running: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Job:
-    """`step(ctx, state)` returns the next state, or None when the job is over."""
+    """`step(ctx, state)` returns the next state, or None when the job is over. `pause(state)` says how many seconds to
+    wait before the next step. `back(ctx, state)` is called when the bot is back after it was interrupted."""
 
     name: str
     state: type[BaseModel]
     step: Callable[[Context, Any], Awaitable[Any]]
+    pause: Callable[[Any], float] | None = None
+    back: Callable[[Context, Any], Awaitable[None]] | None = None

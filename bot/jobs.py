@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
 
 import structlog
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
+from bot.clock import Clock
 from bot.context import EngineContext
 from bot.errors import BotError
-from bot.events import Place
+from bot.events import AnyEvent, Message, Place, Route, User
+from bot.handler import Change, Standing
 from bot.plugin import Job
 from bot.replies import Reply
 from bot.runner import LocalRunner
@@ -19,23 +23,164 @@ from bot.words import phrase, say
 
 log = structlog.get_logger(__name__)
 
+Status: TypeAlias = Literal["running", "paused", "done"]
+Key: TypeAlias = tuple[Place, str, str]
+MakeContext: TypeAlias = Callable[[AnyEvent, str], Awaitable[EngineContext]]
+
+# Seconds that a step has to end after it was told that its job is over.
+PATIENCE = 10.0
+
+
+@dataclass(slots=True)
+class _Run:
+    """A job that runs. `changes` were made during a step and are made to what comes out of it. `ends` is what becomes
+    of it after this step, None = it goes on."""
+
+    id: int
+    job: Job
+    context: EngineContext
+    state: BaseModel
+    task: asyncio.Task[None] | None = None
+    stepping: bool = False
+    changes: list[Change[Any]] = field(default_factory=list)
+    ends: Status | None = None
+    awake: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+@dataclass(frozen=True, slots=True)
+class _Left:
+    """A job that an earlier process died or was stopped with."""
+
+    id: int
+    plugin: str
+    name: str
+    route: Route
+    state: Any
+
 
 class Jobs:
     """A job that was running when the process died comes back paused: whoever owns it decides how to go on."""
 
-    def __init__(self, store: Store, runner: LocalRunner) -> None:
+    def __init__(self, store: Store, runner: LocalRunner, clock: Clock) -> None:
         self._store = store
         self._runner = runner
-        self._running: dict[tuple[Place, str, str], asyncio.Task[None]] = {}
-        self._starting: set[tuple[Place, str, str]] = set()
+        self._clock = clock
+        self._running: dict[Key, _Run] = {}
+        self._starting: set[Key] = set()
+        self._left: list[_Left] = []
+        self._closing = False
+
+    # What an earlier process left.
 
     async def pause_left_behind(self) -> None:
         for id, plugin, name, route, state, _ in await self._store.jobs(status="running"):
             if (route.place, plugin, name) not in self._running:
                 await self._store.save_job(plugin, name, route, state, status="paused", id=id)
+                self._left.append(_Left(id, plugin, name, route, state))
+
+    async def tell_back(self, platform: str, make_context: MakeContext) -> None:
+        """Let those who left a job behind in a place of this platform say so, now that it can be reached."""
+        left = [each for each in self._left if each.route.place.platform == platform]
+        for each in left:
+            self._left.remove(each)
+            event = Message(
+                id=f"job:{each.id}",
+                user=User("", ""),
+                route=each.route,
+                at=self._clock.now(),
+                text="",
+                addressed=False,
+            )
+            try:
+                context = await make_context(event, each.plugin)
+                job = context.job_named(each.name)
+                if job is not None and job.back is not None:
+                    async with self._runner.turn(event.place):
+                        await job.back(context, job.state.model_validate(each.state))
+            except (KeyError, ValidationError):
+                log.warning("nobody knows a job that was left behind", plugin=each.plugin, job=each.name)
+            except BotError as error:
+                log.warning("a job that was left behind could not be told", job=each.name, error=repr(error))
+
+    # What plugins do with their jobs.
 
     async def start(self, context: EngineContext, job: Job, state: BaseModel) -> int:
         """Raises BotError when the job already runs here."""
+        return await self._begin(context, job, state, None)
+
+    async def find(self, place: Place, plugin: str, job: Job) -> Standing[Any] | None:
+        """The job of that name that runs or is paused here, the newest one."""
+        run = self._running.get((place, plugin, job.name))
+        if run is not None:
+            return Standing(run.id, run.state, running=True)
+        return await self._paused(place, plugin, job)
+
+    async def change(self, place: Place, plugin: str, job: Job, change: Change[Any], *, wake: bool) -> BaseModel | None:
+        """What the state is then, None where there is no such job or the change ends it."""
+        run = self._running.get((place, plugin, job.name))
+        if run is None:
+            return await self._change_paused(place, plugin, job, change)
+        if run.stepping:
+            run.changes.append(change)
+            changed: BaseModel | None = change(run.state)
+            return changed
+        new: BaseModel | None = change(run.state)
+        if new is None:
+            run.ends = "done"
+        else:
+            run.state = new
+            await self._save(run, "running")
+        if wake or new is None:
+            run.awake.set()
+        return new
+
+    async def pause(self, place: Place, plugin: str, job: Job) -> bool:
+        """After the step that runs, if one does. False when the job does not run."""
+        run = self._running.get((place, plugin, job.name))
+        if run is None:
+            return False
+        run.ends = run.ends or "paused"
+        run.awake.set()
+        return True
+
+    async def resume(self, context: EngineContext, job: Job) -> bool:
+        """False when there is none that is paused here. Raises BotError when one runs."""
+        standing = await self._paused(context.place, context.plugin, job)
+        if standing is None:
+            return False
+        self._left = [each for each in self._left if each.id != standing.id]
+        await self._begin(context, job, standing.state, standing.id)
+        return True
+
+    async def end(self, place: Place, plugin: str, job: Job) -> bool:
+        """The line that is being said is stopped. False when there is no such job."""
+        run = self._running.get((place, plugin, job.name))
+        if run is None:
+            return await self._change_paused(place, plugin, job, lambda state: None, ended=True) is not None
+        run.ends = "done"
+        run.awake.set()
+        if run.stepping:
+            await self._runner.stop(place)
+            self._runner.spawn(lambda: self._see_to_end(run))
+        return True
+
+    # Until all end.
+
+    async def close(self) -> None:
+        """Interrupt everything: for the next start it is as if the process had died, only that all is saved."""
+        self._closing = True
+        await self.drop(lambda place: True)
+
+    async def drop(self, belongs: Callable[[Place], bool]) -> None:
+        """Pause what runs in some places."""
+        tasks = [run.task for (place, _, _), run in self._running.items() if belongs(place) and run.task]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    # Running.
+
+    async def _begin(self, context: EngineContext, job: Job, state: BaseModel, id: int | None) -> int:
         key = (context.place, context.plugin, job.name)
         if key in self._running or key in self._starting:
             raise BotError(
@@ -43,53 +188,106 @@ class Jobs:
             )
         self._starting.add(key)
         try:
-            id = await self._save(context, job, state, "running", None)
-            task = asyncio.create_task(self._run(context, job, state, id))
-            self._running[key] = task
-            task.add_done_callback(lambda _: self._running.pop(key, None))
+            run = _Run(id or 0, job, context, state)
+            run.id = await self._save(run, "running", id=id)
+            run.task = asyncio.create_task(self._run(run))
+            self._running[key] = run
+            run.task.add_done_callback(lambda _: self._running.pop(key, None))
         finally:
             self._starting.discard(key)
-        return id
+        return run.id
 
-    async def end(self, place: Place, plugin: str, job: Job) -> bool:
-        task = self._running.get((place, plugin, job.name))
-        if task is None:
-            return False
-        task.cancel()
-        return True
-
-    async def close(self) -> None:
-        """Pause everything; each step that runs is interrupted."""
-        await self.drop(lambda place: True)
-
-    async def drop(self, belongs: Callable[[Place], bool]) -> None:
-        """Pause what runs in some places."""
-        tasks = [task for (place, _, _), task in self._running.items() if belongs(place)]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-    async def _run(self, context: EngineContext, job: Job, state: BaseModel, id: int) -> None:
-        now: BaseModel | None = state
-        last = state
+    async def _run(self, run: _Run) -> None:
         try:
-            while now is not None:
-                last = now
-                async with self._runner.turn(context.place, context.user.id):
-                    now = await job.step(context, now)
-                await self._save(context, job, now or last, "running" if now else "done", id)
+            while run.ends is None:
+                async with self._runner.turn(run.context.place, run.context.user.id):
+                    if run.ends is None and not await self._step(run):
+                        run.ends = "done"
+                if run.ends is None:
+                    await self._save(run, "running")
+                    await self._rest(run)
+            await self._save(run, run.ends)
         except asyncio.CancelledError:
-            await self._save(context, job, last, "paused", id)
+            await self._save(run, run.ends or ("running" if self._closing else "paused"))
             raise
         except Exception as error:
-            log.warning("job failed", job=job.name, error=repr(error), exc_info=not isinstance(error, BotError))
-            await self._save(context, job, last, "paused", id)
+            log.warning("job failed", job=run.job.name, error=repr(error), exc_info=not isinstance(error, BotError))
+            await self._save(run, run.ends or "paused")
             public = error.public if isinstance(error, BotError) else BotError.default_public
-            await self._tell(context, public)
+            await self._tell(run.context, public)
 
-    async def _save(self, context: EngineContext, job: Job, state: BaseModel, status: str, id: int | None) -> int:
+    async def _step(self, run: _Run) -> bool:
+        """Whether the job goes on. What was changed meanwhile is changed in what came out."""
+        run.stepping = True
+        state: BaseModel | None = None
+        try:
+            state = await run.job.step(run.context, run.state)
+            run.state = state or run.state
+        finally:
+            run.stepping = False
+            changes, run.changes = run.changes, []
+            for change in changes:
+                changed = change(run.state)
+                state = changed if state is not None else None
+                run.state = changed or run.state
+        return state is not None
+
+    async def _rest(self, run: _Run) -> None:
+        """As long as the job wants between two steps; others may speak meanwhile."""
+        seconds = run.job.pause(run.state) if run.job.pause is not None else 0.0
+        run.awake.clear()
+        if seconds <= 0 or run.ends is not None:
+            return
+        waking = asyncio.ensure_future(run.awake.wait())
+        sleeping = asyncio.ensure_future(self._clock.sleep(seconds))
+        try:
+            await asyncio.wait((waking, sleeping), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            waking.cancel()
+            sleeping.cancel()
+
+    async def _see_to_end(self, run: _Run) -> None:
+        """A step that does not heed is cancelled."""
+        if run.task is not None:
+            await asyncio.wait({run.task}, timeout=PATIENCE)
+            run.task.cancel()
+
+    # Paused ones.
+
+    async def _paused(self, place: Place, plugin: str, job: Job) -> Standing[Any] | None:
+        kept = await self._store.jobs(place=place, status="paused")
+        for id, of, name, _, state, _ in reversed(kept):
+            if (of, name) == (plugin, job.name):
+                try:
+                    return Standing(id, job.state.model_validate(state), running=False)
+                except ValidationError:
+                    log.warning("a job was written by another version and cannot be read", job=name, id=id)
+        return None
+
+    async def _change_paused(
+        self, place: Place, plugin: str, job: Job, change: Change[Any], *, ended: bool = False
+    ) -> BaseModel | None:
+        """What the state is then; of one that was `ended`, what it was."""
+        standing = await self._paused(place, plugin, job)
+        if standing is None:
+            return None
+        new: BaseModel | None = change(standing.state)
+        kept = next(each for each in await self._store.jobs(place=place) if each[0] == standing.id)
+        state = (new or standing.state).model_dump(mode="json")
+        status: Status = "paused" if new is not None else "done"
+        await self._store.save_job(plugin, job.name, kept[3], state, status=status, id=standing.id)
+        return standing.state if ended else new
+
+    # Inside.
+
+    async def _save(self, run: _Run, status: Status, *, id: int | None = -1) -> int:
         return await self._store.save_job(
-            context.plugin, job.name, context.event.route, state.model_dump(mode="json"), status=status, id=id
+            run.context.plugin,
+            run.job.name,
+            run.context.event.route,
+            run.state.model_dump(mode="json"),
+            status=status,
+            id=run.id if id == -1 else id,
         )
 
     async def _tell(self, context: EngineContext, public: str) -> None:

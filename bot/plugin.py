@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Concatenate, Literal, TypedDict, TypeVar, Unpack
+from typing import Any, Concatenate, Literal, TypeAlias, TypedDict, TypeVar, Unpack, overload
 
 from pydantic import BaseModel
 
@@ -57,6 +57,8 @@ CommandFunction = TypeVar(
     bound="Callable[Concatenate[Context, ...], Awaitable[str | Reply | None] | AsyncIterator[str]]",
 )
 ListenerFunction = TypeVar("ListenerFunction", bound="Callable[[Context], Awaitable[Taken | None]]")
+Step: TypeAlias = Callable[[Context, State], Awaitable[State | None]]
+Back: TypeAlias = Callable[[Context, State], Awaitable[None]]
 ButtonFunction = TypeVar("ButtonFunction", bound="Callable[Concatenate[Context, ...], Awaitable[str | Reply | None]]")
 
 
@@ -218,8 +220,31 @@ class Plugin:
 
         return declare
 
-    def job(self, function: Callable[[Context, State], Awaitable[State | None]]) -> Job:
-        """`async (ctx, state: Model) -> Model | None`; persisted between steps, paused after a crash."""
+    @overload
+    def job(self, function: Step[State]) -> Job: ...
+
+    @overload
+    def job(
+        self, *, pause: Callable[[State], float] | None = None, back: Back[State] | None = None
+    ) -> Callable[[Step[State]], Job]: ...
+
+    def job(
+        self,
+        function: Step[State] | None = None,
+        *,
+        pause: Callable[[State], float] | None = None,
+        back: Back[State] | None = None,
+    ) -> Job | Callable[[Step[State]], Job]:
+        """`async (ctx, state: Model) -> Model | None`; persisted between steps, paused after a crash.
+
+        `pause(state)` is the time in seconds between two steps, in which others may speak. `back(ctx, state)` is called
+        once the bot is online again after it died or was stopped in the middle of the job, which is paused now.
+        """
+        if function is not None:
+            return self._job(function, None, None)
+        return lambda function: self._job(function, pause, back)
+
+    def _job(self, function: Step[State], pause: Callable[[State], float] | None, back: Back[State] | None) -> Job:
         where = self._where(function)
         self._check_async(function, where)
         self._check_count(function, 2, "(ctx: Context, state: YourModel)", where)
@@ -232,7 +257,7 @@ class Plugin:
         name = called(function)
         if any(job.name == name for job in self.jobs):
             raise PluginError(f"{where}: the plugin already has a job `{name}`.")
-        job = Job(name, state, function)
+        job = Job(name, state, function, pause, back)
         self.jobs.append(job)
         return job
 

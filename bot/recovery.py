@@ -95,6 +95,7 @@ class Recovery:
             lambda: self._finish_answers(platform),
             lambda: self._take_left_behind(platform, take),
             lambda: self._find_missed(event, handle),
+            lambda: self._turns.jobs.tell_back(platform, self._turns.context_of),
         )
         for step in steps:
             try:

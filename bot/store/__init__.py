@@ -353,6 +353,9 @@ class Store:
         """Value and version."""
         return await self._db.read(lambda c: shelf.load_state(c, plugin, scope, key))
 
+    async def load_states(self, plugin: str, scope: str, prefix: str) -> Mapping[str, JsonValue]:
+        return await self._db.read(lambda c: shelf.load_states(c, plugin, scope, prefix))
+
     async def save_state(
         self, plugin: str, scope: str, key: str, value: JsonValue, *, version: int | None = None
     ) -> int:

@@ -64,6 +64,17 @@ def save_state(
     return now_at
 
 
+def load_states(connection: Connection, plugin: str, scope: str, prefix: str) -> Mapping[str, JsonValue]:
+    """By key, all whose key begins so."""
+    rows = connection.execute(
+        select(state.c.key, state.c.value)
+        .where(state.c.plugin == storable(plugin), state.c.scope == storable(scope))
+        .where(state.c.key.startswith(storable(prefix), autoescape=True))
+        .order_by(state.c.key)
+    )
+    return {row.key: row.value for row in rows}
+
+
 def delete_state(connection: Connection, plugin: str, scope: str, key: str) -> None:
     connection.execute(delete(state).filter_by(**_key(plugin, scope, key)))
 

@@ -58,3 +58,176 @@ async def test_a_job_that_nobody_can_read_does_not_keep_the_bot_from_starting(tm
     async with TestBot(["Here I am."], folder=tmp_path) as bot:
         await bot.says("hi")
         assert bot.last.text == "Here I am."
+
+
+class Talk(BaseModel):
+    said: tuple[str, ...] = ()
+    left: int = 3
+
+
+def talking(gate: asyncio.Event | None = None) -> tuple[Plugin, list[str]]:
+    """A job that says one line a step and rests for an hour in between; what `back` was told with."""
+    plugin, told = Plugin("talking", "Talks."), list[str]()
+
+    async def come_back(ctx: Context, state: Talk) -> None:
+        told.append(f"left at {len(state.said)}")
+        await ctx.reply("I was interrupted.")
+
+    @plugin.job(pause=lambda state: 3600.0, back=come_back)
+    async def talk(ctx: Context, state: Talk) -> Talk | None:
+        if gate is not None:
+            await gate.wait()
+        await ctx.reply(f"line {len(state.said) + 1}")
+        said = (*state.said, "line")
+        return state.model_copy(update={"said": said}) if len(said) < state.left else None
+
+    def same(state: Talk) -> Talk | None:
+        return state
+
+    def over(state: Talk) -> Talk | None:
+        return None
+
+    def longer(state: Talk) -> Talk | None:
+        return state.model_copy(update={"left": state.left + 1})
+
+    @plugin.command(immediate=True)
+    async def do(ctx: Context, what: str) -> str:
+        """Do something with the job."""
+        match what:
+            case "start":
+                return f"{await ctx.start(talk, Talk()) > 0}"
+            case "wake":
+                changed = await ctx.change(talk, same, wake=True)
+            case "longer":
+                changed = await ctx.change(talk, longer)
+            case "over":
+                changed = await ctx.change(talk, over)
+            case "look":
+                standing = await ctx.job(talk)
+                return "none" if standing is None else f"{len(standing.state.said)} {standing.running}"
+            case _:
+                return str(await {"pause": ctx.pause, "resume": ctx.resume, "end": ctx.end}[what](talk))
+        return f"left {changed.left}" if changed is not None else "gone"
+
+    return plugin, told
+
+
+def lines(bot: TestBot) -> int:
+    return sum(message.text.startswith("line") for message in bot.adapter.messages)
+
+
+async def does(bot: TestBot, what: str) -> str:
+    """What the command says; the job may speak at the same time."""
+    before = len(bot.adapter.messages)
+    await bot.runs(f"/do {what}")
+    return next(each.text for each in bot.adapter.messages[before:] if not each.text.startswith(("line", "I was")))
+
+
+async def test_a_job_rests_between_its_steps_and_can_be_woken_and_changed() -> None:
+    plugin, _ = talking()
+    async with TestBot(["I listen."], plugins=[plugin]) as bot:
+        assert await does(bot, "look") == "none"
+        assert await does(bot, "start") == "True"
+        await bot.until("line 1")
+        await bot.says("Is somebody there?")
+        assert bot.last.text == "I listen."
+        assert await does(bot, "longer") == "left 4"
+        await does(bot, "wake")
+        await bot.until("line 2")
+        assert await does(bot, "look") == "2 True"
+        await does(bot, "wake")
+        await bot.until("line 3")
+        await does(bot, "wake")
+        await bot.until("line 4")
+        await bot.idle()
+        assert await does(bot, "look") == "none"
+
+
+async def test_a_job_can_be_paused_changed_and_resumed() -> None:
+    plugin, _ = talking()
+    async with TestBot(plugins=[plugin]) as bot:
+        await does(bot, "start")
+        await bot.until("line 1")
+        assert await does(bot, "pause") == "True"
+        assert await does(bot, "pause") == "False"
+        assert await does(bot, "look") == "1 False"
+        assert await does(bot, "longer") == "left 4"
+        assert await does(bot, "resume") == "True"
+        await bot.until("line 2")
+        assert await does(bot, "end") == "True"
+        assert await does(bot, "look") == "none"
+        assert await does(bot, "resume") == "False"
+        assert await does(bot, "end") == "False"
+        assert lines(bot) == 2
+
+
+async def test_what_is_changed_during_a_step_is_changed_in_what_comes_of_it() -> None:
+    gate = asyncio.Event()
+    plugin, _ = talking(gate)
+    async with TestBot(plugins=[plugin]) as bot:
+        await does(bot, "start")
+        assert await does(bot, "longer") == "left 4"
+        gate.set()
+        await bot.until("line 1")
+        assert await does(bot, "longer") == "left 5"
+        assert await does(bot, "look") == "1 True"
+        gate.clear()
+        await does(bot, "wake")
+        assert await does(bot, "over") == "gone"
+        gate.set()
+        await bot.until("line 2")
+        await bot.idle()
+        assert await does(bot, "look") == "none"
+
+
+async def test_a_paused_job_can_be_ended() -> None:
+    plugin, _ = talking()
+    async with TestBot(plugins=[plugin]) as bot:
+        await does(bot, "start")
+        await bot.until("line 1")
+        await does(bot, "pause")
+        assert await does(bot, "end") == "True"
+        assert await does(bot, "look") == "none"
+
+
+async def test_a_job_says_that_it_was_interrupted_and_waits(tmp_path: Path) -> None:
+    plugin, _ = talking()
+    async with TestBot(plugins=[plugin], folder=tmp_path) as bot:
+        await does(bot, "start")
+        await bot.until("line 1")
+    plugin, told = talking()
+    async with TestBot(plugins=[plugin], folder=tmp_path) as bot:
+        await bot.comes_online()
+        await bot.until("I was interrupted.")
+        assert told == ["left at 1"]
+        assert await does(bot, "look") == "1 False"
+        await does(bot, "resume")
+        await bot.until("line 2")
+    plugin, told = talking()
+    async with TestBot(plugins=[plugin], folder=tmp_path) as bot:
+        await bot.comes_online()
+        await bot.until("I was interrupted.")
+        assert told == ["left at 2"]
+
+
+async def test_what_a_plugin_saves_can_be_listed() -> None:
+    plugin = Plugin("keeping", "Keeps.")
+
+    class Note(BaseModel):
+        text: str
+
+    class Notebook(BaseModel):
+        text: str
+
+    @plugin.command()
+    async def keep(ctx: Context) -> str:
+        """Keep three notes."""
+        for key in ("b%", "a_", "c"):
+            await ctx.save(Note(text=key.upper()), scope="workspace", key=key)
+        await ctx.save(Notebook(text="other"), scope="workspace", key="a")
+        await ctx.forget_state(Note, scope="workspace", key="c")
+        return str({key: note.text for key, note in (await ctx.load_all(Note, scope="workspace")).items()})
+
+    async with TestBot(plugins=[plugin]) as bot:
+        await bot.runs("keep")
+        assert bot.last.text == "{'a_': 'A_', 'b%': 'B%'}"
