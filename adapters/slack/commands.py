@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from adapters.slack import SlackSettings
 from adapters.slack.escaping import as_text, plain_name, unescape
+from adapters.slack.reading_markup import Names
 from bot.api import Command, Commands, User
 
 HELP = "help"
@@ -15,7 +16,7 @@ HELP = "help"
 _WORDS = re.compile(r"\s*/?(?P<first>\S*)\s*(?P<rest>.*)", re.DOTALL)
 _PERSON = re.compile(r"<@(?P<id>[A-Z][A-Z0-9]+)(?:\|(?P<name>[^<>|]*))?>")
 _SIGN = re.compile(
-    r"<(?:#[A-Z][A-Z0-9]+\|(?P<channel>[^<>|]*)"
+    r"<(?:#(?P<channel>[A-Z][A-Z0-9]+)(?:\|(?P<called>[^<>|]*))?"
     r"|!subteam\^[A-Z0-9]+\|@?(?P<group>[^<>|]*)"
     r"|!(?P<everybody>[a-z]+)(?:\|[^<>|]*)?"
     r"|(?P<address>(?:https?://|mailto:|tel:)[^<>|\s]+)(?:\|(?P<label>[^<>|]*))?)>"
@@ -49,12 +50,12 @@ def called(settings: SlackSettings, commands: Commands, typed: str, text: str) -
     return Line(None, unescape(words["first"]) or HELP, words["rest"], _people(words["rest"]))
 
 
-def with_names(line: Line, people: Sequence[User] = ()) -> Line:
+def with_names(line: Line, people: Sequence[User], names: Names) -> Line:
     """As it is read: entities taken back, what Slack made a sign of as it was typed, people by these names."""
-    names = {each.id: each for each in (*line.people, *people)}
-    rest = _PERSON.sub(lambda found: f"@{names[found['id']].name}", line.rest)
-    rest = unescape(_SIGN.sub(_as_typed, rest))
-    return replace(line, rest=rest, people=tuple(names[each.id] for each in line.people))
+    known = {each.id: each for each in (*line.people, *people)}
+    rest = _PERSON.sub(lambda found: f"@{known[found['id']].name}", line.rest)
+    rest = unescape(_SIGN.sub(lambda found: _as_typed(found, names), rest))
+    return replace(line, rest=rest, people=tuple(known[each.id] for each in line.people))
 
 
 def usage(settings: SlackSettings, command: Command) -> str:
@@ -67,9 +68,10 @@ def _people(text: str) -> tuple[User, ...]:
     return tuple(found.values())
 
 
-def _as_typed(found: re.Match[str]) -> str:
-    if found["channel"] is not None:
-        return f"#{found['channel']}"
+def _as_typed(found: re.Match[str], names: Names) -> str:
+    if channel := found["channel"]:
+        # Of a private one Slack does not say how it is called.
+        return f"#{found['called'] or names.channel(channel) or channel}"
     if found["group"] is not None:
         return f"@{found['group']}"
     if found["everybody"] is not None:

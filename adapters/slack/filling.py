@@ -229,7 +229,7 @@ class Filling:
         parameter = next((each for each in command.parameters if each.name == body.get("action_id")), None)
         if parameter is None or not self._hearing.allows(place, deed.user):
             return []
-        await self._knowing.learn(deed, (), FORM_WITHIN)
+        await self._knowing.learn(deed, within=FORM_WITHIN)
         kept = self._drafts.get(carried.key) or carried.draft
         call = CommandCall(
             id=deed.id,

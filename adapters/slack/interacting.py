@@ -126,12 +126,12 @@ class Interacting:
         line = called(self._settings, self._commands, str(body["command"]), str(body.get("text") or ""))
         if line.people:
             # Without their names it is not known whether something is missing.
-            await self._knowing.learn(deed, line.people, FORM_WITHIN)
+            await self._knowing.learn(deed, (), line.rest, within=FORM_WITHIN)
         command, given = line.command, _given(self._named(line, deed))
         if command is not None and given is not None and forms.asks(command, given) and await self._may(deed, command):
             await self._filling.open(deed, Draft(command.name, given), command)
             return
-        deed = await self._knowing.around(deed, line.people)
+        deed = await self._knowing.around(deed, (), line.rest)
         await self._handle(self._call(deed, self._named(line, deed)))
         if command is not None and not command.private and not is_direct(deed.place):
             # So that others see what was asked.
@@ -152,13 +152,13 @@ class Interacting:
     def _named(self, line: Line, deed: Deed) -> Line:
         """Whoever is not known is called as Slack calls them."""
         known = (self._people.known_person(each.id, deed.place) for each in line.people)
-        return with_names(line, [each for each in known if each.name != each.id])
+        return with_names(line, [each for each in known if each.name != each.id], self._people.known_names())
 
     async def _may(self, deed: Deed, command: Command) -> bool:
         """Who may not run the command is told so before they have written anything."""
         if command.who == "anyone":
             return True
-        await self._knowing.learn(deed, (), FORM_WITHIN)
+        await self._knowing.learn(deed, within=FORM_WITHIN)
         return self._knowing.person(deed).is_moderator
 
     # Shortcuts

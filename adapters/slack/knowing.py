@@ -35,16 +35,19 @@ class Knowing:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def around(self, deed: Deed, others: Sequence[User] = ()) -> Deed:
+    async def around(self, deed: Deed, others: Sequence[User] = (), text: str = "") -> Deed:
         """Once everything about it is known, or enough was waited."""
-        guest, _ = await asyncio.gather(self.soon(self._is_guest(deed), LOOK_WITHIN), self.learn(deed, others))
+        guest, _ = await asyncio.gather(self.soon(self._is_guest(deed), LOOK_WITHIN), self.learn(deed, others, text))
         if team := self._people.known_team(deed.user):
             deed = deed.knowing(team=team)
         return deed.knowing(guest=True) if guest else deed
 
-    async def learn(self, deed: Deed, others: Sequence[User] = (), within: float = LOOK_WITHIN) -> None:
+    async def learn(
+        self, deed: Deed, others: Sequence[User] = (), text: str = "", *, within: float = LOOK_WITHIN
+    ) -> None:
+        """Who they are, and who and what a raw text names."""
         users = [deed.user, *(each.id for each in others)]
-        await self.soon(self._people.learn(deed.place.channel, users), within)
+        await self.soon(self._people.learn(deed.place.channel, users, [text]), within)
 
     def person(self, deed: Deed) -> User:
         """Whoever did it, with what they may do there."""

@@ -138,6 +138,13 @@ async def test_people_channels_and_links_are_read_as_they_were_typed() -> None:
         assert [(user.id, user.name) for user in call.mentions] == [(olga, "Olga")]
 
 
+async def test_a_private_channel_is_called_by_its_name_where_the_bot_knows_it() -> None:
+    async with FakeSlack() as slack, connected(slack, commands=commands()) as bot:
+        known, unknown = slack.channel("cellar", kind="group"), slack.channel("attic", kind="group", with_bot=False)
+        await slack.runs("/duologue", f"system set <#{known.id}|> <#{unknown.id}|> <#{known.id}>")
+        assert (await bot.heard(CommandCall)).text == f"#cellar #{unknown.id} #cellar"
+
+
 @pytest.mark.parametrize("mention", ["<@{id}|olga>", "<@{id}>"])
 async def test_a_person_is_taken_as_an_argument(mention: str) -> None:
     async with FakeSlack() as slack, connected(slack, commands=commands()) as bot:

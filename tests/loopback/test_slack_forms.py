@@ -12,10 +12,13 @@ import pytest
 from pydantic import BaseModel, Field, field_validator
 
 from adapters.slack.adapter import SlackAdapter
+from adapters.slack.forms import view
 from adapters.slack.testing import FakeSlack, Interaction, Message, NotOffered, View, labels
+from adapters.slack.testing.views import check_view
 from bot.api import AnyEvent, Arg, Attachment, Command, CommandCall, Context, FormSubmitted, Plugin, Reply, User
 from bot.errors import StoreUnavailable
 from bot.events import event_from_json, event_to_json
+from plugins.commands import plugin as built_in
 from tests.loopback.slack_bot import QUICK, Listener, connected
 
 
@@ -110,6 +113,13 @@ def field(view: View, name: str) -> dict[str, Any]:
 def whispers(slack: FakeSlack) -> list[Message]:
     """What Ada alone can read."""
     return [each for each in slack.screen(viewer=slack.ada) if each.seen_by is slack.ada]
+
+
+@pytest.mark.parametrize("command", [*built_in.commands, *commands()], ids=lambda command: command.name)
+def test_every_command_has_a_form_that_slack_takes(command: Command) -> None:
+    if command.parameters:
+        form = view(command, "x" * 3000, {parameter.name: "1" * 5000 for parameter in command.parameters})
+        assert len(check_view(form, "modal")["blocks"]) == len(form["blocks"])
 
 
 @pytest.mark.parametrize("receive", ["socket", "http"])
