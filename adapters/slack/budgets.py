@@ -41,6 +41,7 @@ PER_MINUTE: Mapping[str, int] = MappingProxyType(
         "assistant.threads.setTitle": TIERS[3],
         "assistant.threads.setSuggestedPrompts": TIERS[3],
         "assistant.threads.setStatus": TIERS[3],
+        "agents.sessions.setStatus": TIERS[2],
     }
 )
 _OTHERWISE = TIERS[1]
@@ -114,7 +115,7 @@ class Counter:
         self._blocked_until = max(self._blocked_until, now + retry_after)
 
     def is_idle(self, now: float) -> bool:
-        return self.time_for(Urgency.INTERIM, now) <= now and self.used(now) <= self._limit_at(now) // 2
+        return now >= self._blocked_until and self.used(now) <= self._limit_at(now) // 2
 
     def is_quiet(self, now: float) -> bool:
         return not self.streams and not self.used(now) and now >= self._blocked_until
@@ -194,8 +195,10 @@ class SlackBudgets:
         self._admit_ready()
 
     def is_idle(self, method: str) -> bool:
-        """Whether there is room for calls that are not needed."""
-        return not self._waiting and self.method(method).is_idle(self._clock.monotonic())
+        """Whether there is room for calls that are not needed. What only keeps its own pace stands in nobody's way."""
+        counter = self.method(method)
+        urgent = (each for each in self._waiting if each.call.urgency is not Urgency.INTERIM)
+        return counter.is_idle(self._clock.monotonic()) and not any(counter in each.counters for each in urgent)
 
     def close(self) -> None:
         self._alarm.close()

@@ -199,7 +199,7 @@ class LiveAnswer:
         elif live and not resumed and transports.may_stream:
             told = transports.by_streams(self._grown)
             if self._thought is not None:
-                self._thought.streaming()
+                self._thought.works()
         else:
             told = transports.by_edits(self._grown, self._resume)
         await told.__aenter__()

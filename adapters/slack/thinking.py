@@ -20,6 +20,7 @@ log = logging.getLogger(__name__)
 STATUS, SESSION = "assistant.threads.setStatus", "agents.sessions.setStatus"
 # Only an app that is declared as an assistant has sessions.
 ASSISTANT = "assistant:write"
+AT_WORK, AT_REST = "processing", "active"
 # Slack takes a status away after two minutes.
 _REFRESH = 100.0
 # So long it is not tried again where it was refused, and how many such places are remembered.
@@ -91,7 +92,8 @@ class Thoughts:
             return False
 
     async def session(self, place: Place, status: str) -> bool:
-        if not self._workspace.may(ASSISTANT):
+        needed = status == AT_REST
+        if not self._workspace.may(ASSISTANT) or not (needed or self._calls.budgets.is_idle(SESSION)):
             return False
         try:
             return await self._told(SESSION, place, status=status)
@@ -121,7 +123,7 @@ def may_pass(error: DeliveryError) -> bool:
 
 
 class Thought:
-    """Beside one answer in a thread: a status until it shows something; a session at work while it is `streaming`."""
+    """Beside one answer in a thread: a status until it shows something, and a session at work if it takes long."""
 
     def __init__(self, thoughts: Thoughts, place: Place, speaker: Speaker | None) -> None:
         self._thoughts = thoughts
@@ -142,10 +144,10 @@ class Thought:
         self._has_shown = True
         self._over.set()
 
-    def streaming(self) -> None:
+    def works(self) -> None:
         """Slack shows a stop button of its own while a session is at work."""
         if self._session is None:
-            self._session = asyncio.create_task(self._thoughts.session(self._place, "processing"))
+            self._session = asyncio.create_task(self._thoughts.session(self._place, AT_WORK))
 
     def end(self, *, resumed: bool = False) -> None:
         """The answer has ended. `resumed`: an earlier life may have left a session at work."""
@@ -156,6 +158,8 @@ class Thought:
     async def _show(self) -> None:
         thoughts = self._thoughts
         await self._unless_over(thoughts.timing.status_after)
+        if not self._over.is_set():
+            self.works()
         while not self._over.is_set():
             if not await thoughts.status(self._place, self._speaker, self._status, self._loading):
                 return
@@ -170,7 +174,7 @@ class Thought:
 
     async def _rest(self) -> None:
         if self._session is None or await self._session:
-            await self._thoughts.session(self._place, "active")
+            await self._thoughts.session(self._place, AT_REST)
 
     async def _unless_over(self, seconds: float) -> None:
         sleeping = asyncio.ensure_future(self._thoughts.clock.sleep(seconds))

@@ -12,7 +12,7 @@ class Timing:
     Slack gives three seconds. A connection is deaf when nothing came on it for `deaf_after`, asked every `ping_every`;
     it is renewed after `renew_after` in any case. `reconnect_after` is the first wait before a next attempt."""
 
-    short_answer: float = 0.35
+    short_answer: float = 0.3
     status_after: float = 0.3
     hear_within: float = 2.0
     ping_every: float = 5.0

@@ -20,8 +20,7 @@ from bot.api import Done, Piece, Resume, Route, Speaker, Text
 from tests.loopback.slack_saying import Mouth, speaking
 
 STREAMS = ("chat.startStream", "chat.appendStream", "chat.stopStream")
-# Short answers are short, and nobody waits for real: see Hurry.
-TIMING = Timing(short_answer=0.35, status_after=0.3)
+TIMING = Timing()
 
 
 class Hurry:
