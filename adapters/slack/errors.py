@@ -68,8 +68,9 @@ _LATER = phrase("Slack did not take my answer. Please try again in a moment.")
 _SLOW = phrase("Slack asks me to slow down. Please try again in a moment.")
 _LONG = phrase("My answer is too long for Slack.")
 _SHORTEST_WAIT, _LONGEST_WAIT = 1.0, 600.0
-# What the SDK and the connection below it raise when a call fails; RuntimeError when the session was closed.
-CALL_ERRORS = (SlackClientError, aiohttp.ClientError, asyncio.TimeoutError, OSError, RuntimeError)
+# What the SDK and the connection below it raise when a call fails: RuntimeError when the session was closed,
+# AttributeError when something on the way answered that is not Slack.
+CALL_ERRORS = (SlackClientError, aiohttp.ClientError, asyncio.TimeoutError, OSError, RuntimeError, AttributeError)
 
 
 class Throttled(DeliveryError):

@@ -116,6 +116,17 @@ class Links:
                 await self._leave()
 
     async def _keep(self, session: aiohttp.ClientSession, token: str) -> None:
+        while True:
+            try:
+                await self._hold(session, token)
+            except ConfigError:
+                raise
+            except Exception:
+                # The other links, and all other platforms, have nothing to do with it.
+                log.exception("a link to Slack begins anew")
+            await self._pause(3)
+
+    async def _hold(self, session: aiohttp.ClientSession, token: str) -> None:
         """Holds one connection, and has the next one open before it lets go of it."""
         old: Link | None = None
         short = 0

@@ -260,7 +260,8 @@ class _Server(uvicorn.Server):
 def _listening(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server((host, port), family=family, backlog=128)
+        # An empty host would mean all of this machine's addresses.
+        return socket.create_server((host or "127.0.0.1", port), family=family, backlog=128)
     except OSError as error:
         raise ConfigError([_why_not(error, host, port)]) from error
 

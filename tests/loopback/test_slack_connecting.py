@@ -85,10 +85,11 @@ async def test_slack_cannot_be_reached_at_the_start(receive: str) -> None:
     async with FakeSlack() as slack:
         slack.fails("auth.test", status=503, times=2)
         slack.fails("auth.test", error="internal_error")
+        slack.fails("auth.test", text="Please log in to this network.")
         async with connected(slack, receive=receive) as bot:
             assert bot.of(Online)[0].since is None
             assert bot.adapter.connected
-            assert len(slack.called("auth.test")) == 4
+            assert len(slack.called("auth.test")) == 5
 
 
 async def test_slack_is_asked_no_sooner_than_it_says() -> None:

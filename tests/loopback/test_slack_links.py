@@ -307,7 +307,14 @@ async def test_socket_mode_is_switched_off_and_on_again(caplog: pytest.LogCaptur
 
 
 @pytest.mark.parametrize(
-    "trouble", [{"status": 500}, {"status": 503}, {"drop": True, "times": 3}, {"error": "internal_error"}]
+    "trouble",
+    [
+        {"status": 500},
+        {"status": 503},
+        {"drop": True, "times": 3},
+        {"error": "internal_error"},
+        {"text": "Please log in to this network."},
+    ],
 )
 @pytest.mark.parametrize("where", ["apps.connections.open", "link"])
 async def test_a_link_is_tried_until_it_is_open(where: str, trouble: dict[str, Any]) -> None:

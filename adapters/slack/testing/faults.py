@@ -12,13 +12,15 @@ from fnmatch import fnmatchcase
 class Fault:
     """Meets calls whose method matches the pattern (`chat.*`), after `skip` others, `times` times.
 
-    `do` runs first; then it waits `delay` seconds; then `status` or `ok: false` with `error` is answered, or the
-    connection is dropped. With `acted` the call is carried out before that: the bot cannot tell that it was.
+    `do` runs first; then it waits `delay` seconds; then `status` or `ok: false` with `error` is answered, or a `text`
+    as of something on the way that is not Slack, or the connection is dropped. With `acted` the call is carried out
+    before that: the bot cannot tell that it was.
     """
 
     pattern: str
     status: int | None = None
     error: str = ""
+    text: str = ""
     drop: bool = False
     acted: bool = False
     delay: float = 0.0

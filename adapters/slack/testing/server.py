@@ -178,6 +178,9 @@ class Server:
             if request.transport is not None:
                 request.transport.abort()
             return web.Response()
+        if fault.text:
+            call.status = fault.status or 200
+            return web.Response(status=call.status, text=fault.text)
         if fault.status == 429 or fault.error in ("ratelimited", "rate_limited"):
             waits = 1.0 if fault.retry_after is None else fault.retry_after
             refused = self.limits.refuse(call.method, waits)
