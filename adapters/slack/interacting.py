@@ -248,8 +248,8 @@ class Interacting:
 
 
 def _given(line: Line) -> Mapping[str, JsonValue] | None:
-    """What was typed, as arguments; None for what cannot be understood, which the core explains."""
-    if line.command is None:
+    """What was typed, as arguments; None for what cannot be understood or typed, which the core explains."""
+    if line.command is None or line.command.target is not None:
         return None
     try:
         return line.command.parse(line.rest, line.people)

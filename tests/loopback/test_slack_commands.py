@@ -257,6 +257,23 @@ async def test_what_takes_long_to_be_taken_is_acknowledged_before_and_still_done
         assert (await bot.heard(CommandCall)).command == "roll"
 
 
+async def test_nobody_waits_for_what_slack_is_slow_to_tell() -> None:
+    hasty = replace(QUICK, hear_within=0.05)
+    async with FakeSlack() as slack, connected(slack, commands=commands(), timing=hasty) as bot:
+        enough = asyncio.Event()
+
+        async def wait() -> None:
+            await enough.wait()
+
+        slack.fails("users.info", do=wait, times=9)
+        slack.fails("conversations.info", do=wait, times=9)
+        used = await slack.runs("/roll", "20")
+        await slack.wait_until(lambda: used.acked)
+        call = await bot.heard(CommandCall)
+        assert (call.text, call.user.id, call.user.name) == ("20", slack.ada.id, "ada")
+        enough.set()
+
+
 async def test_a_command_that_cannot_be_kept_is_apologized_for() -> None:
     async with FakeSlack() as slack, connected(slack, commands=commands(), listens=Full):
         await slack.runs("/roll")

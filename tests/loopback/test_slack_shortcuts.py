@@ -174,6 +174,14 @@ async def test_what_is_no_longer_there_is_told_to_whoever_used_it() -> None:
         assert bot.of(CommandCall) == []
 
 
+async def test_what_belongs_to_a_message_cannot_be_typed() -> None:
+    async with FakeSlack() as slack, connected(slack, commands=commands()) as bot:
+        await slack.runs("/duologue", "ask_about_this")
+        call = await bot.heard(CommandCall)
+        assert (call.command, call.target) == ("ask_about_this", None)
+        assert slack.form() is None
+
+
 async def test_who_is_denied_is_told_so_alone() -> None:
     async with FakeSlack() as slack, connected(slack, commands=commands(), deny_users=(slack.ada.id,)) as bot:
         await slack.uses("read_this_aloud", await slack.says("la la"))
