@@ -180,7 +180,8 @@ class Pane:
             )
         )
         # Slack leaves it to the app to say that nothing is at work any more.
-        self._beside(self._tell("agents.sessions.setStatus", place, status="active"))
+        if place.thread is not None:
+            self._beside(self._tell("agents.sessions.setStatus", place, status="active"))
 
     # Inside
 
