@@ -28,6 +28,8 @@ log = logging.getLogger(__name__)
 # its marketplace: so many messages, once in so many seconds.
 PAGE, PAGES = 200, 10
 FEW, EVERY = 15, 60.0
+# Threads are told from their beginning, and nobody knows beforehand how long one is.
+MOST_OF_THREAD = 1000
 # What the bot learns of a thread that it comes into: messages, and characters of them.
 EARLIER, EARLIER_CHARS = 100, 24_000
 NOT_YET = phrase("Slack lets me read old messages only once a minute. Please try again in a moment.")
@@ -62,13 +64,14 @@ class Reading:
 
     async def earlier(self, place: Place, before: str) -> tuple[Message, ...]:
         """What was said in a thread before the bot came into it: nothing of it is addressed to the bot."""
-        size = FEW if self._settings.distributed else EARLIER
+        size = FEW if self._settings.distributed else MOST_OF_THREAD
         try:
             answer = await self._call("conversations.replies", place, ts=place.thread, latest=before, limit=size)
         except DeliveryError as error:
             log.warning("a thread could not be read: %s", error)
             return ()
-        told = [each | {"channel": place.channel} for each in _listed(answer, before=before)]
+        listed = [each | {"channel": place.channel} for each in _listed(answer, before=before)]
+        told = [*listed[:1], *listed[1:][-EARLIER:]]
         await self._learn(told, place)
         return tuple(_useful([each for message in told if (each := await self._said(message, place)) is not None]))
 

@@ -226,7 +226,7 @@ async def test_somebody_who_cannot_be_looked_up_is_heard_anyway(how: dict[str, A
 async def test_nobody_waits_long_for_a_name() -> None:
     hasty = Timing(hear_within=0.05)
     async with FakeSlack() as slack, connected(slack, timing=hasty) as bot:
-        slack.fails("users.info", delay=30)
+        slack.fails("users.info", delay=0.6)
         said = await slack.says("hello")
         assert (await heard(bot, slack, said)).user.name == slack.ada.id
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 from adapters.slack.testing import SCOPES, FakeSlack
 from adapters.slack.testing import Message as Shown
 from adapters.slack.timing import Timing
-from bot.api import CommandCall, Message, MessageDeleted, MessageEdited, Reply, Route
+from bot.api import AnyEvent, CommandCall, Message, MessageDeleted, MessageEdited, Reply, Route
 from bot.testing.adapter_contract import contract_commands
 from bot.testing.openai_server import FakeOpenAI
 from tests.loopback.slack_bot import FakeShelf, Listener, connected, echo
@@ -146,6 +147,19 @@ async def settled_but_missed(slack: FakeSlack, bot: Listener, said: Shown) -> No
     )
 
 
+async def test_of_a_long_thread_the_bot_hears_the_beginning_and_the_end() -> None:
+    async with FakeSlack() as slack:
+        root = await slack.says("we need tea")
+        for number in range(130):
+            await slack.says(f"tea {number}", thread=root)
+        async with connected(slack, echo) as bot:
+            await slack.mentions("which?", thread=root)
+            await slack.wait_until(lambda: slack.answers(thread=root) == ["You said: which?"])
+            told = [event.text for event in bot.of(Message)]
+            assert told == ["we need tea", *(f"tea {number}" for number in range(30, 130)), "which?"]
+            assert len(slack.called("conversations.replies")) == 1
+
+
 async def test_it_is_read_once_also_across_restarts() -> None:
     shelf = FakeShelf()
     async with FakeSlack() as slack:
@@ -171,7 +185,7 @@ async def test_nothing_is_read_where_there_is_nothing_to_read() -> None:
         assert not slack.called("conversations.replies")
 
 
-@pytest.mark.parametrize("how", [{"status": 500}, {"error": "thread_not_found"}, {"delay": 30}])
+@pytest.mark.parametrize("how", [{"status": 500}, {"error": "thread_not_found"}, {"delay": 0.9}])
 async def test_a_thread_that_cannot_be_read_keeps_nobody_from_an_answer(how: dict[str, Any]) -> None:
     async with FakeSlack() as slack, connected(slack, echo, timing=Timing(hear_within=0.1)) as bot:
         root = await slack.says("we need tea")
@@ -202,9 +216,18 @@ async def test_a_question_that_was_not_taken_comes_again_with_all_that_was_said_
     async with FakeSlack() as slack:
         root = await slack.says("we need tea")
         async with connected(slack, connections=1) as bot:
-            refusals = iter([True])
-            bot.refused = lambda event: isinstance(event, Message) and event.id != root.ts and next(refusals, False)
+            refused = asyncio.Event()
+
+            def once(event: AnyEvent) -> bool:
+                if not isinstance(event, Message) or event.id == root.ts or refused.is_set():
+                    return False
+                refused.set()
+                return True
+
+            bot.refused = once
             question = await slack.mentions("which?", thread=root)
+            await refused.wait()
+            slack.passes(3)
             await settled_but_missed(slack, bot, question)
             assert [event.text for event in bot.of(Message)] == ["we need tea", "which?"]
             assert bot.told[bot.of(Message)[0].place, root.ts] == 2
