@@ -129,7 +129,7 @@ class Stage(ABC):
             await kill(bot)
             await bot.gone()
         # Else the dead bot's connection would be taken for the next one's.
-        await self.platform.wait_until(self.is_gone)
+        await self.platform.wait_until(self.is_gone, timeout=30)
 
     async def comes_back(self) -> None:
         async with BotProcess(self.setup()) as bot:
@@ -196,7 +196,7 @@ async def play_all(folder: Path, cases: Sequence[Case]) -> None:
         each.mkdir()
     results = await asyncio.gather(*map(play, folders, cases), return_exceptions=True)
     failed = {case.name: result for case, result in zip(cases, results, strict=True) if result is not None}
-    assert not failed
+    assert not failed, failed
 
 
 async def dead_or_complete(stage: Stage, bot: BotProcess) -> None:

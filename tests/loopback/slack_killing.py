@@ -62,7 +62,7 @@ class OnSlack(Stage):
         return dict(on_slack(self.slack, **self.how.settings))
 
     async def online(self) -> None:
-        await self.slack.online(links=2)
+        await self.slack.wait_until(lambda: len(self.slack.links) >= 2, timeout=30)
         await self.slack.catches_up()
 
     def is_gone(self) -> bool:
