@@ -22,6 +22,7 @@ from adapters.slack.places import place_of
 from adapters.slack.workspace import Workspace
 from bot.api import (
     BotError,
+    Button,
     Capabilities,
     Clock,
     Command,
@@ -33,6 +34,7 @@ from bot.api import (
     Reply,
     Route,
     SentId,
+    Shown,
     User,
     say,
     speaking_to,
@@ -226,3 +228,23 @@ class Home:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
+
+
+class PageSurface:
+    """What is said live, on the page: once it is complete."""
+
+    def __init__(self, home: Home, route: Route) -> None:
+        self._home = home
+        self._route = route
+
+    async def post(self, text: str, buttons: Sequence[Button] = ()) -> Shown:
+        await self._home.publish(self._route, Reply(text))
+        return Shown(SentId(f"home:{secrets.token_hex(8)}"), text)
+
+    async def edit(self, sent: SentId, text: str, buttons: Sequence[Button] | None = None) -> Shown:
+        if text:
+            await self._home.publish(self._route, Reply(text))
+        return Shown(sent, text)
+
+    async def delete(self, sent: SentId) -> None:
+        """It goes when the page is filled again."""

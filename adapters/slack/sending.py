@@ -13,7 +13,7 @@ from adapters.slack.budgets import UPDATE
 from adapters.slack.calls import Calls
 from adapters.slack.escaping import Mention
 from adapters.slack.faces import NAMED_TEXT, Faces
-from adapters.slack.home import Home
+from adapters.slack.home import Home, PageSurface
 from adapters.slack.lengths import MAX_TEXT, markdown_length, mrkdwn_length
 from adapters.slack.people import People
 from adapters.slack.places import is_direct, is_ts
@@ -150,6 +150,8 @@ class Sending:
             await pressed.edit(sent, text, reply.buttons)
 
     async def delete(self, route: Route, sent: SentId) -> None:
+        if "home" in route.data:
+            return
         surface = self._reach(route, sent)
         try:
             await surface.delete(sent)
@@ -192,6 +194,8 @@ class Sending:
         mention: Mention | None = None,
     ) -> Surface:
         """`resumed` are the messages of an answer that is taken up; `mention` is told with the first message."""
+        if "home" in route.data:
+            return PageSurface(self._home, route)
         private = private or is_private(route) or any(map(is_for_one, resumed))
         if private or route.data.get("guest") is True:
             return self._private(route, speaker, in_channel=not private, resumed=resumed)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -167,6 +168,12 @@ async def test_commands_of_other_plugins_stand_there_and_what_they_do_is_bounded
         for number in range(3):
             await ctx.send(Reply(f"number {number}"))
 
+    @plugin.command("poem", immediate=True, overview=True)
+    async def poem(ctx: Context) -> AsyncIterator[str]:
+        """Speaks slowly."""
+        for word in ("Roses ", "are ", "red."):
+            yield word
+
     for number in range(90):
 
         async def other(ctx: Context) -> str:
@@ -184,11 +191,12 @@ async def test_commands_of_other_plugins_stand_there_and_what_they_do_is_bounded
         assert part(view, "cellar").startswith("A &lt;!channel&gt; &amp; *bottle* of wine")
         assert "went wrong" in part(view, "broken")
         assert part(view, "silent") == ""
+        assert part(view, "poem") == "Roses are red."
         assert part(view, "many") == "number 0\nnumber 1\nnumber 2"
         assert "other-89" in read(view)
         assert labels(view.blocks) == ["Change", "Refresh"]
         assert len(view.blocks) <= 100
-        assert slack.pinged == []
+        assert (slack.pinged, slack.answers(slack.direct(), viewer=slack.ada)) == ([], [])
 
 
 async def test_what_takes_long_is_shown_when_it_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
