@@ -12,6 +12,7 @@ from pydantic import JsonValue
 from bot.clock import Clock
 from bot.errors import StoreError
 from bot.events import Place
+from bot.handler import Room
 from bot.model.registry import Registry, server_key
 from bot.model.settings import default_model
 from bot.prompts import Assembled, Frame, Limits, assemble
@@ -88,6 +89,10 @@ class Composer:
     def most_tokens(self) -> int:
         """No prompt is made of more of a conversation than this."""
         return self._settings.memory.budget_tokens
+
+    def room(self, choice: ModelChoice, place: Place) -> Room:
+        limits = self._limits(choice, place, 1.0)
+        return Room(limits.budget - limits.reserve, limits.reserve)
 
     async def compose(
         self, place: Place, settings: Mapping[str, JsonValue], *, shrink: float = 1.0, until: int | None = None

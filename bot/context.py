@@ -13,7 +13,7 @@ from bot.commands import Command
 from bot.errors import PluginError, UsageError
 from bot.events import AnyEvent, Attachment, Place, User
 from bot.feedback import Feedback, feedback_in
-from bot.handler import Change, Filter, Job, Line, Models, Saying, Scope, Standing
+from bot.handler import Change, Filter, Job, Line, Models, Room, Saying, Scope, Standing
 from bot.manners import Manner
 from bot.platform import Adapter, Capabilities, Posted
 from bot.plugin import Plugin
@@ -72,6 +72,8 @@ class Speaking(Protocol):
     def changed(self, place: Place) -> None: ...
 
     async def report(self, place: Place) -> WindowReport: ...
+
+    def room(self, choice: ModelChoice, place: Place) -> Room: ...
 
     def choice(self, settings: Mapping[str, JsonValue], place: Place) -> ModelChoice: ...
 
@@ -172,6 +174,9 @@ class EngineTalk:
 
     async def window(self) -> WindowReport:
         return await self.house.speaking.report(self.place)
+
+    def room(self, model: ModelChoice | None = None) -> Room:
+        return self.house.speaking.room(model or self.model, self.place)
 
     async def usage(self, since: datetime | None = None) -> Sequence[ModelCall]:
         return await self.house.store.usage(self.place, since=since)

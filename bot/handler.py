@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, Generic, Literal, Protocol, TypeAlias, TypeVar
 
 from pydantic import BaseModel, JsonValue
@@ -17,7 +18,7 @@ from bot.model.moderation import Verdict
 from bot.platform import Capabilities, Posted
 from bot.replies import Piece, Reply, ReplyStream, SentId, Speaker
 from bot.store.records import Remembered
-from bot.turn import LanguageModel, ModelCall, ModelChoice, Prompt, Turn
+from bot.turn import LanguageModel, ModelCall, ModelChoice, Prompt, Turn, Usage
 from bot.window import WindowReport
 
 T = TypeVar("T")
@@ -55,6 +56,14 @@ class Saying:
     scene: int | None = None
     instead_of: int | None = None
     as_variant: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """In tokens: what a prompt may have, and what of the model's limit is left for the answer."""
+
+    prompt: int
+    answer: int
 
 
 class Talk(Protocol):
@@ -120,6 +129,10 @@ class Talk(Protocol):
 
     async def window(self) -> WindowReport: ...
 
+    def room(self, model: ModelChoice | None = None) -> Room:
+        """How much a prompt of a plugin's own may hold, for this model or the one that answers here."""
+        ...
+
     async def usage(self, since: datetime | None = None) -> Sequence[ModelCall]: ...
 
     async def feedback(self) -> Feedback:
@@ -162,6 +175,14 @@ class Models(Protocol):
 
     def check_parameter(self, name: str, value: JsonValue) -> JsonValue:
         """The value as it will be sent; texts such as `0.9` are understood. Raises UsageError."""
+        ...
+
+    def count(self, text: str) -> int:
+        """How many tokens a text is, as every budget counts them."""
+        ...
+
+    def cost(self, choice: ModelChoice, usage: Usage) -> Decimal | None:
+        """What so many tokens cost there, in US dollars; None where the price is unknown."""
         ...
 
     async def moderate(self, text: str) -> Verdict:

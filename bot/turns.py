@@ -23,7 +23,7 @@ from bot.errors import DeliveryError
 from bot.events import AnyEvent, Attachment, Message, Place, Route, User
 from bot.filters import filtered
 from bot.fitting import fitting
-from bot.handler import Line, Saying
+from bot.handler import Line, Room, Saying
 from bot.jobs import Jobs
 from bot.limits import Limits
 from bot.manners import Manner
@@ -361,6 +361,9 @@ class Turns:
     async def report(self, place: Place) -> WindowReport:
         conversation = await self._store.conversation(place)
         return (await self._composer.compose(place, conversation.settings)).report
+
+    def room(self, choice: ModelChoice, place: Place) -> Room:
+        return self._composer.room(choice, place)
 
     def choice(self, settings: Mapping[str, JsonValue], place: Place) -> ModelChoice:
         return self._composer.choice(settings, place)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Protocol
 
 from pydantic import JsonValue
 
 from bot.events import Place
 from bot.model.moderation import Verdict
-from bot.turn import ModelChoice
+from bot.turn import ModelChoice, Usage
 
 
 class Everywhere(Protocol):
@@ -39,6 +40,10 @@ class Everywhere(Protocol):
     def mode(self, name: str, choice: ModelChoice) -> Mapping[str, JsonValue]: ...
 
     def check_parameter(self, name: str, value: JsonValue) -> JsonValue: ...
+
+    def count(self, text: str) -> int: ...
+
+    def cost(self, choice: ModelChoice, usage: Usage) -> Decimal | None: ...
 
     async def moderate(self, text: str, place: Place | None = None) -> Verdict: ...
 
@@ -78,6 +83,12 @@ class ModelsHere:
 
     def check_parameter(self, name: str, value: JsonValue) -> JsonValue:
         return self.everywhere.check_parameter(name, value)
+
+    def count(self, text: str) -> int:
+        return self.everywhere.count(text)
+
+    def cost(self, choice: ModelChoice, usage: Usage) -> Decimal | None:
+        return self.everywhere.cost(self._own(choice), usage)
 
     async def moderate(self, text: str) -> Verdict:
         return await self.everywhere.moderate(text, self.place)

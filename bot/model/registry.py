@@ -9,6 +9,7 @@ import random
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 
 from pydantic import JsonValue
 
@@ -28,7 +29,7 @@ from bot.model.wrapped import Wrapped
 from bot.pictures import shown_name
 from bot.replies import Done, Notice, Piece
 from bot.tokens import Tokens
-from bot.turn import LanguageModel, ModelChoice, Turn
+from bot.turn import LanguageModel, ModelChoice, Turn, Usage
 from bot.words import phrase, say
 
 log = logging.getLogger(__name__)
@@ -321,6 +322,15 @@ class Registry:
             return None
         window = provider.context_window(choice.model)
         return window or self._prices.context_window(choice.model, provider.price_list)
+
+    def count(self, text: str) -> int:
+        return self._tokens.count(text)
+
+    def cost(self, choice: ModelChoice, usage: Usage) -> Decimal | None:
+        provider = self._providers.get(choice.provider)
+        if provider is None:
+            return None
+        return self._prices.of(provider.name, choice.model, usage, price_list=provider.price_list)[0]
 
     async def moderate(self, text: str, place: Place | None = None) -> Verdict:
         """Asks the first provider that checks texts, a server's own before the others. Raises ModelError."""

@@ -1,0 +1,53 @@
+"""Who speaks next."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from plugins.roleplay.scene import Role, Scene, SceneLine
+
+
+def next_role(scene: Scene, lines: Sequence[SceneLine]) -> Role | None:
+    """None where somebody has to say so first. The director's choice is made elsewhere and comes as `scene.next`."""
+    if (asked := scene.role(scene.next)) is not None:
+        return asked
+    spoken = [line.role for line in lines if line.role]
+    last = spoken[-1] if spoken else ""
+    match scene.order:
+        case "manual":
+            return None
+        case "mention":
+            return _named_in(scene, lines, last) or _following(scene, last)
+        case "alternate":
+            return _longest_silent(scene, spoken)
+    return _following(scene, last)
+
+
+def _following(scene: Scene, last: str) -> Role:
+    """The one behind the last speaker, in the order of the cast."""
+    ids = [role.id for role in scene.roles]
+    return scene.roles[(ids.index(last) + 1) % len(ids) if last in ids else 0]
+
+
+def _longest_silent(scene: Scene, spoken: Sequence[str]) -> Role:
+    """Of two it is always the other one."""
+    said_at = {id: at for at, id in enumerate(spoken)}
+    first = scene.opener_by if not spoken else ""
+    waiting = [role for role in scene.roles if role.id != first] or [*scene.roles]
+    return min(waiting, key=lambda role: said_at.get(role.id, -1))
+
+
+def _named_in(scene: Scene, lines: Sequence[SceneLine], last: str) -> Role | None:
+    """Whoever the newest line names last, but never the one who said it."""
+    if not lines:
+        return None
+    text, by = lines[-1].text, lines[-1].role or last
+    found = [
+        (match.end(), role)
+        for role in scene.roles
+        if role.id != by
+        for name in (role.name, role.name.split()[0])
+        for match in re.finditer(rf"\b{re.escape(name)}\b", text, re.IGNORECASE)
+    ]
+    return max(found, key=lambda each: each[0])[1] if found else None

@@ -1,0 +1,213 @@
+"""A scene as it stands: who plays, how long, and what was asked of it. Every change makes a new one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
+
+from bot.api import Remembered, Speaker
+from plugins.roleplay.endings import Said
+
+Order: TypeAlias = Literal["alternate", "round-robin", "mention", "director", "manual"]
+
+MOST_ROLES = 6
+MOST_TURNS = 200
+# Whispers that wait for a line; more are not read by anybody.
+MOST_NOTES = 10
+
+
+class Role(BaseModel):
+    """A part in a scene, with all of its persona that is needed, so that changing the persona leaves the scene alone.
+
+    `player` is the id of the person who plays it, empty where the model does. `notes` are told to it before its next
+    line alone, `knows` before each of them.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    id: str
+    name: str
+    prompt: str
+    persona: str = ""
+    description: str = ""
+    examples: str = ""
+    after_history: str = ""
+    greeting: str = ""
+    face: str | None = None
+    provider: str | None = None
+    model: str | None = None
+    parameters: dict[str, JsonValue] = Field(default_factory=dict)
+    book: JsonValue = None
+    player: str = ""
+    player_name: str = ""
+    notes: tuple[str, ...] = ()
+    knows: tuple[str, ...] = ()
+
+    @property
+    def speaker(self) -> Speaker:
+        return Speaker(self.persona or self.id, self.name, self.face)
+
+
+class Scene(BaseModel):
+    """`root` is the remembered message that it begins with, `last` the newest generated line that was counted.
+
+    `turns` is how many lines are generated at most; `pace` is in seconds, `budget_cost` in US dollars; 0 = no limit.
+    `next` is the id of the role that must speak now; `steer` is told to whoever speaks next, since the last line went
+    round in circles. `heard` are things that happened and everybody should react to.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    title: str = ""
+    setting: str = ""
+    roles: tuple[Role, ...]
+    opener: str = ""
+    opener_by: str = ""
+    order: Order = "alternate"
+    turns: int = Field(8, ge=1, le=MOST_TURNS)
+    pace: float = Field(2.0, ge=0, le=600)
+    budget_tokens: int = Field(0, ge=0)
+    budget_cost: float = Field(0.0, ge=0)
+    minutes: float = Field(0.0, ge=0)
+    phrases: tuple[str, ...] = ()
+    ends_itself: bool = True
+    started_by: str = ""
+    root: int | None = None
+    last: int | None = None
+    turn: int = 0
+    tokens: int = 0
+    cost: float = 0.0
+    seconds: float = 0.0
+    errors: int = 0
+    steered_at: int | None = None
+    steer: str = ""
+    next: str = ""
+    skipped: str = ""
+    step: bool = False
+    summary: str = ""
+    summary_until: int = 0
+    panel: tuple[str, str] | None = None
+    template: str = ""
+
+    def role(self, id: str) -> Role | None:
+        return next((role for role in self.roles if role.id == id), None)
+
+    def named(self, name: str) -> Role | None:
+        """By name or id, or by the beginning of a name that only one has."""
+        wanted = name.strip().lstrip("@").casefold()
+        exact = [role for role in self.roles if wanted in (role.name.casefold(), role.id)]
+        begun = [role for role in self.roles if wanted and role.name.casefold().startswith(wanted)]
+        found = exact or begun
+        return found[0] if len(found) == 1 else None
+
+    def with_role(self, id: str, **changes: Any) -> Scene:
+        roles = tuple(role.model_copy(update=changes) if role.id == id else role for role in self.roles)
+        return self.model_copy(update={"roles": roles})
+
+    def changed(self, **changes: Any) -> Scene:
+        return self.model_copy(update=changes)
+
+
+# Changes that people make, for `Context.change`.
+
+
+def whispered(id: str, note: str) -> Callable[[Scene], Scene | None]:
+    """For the next line of one role."""
+
+    def change(scene: Scene) -> Scene | None:
+        role = scene.role(id)
+        return scene if role is None else scene.with_role(id, notes=(*role.notes, note)[-MOST_NOTES:])
+
+    return change
+
+
+def forced(id: str) -> Callable[[Scene], Scene | None]:
+    return lambda scene: scene.changed(next=id)
+
+
+def swapped(scene: Scene) -> Scene | None:
+    """The first two roles change places: who was the one speaks as the other from now on."""
+    if len(scene.roles) < 2:
+        return scene
+    first, second, *rest = scene.roles
+    kept = ("id", "name", "face", "persona", "description", "player", "player_name")
+    one = {name: getattr(second, name) for name in kept}
+    other = {name: getattr(first, name) for name in kept}
+    return scene.changed(roles=(first.model_copy(update=one), second.model_copy(update=other), *rest))
+
+
+def joined(id: str, user: str, name: str) -> Callable[[Scene], Scene | None]:
+    return lambda scene: scene.with_role(id, player=user, player_name=name)
+
+
+def left(user: str) -> Callable[[Scene], Scene | None]:
+    """Whatever this person plays is the model's again."""
+
+    def change(scene: Scene) -> Scene | None:
+        for role in scene.roles:
+            if role.player == user:
+                scene = scene.with_role(role.id, player="", player_name="")
+        return scene
+
+    return change
+
+
+def given_more(turns: int) -> Callable[[Scene], Scene | None]:
+    return lambda scene: scene.changed(turns=min(scene.turns + turns, MOST_TURNS))
+
+
+# What was said.
+
+
+@dataclass(frozen=True, slots=True)
+class SceneLine:
+    """One line of the transcript. `role` is the id of whose line it is, empty for people of the audience and for the
+    narrator; `narrated` marks the latter's. `cut` says that it was interrupted."""
+
+    id: int
+    name: str
+    text: str
+    role: str = ""
+    generated: bool = False
+    narrated: bool = False
+    cut: bool = False
+
+    @property
+    def said(self) -> Said:
+        return Said(self.role or self.name, self.text, self.generated)
+
+
+NARRATOR = "Narrator"
+
+
+def lines_of(scene: Scene, path: Sequence[Remembered]) -> list[SceneLine]:
+    """The scene's part of a branch, oldest first: its own lines, and what people said meanwhile."""
+    found = []
+    for one in path:
+        if scene.root is None or one.id < scene.root or one.role not in ("user", "assistant"):
+            continue
+        own = one.scene == scene.root or one.id == scene.root
+        if one.role == "assistant" and not own:
+            continue  # what the bot said beside the scene
+        role = _role_of(scene, one)
+        found.append(
+            SceneLine(
+                one.id,
+                role.name if role is not None else (one.speaker or one.author or ""),
+                one.text,
+                role=role.id if role is not None else "",
+                generated=one.role == "assistant" and one.id != scene.root and one.speaker != NARRATOR,
+                narrated=one.speaker == NARRATOR,
+                cut=one.status == "interrupted",
+            )
+        )
+    return found
+
+
+def _role_of(scene: Scene, one: Remembered) -> Role | None:
+    if one.role == "assistant":
+        return next((role for role in scene.roles if role.name == one.speaker), None)
+    return next((role for role in scene.roles if role.player and role.player == one.author_id), None)
