@@ -11,11 +11,9 @@ from typing import Any
 
 import aiohttp
 from aiohttp import WSMsgType
-from slack_bolt.adapter.socket_mode.async_internals import run_async_bolt_app
 from slack_bolt.async_app import AsyncApp
+from slack_bolt.request.async_request import AsyncBoltRequest
 from slack_bolt.response import BoltResponse
-from slack_sdk.socket_mode.request import SocketModeRequest
-from slack_sdk.socket_mode.response import SocketModeResponse
 
 from adapters.slack.timing import Timing
 from bot.api import Clock
@@ -176,10 +174,10 @@ class Link:
     def _take(self, text: str) -> None:
         try:
             told = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             told = None
         if not isinstance(told, dict):
-            log.warning("Slack sent something that cannot be read")
+            log.debug("Slack sent something that is no message")
             return
         match told.get("type"):
             case "hello":
@@ -207,26 +205,23 @@ class Link:
         self._busy.add(task)
         task.add_done_callback(self._busy.discard)
 
-    async def _handle(self, envelope: dict[str, Any]) -> None:
+    async def _handle(self, envelope: Mapping[str, Any]) -> None:
         """Acknowledged once it was handled; what could not be handled comes again."""
-        payload = envelope.get("payload")
-        if isinstance(payload, dict):
-            request = SocketModeRequest.from_dict(envelope)
-            assert request is not None, "it has a type, an id and a payload"
+        acknowledgement: dict[str, Any] = {"envelope_id": envelope["envelope_id"]}
+        if isinstance(payload := envelope.get("payload"), dict):
             try:
-                answer = await run_async_bolt_app(self._app, request)
+                answer = await self._app.async_dispatch(AsyncBoltRequest(mode="socket_mode", body=payload))
             except Exception:
                 log.exception("something that Slack sent could not be handled")
                 return
             if answer.status != 200:
                 return
-            response = SocketModeResponse(request.envelope_id, _said(answer))
-        else:
-            response = SocketModeResponse(str(envelope["envelope_id"]))
+            if said := _said(answer):
+                acknowledgement["payload"] = said
         if self._parting:
             return
         try:
-            await self._socket.send_str(json.dumps(response.to_dict()))
+            await self._socket.send_str(json.dumps(acknowledgement))
         except _BROKEN:
             log.info("link %d was lost before something was acknowledged on it", self.number)
 
