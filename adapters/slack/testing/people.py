@@ -169,12 +169,14 @@ class People:
 
     async def renames(self, what: Account | Channel, name: str) -> None:
         """Somebody takes another name, or a channel is given one."""
-        what.name, ts = name, self.world.new_ts()
+        old, what.name, ts = what.name, name, self.world.new_ts()
         if isinstance(what, Account):
             self.tell({"type": "user_change", "user": payloads.user_json(what), "event_ts": ts})
         else:
             channel = {"id": what.id, "name": name, "name_normalized": name, "created": 1_700_000_000}
             self.tell({"type": "channel_rename", "channel": channel, "event_ts": ts})
+            told = f'has renamed the channel from "{old}" to "{name}"'
+            self.messages.announce(self.messages.add(what, self.ada, told, subtype="channel_name"))
         self._changed()
 
     # Going somewhere
