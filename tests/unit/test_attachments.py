@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from bot.attachments import MAX_BYTES, MAX_PDF_BYTES, MAX_PICTURE_BYTES, Attached, Attachments
+from bot.errors import DeliveryRefused
 from bot.events import Attachment, Message, Place, Route, User
 from bot.testing.adapter import FakeAdapter
 from tests.samples import jpeg, locked_pdf, pdf, png
@@ -194,6 +195,29 @@ async def test_files_that_are_too_much_together_are_not_even_loaded() -> None:
     attached = await Attachments(kept).read(event, adapter)
     assert adapter.fetched == [*loaded[:2], "note.txt"]
     assert attached.problems["size"] == ["huge.pdf", "2.pdf"]
+
+
+async def test_what_the_platform_declines_is_told_in_its_own_words() -> None:
+    """Once, however many files it is about, and whatever their names look like."""
+    names = ("plan", "{names} plan.txt", "secret.txt", "other secret.txt")
+    event = Message(
+        id="1", user=User("u", "Ann"), route=Route(Place("fake", "w", "c")), at=datetime.now(UTC), text="",
+        addressed=True, attachments=tuple(Attachment(name, "", 4, name) for name in names),
+    )  # fmt: skip
+    attached = await Attachments(kept).read(event, Choosy())
+    assert attached.notice == "I read no `plan`. I read no `{names} plan.txt`. I may not read files."
+    assert not attached.answerable
+    assert attached.text.count("it could not be read)") == 4
+
+
+class Choosy(FakeAdapter):
+    """Has its own reasons."""
+
+    def declines(self, attachment: Attachment) -> str:
+        return f"I read no `{attachment.name}`." if "plan" in attachment.name else ""
+
+    async def fetch(self, attachment: Attachment, max_bytes: int) -> bytes:
+        raise DeliveryRefused("missing scope", public="I may not read files.")
 
 
 class Counting(FakeAdapter):
