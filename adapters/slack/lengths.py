@@ -18,6 +18,12 @@ _INDENTED = [f"{end}\n{spaces}" for end in ("\n", " ", "\t", ">") for spaces in 
 # `<address|label>`, `<address>`: Slack makes links of what looks like one.
 _LINK = re.compile(r"<(?P<to>(?:https?://|mailto:|tel:)[^|<>\s]*)(?:\|(?P<label>[^<>]*))?>")
 _SCHEME = re.compile(r"https?://|mailto:|tel:")
+# Slack tells emoji by their names, of which it has its own.
+_EMOJI = re.compile(
+    r":[a-z0-9_+'-]{1,80}:(?::skin-tone-[2-6]:)?|[0-9#*]\ufe0f?\u20e3|[\u00a9\u00ae\u203c\u2049\u2122\u2139\u2194-\u21aa"
+    r"\u231a-\u23ff\u24c2\u25aa-\u25fe\u2600-\u27bf\u2934\u2935\u2b05-\u2b55\u3030\u303d\u3297\u3299"
+    "\U0001f000-\U0001faff\U000e0020-\U000e007f\ufe0e\ufe0f\u200d\u20e3]"
+)
 
 
 def mrkdwn_length(markdown: str) -> int:
@@ -45,14 +51,15 @@ def markdown_length(markdown: str) -> int:
 
 
 def same(sent: str, returned: str) -> bool:
-    """Whether Slack kept a text: it writes entities and links its own way, and drops white space at ends of lines."""
+    """Whether Slack kept a text: it writes entities, links and emoji its own way, and drops white space at ends of
+    lines."""
     return sent == returned or _bare(sent) == _bare(returned)
 
 
 def _bare(text: str) -> str:
     text = _LINK.sub(lambda found: _shown(found["to"], found["label"]), text)
     text = unescape(text).replace(ZERO_WIDTH_SPACE, "").replace(GRAVE, "`").replace("\u00a0", " ")
-    return "\n".join(line.rstrip() for line in _SCHEME.sub("", text).strip().split("\n"))
+    return "\n".join(line.rstrip() for line in _EMOJI.sub("", _SCHEME.sub("", text)).strip().split("\n"))
 
 
 def _shown(address: str, label: str | None) -> str:

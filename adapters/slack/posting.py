@@ -155,7 +155,15 @@ class PostSurface:
             stands = Stands(name + text, tuple(body(name + text, mention)), controls)
         else:
             stands = Stands(known.text, known.body, controls)
-        answer = await self._update(sent, stands, mention)
+        try:
+            answer = await self._update(sent, stands, mention)
+        except NotTaken as error:
+            if text:
+                raise
+            # Not all that Slack makes of Markdown is taken back.
+            log.info("what stands there is written anew: %s", error)
+            stands = Stands(stands.text, tuple(body(stands.text)), controls)
+            answer = await self._update(sent, stands, mention)
         self._standing.put(self._spot.channel, sent.id, stands)
         shown = _shown(stands, mention, answer.get("message") or answer)
         return Shown(sent, shown.removeprefix(name))

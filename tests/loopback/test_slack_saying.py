@@ -200,6 +200,35 @@ async def test_limits_are_waited_for_however_often_slack_names_them() -> None:
         assert slack.answers() == ["changed", "patience"]
 
 
+async def test_what_slack_makes_of_a_text_is_no_reason_to_write_it_again() -> None:
+    async with hasty(translates=True) as slack:
+        said = "🎉 **Bold** & `code` at 10:30:15\n\n> a quote ❤️ :tada:"
+        async with speaking(slack) as bot:
+            (sent,) = await bot.says(said, buttons=(STOP,))
+            shown = await bot.sending.surface(bot.route()).edit(sent, f"{said} 👍🏽")
+            assert shown.text == f"{said} 👍🏽"
+            await bot.sending.edit(bot.route(), sent, Reply(buttons=(AGAIN,)))
+            (message,) = slack.screen()
+            assert (message.seen, labels(message.blocks)) == (f"{said} 👍🏽", ["Again"])
+            assert len(slack.called("chat.update")) == 2
+        async with speaking(slack) as bot:
+            await bot.sending.edit(bot.route(), sent, Reply(buttons=(STOP,)))
+            assert (labels(message.blocks), message.blocks[0]["type"]) == (["Stop"], "rich_text")
+            slack.fails("chat.update", error="invalid_blocks")
+        async with speaking(slack) as bot:
+            await bot.sending.edit(bot.route(), sent, Reply(buttons=(AGAIN,)))
+            assert (labels(message.blocks), message.blocks[0]["type"]) == (["Again"], "markdown")
+            assert "**Bold** & `code` at 10:30:15" in message.seen
+
+
+async def test_a_lost_post_is_found_also_when_slack_tells_it_differently() -> None:
+    async with hasty(translates=True) as slack, speaking(slack) as bot:
+        slack.fails("chat.postMessage", status=500, acted=True)
+        await bot.says("🎉 **Bold** words")
+        assert slack.answers() == ["🎉 **Bold** words"]
+        assert slack.called("chat.update") == []
+
+
 async def test_the_one_who_is_answered_is_called_where_the_reply_wants_it() -> None:
     async with hasty() as slack, speaking(slack) as bot:
         (sent,) = await bot.says("```\ncode\n```", notify=True)

@@ -127,7 +127,8 @@ class FakeSlack(People, Hands, Troubles):
     declares. `style`, `burst`, `per_minute` and `distributed` are about rate limits: see `Limits`. `latency` is the
     time before a call takes effect. With `port` it listens there instead of on a free one. `agent` is an app with an
     `agent_view`, as all are that were made since June 2026; the others are assistants. `FakeSlack.made_from(manifest)`
-    has what a manifest asks for, and nothing else.
+    has what a manifest asks for, and nothing else. With `translates` the app is told of its own messages as the real
+    Slack does it: Markdown as rich text, emoji by their names.
     """
 
     token = "xoxb-1-fake-slack"
@@ -149,9 +150,11 @@ class FakeSlack(People, Hands, Troubles):
         latency: float = 0.0,
         port: int = 0,
         agent: bool = False,
+        translates: bool = False,
     ) -> None:
         self.clock = Clock()
         self.world = World(self.clock)
+        self.world.translates = translates
         self.world.agent = agent
         self.scopes, self.events = {*scopes}, {*events}
         self.commands, self.shortcuts = commands, shortcuts

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from zlib import crc32
 
+from adapters.slack.testing.translating import translated
 from adapters.slack.testing.world import Account, AssistantThread, Channel, File, Json, Message, View, World
 
 VERIFICATION_TOKEN = "deprecated-verification-token"
@@ -149,6 +150,8 @@ def message_json(world: World, message: Message) -> Json:
         body["reactions"] = [
             {"name": name, "users": users, "count": len(users)} for name, users in message.reactions.items()
         ]
+    if world.translates and author is world.bot:
+        body = translated(body)
     return body | _thread_json(world, message)
 
 

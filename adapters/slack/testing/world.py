@@ -223,6 +223,8 @@ class World:
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
+        # Whether the app is told of its messages as Slack understood them.
+        self.translates = False
         self._numbers = itertools.count(1)
         self._last_ts = 0
         self.team = self.new_id("T")
