@@ -11,6 +11,7 @@ from adapters.slack.closing import Closer
 from adapters.slack.errors import NoStreams, NotStreaming, NotTaken, StoppedByPerson, Throttled
 from adapters.slack.escaping import settled
 from adapters.slack.parts import AGES, Part, next_part
+from adapters.slack.resuming import TakeUp, all_ended
 from adapters.slack.said import Said
 from adapters.slack.streams import Card, Edited, StreamLanes, Streams
 from adapters.slack.waiting import Waits
@@ -47,8 +48,8 @@ class NativeStream:
 
     What it cannot tell by streams goes on in what `by_edits` makes: short answers that no stream was begun for,
     answers that are taken up again, and the rest where streams are refused. `surface` edits messages whose stream has
-    ended. `before_post` is awaited before every new message, `on_change` called when `sent` has changed. `pieces` tells
-    what each message holds of an answer that is taken up, if it can.
+    ended. `before_post` is awaited before every new message, `on_change` called when `sent` has changed. `take_up` ends
+    what an earlier life left, and tells what each message holds, if it can.
     """
 
     def __init__(
@@ -62,7 +63,7 @@ class NativeStream:
         before_post: Callable[[], Awaitable[None]] | None = None,
         resume: Resume | None = None,
         on_change: Callable[[], None] | None = None,
-        pieces: Callable[[Resume], Awaitable[list[Part]]] | None = None,
+        take_up: TakeUp = all_ended,
     ) -> None:
         self._streams = streams
         self._lanes = lanes
@@ -70,7 +71,7 @@ class NativeStream:
         self._by_edits = by_edits
         self._before_post = before_post
         self._on_change = on_change
-        self._pieces = pieces
+        self._take_up = take_up
         self._closer = Closer(streams, surface, lanes, clock)
         self._resume = resume if resume is not None and resume.sent else None
         self._said = Said(resume.text if resume is not None and not resume.sent else "")
@@ -171,16 +172,15 @@ class NativeStream:
     async def _run(self) -> None:
         """Shows what there is, as often as the lanes allow, until the stream is left."""
         if self._resume is not None:
-            await asyncio.gather(*(self._closer.end(sent) for sent in self._resume.sent))
-            await self._take_up(self._resume)
+            await self._go_on_with(self._resume)
         while not self._waits.left:
             await self._waits.wake.wait()
             self._waits.wake.clear()
             while not self._waits.left and self._failed is None and self._rest is None and await self._step():
                 pass
 
-    async def _take_up(self, resume: Resume) -> None:
-        parts = await self._pieces(resume) if self._pieces is not None and len(resume.sent) > 1 else []
+    async def _go_on_with(self, resume: Resume) -> None:
+        parts = await self._take_up(resume, self._closer)
         if parts:
             # What all but the last message hold stays there.
             *self._parts, last = parts

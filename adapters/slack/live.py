@@ -9,7 +9,7 @@ from types import TracebackType
 
 from adapters.slack.calls import Calls
 from adapters.slack.faces import Faces
-from adapters.slack.native import Ours, SlackStreams
+from adapters.slack.native import Ids, SlackStreams
 from adapters.slack.sending import Sending
 from adapters.slack.streams import Edited
 from adapters.slack.thinking import Lately, Thought, Thoughts
@@ -56,7 +56,7 @@ class LiveAnswers:
         self._clock = clock
         self._timing = timing
         self._thoughts = Thoughts(workspace, calls, faces, clock, timing)
-        self._house = House(workspace, calls, sending, faces, clock, Ours(), Lately(clock))
+        self._house = House(workspace, calls, sending, faces, clock, Ids(), Ids(), Lately(clock))
 
     def stream(
         self,
@@ -176,6 +176,7 @@ class LiveAnswer:
         assert self._told is not None, "told just now"
         try:
             await self._told.__aexit__(kind, error, trace)
+            self._transports.ended(self.sent)
         finally:
             if self._thought is not None:
                 self._thought.end(resumed=self._transports.may_have_streamed)

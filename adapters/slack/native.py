@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from adapters.slack.blocks import plain
 from adapters.slack.budgets import APPEND, START, STOP
 from adapters.slack.calls import Calls
 from adapters.slack.errors import NoStreams, NotStreaming, NotTaken, Throttled
@@ -27,11 +28,11 @@ UNDONE = (Throttled, NotStreaming, NoStreams, NotTaken, TargetGone, DeliveryRefu
 # The messages of a thread that are looked through for a stream whose beginning was not confirmed, and how many letters
 # make sure that two texts are one.
 _LOOKED_THROUGH, _SURE = 100, 12
-_KEPT = 1024
+_KEPT, _MAX_ID = 1024, 200
 
 
-class Ours:
-    """Ids of streams that this process knows to have begun, the newest ones: none of them is taken for another."""
+class Ids:
+    """The newest of many."""
 
     def __init__(self) -> None:
         self._ids: dict[str, None] = {}
@@ -47,7 +48,7 @@ class Ours:
 
 class SlackStreams:
     """Streams in one thread, for a person in their team. `after` is the id of a message that is older than all that is
-    begun here."""
+    begun here; `ours` are streams that are known to have begun, none of which is taken for another."""
 
     def __init__(
         self,
@@ -60,7 +61,7 @@ class SlackStreams:
         recipient_team: str,
         speaker: Speaker | None,
         after: str,
-        ours: Ours,
+        ours: Ids,
         as_blocks: AsBlocks,
         ended: Ended,
     ) -> None:
@@ -166,5 +167,10 @@ def _content(text: str, cards: Sequence[Card]) -> dict[str, Any]:
     if not cards:
         return {"markdown_text": text or None}
     chunks: list[dict[str, str]] = [{"type": "markdown_text", "text": text}] if text else []
-    chunks += [{"type": "task_update", "id": card.id, "title": card.title, "status": card.state} for card in cards]
-    return {"chunks": chunks}
+    return {"chunks": [*chunks, *map(_task, cards)]}
+
+
+def _task(card: Card) -> dict[str, str]:
+    """A model may ask for tools of any name."""
+    title = plain(card.title).strip() or "…"
+    return {"type": "task_update", "id": card.id[:_MAX_ID] or "tool", "title": title, "status": card.state}

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 
+from adapters.slack.closing import Closer
 from adapters.slack.lengths import MAX_MARKDOWN, markdown_length
 from adapters.slack.parts import Part
-from bot.api import SentId, open_fence
+from bot.api import Resume, SentId, open_fence
+
+TakeUp = Callable[[Resume, Closer], Awaitable[list[Part]]]
 
 # So many letters of a message tell where it begins; with fewer it must be all of them.
 _ENOUGH = 60
 _FENCES = ("```", "~~~")
+
+
+async def all_ended(resume: Resume, closer: Closer) -> list[Part]:
+    """What each message holds is not told."""
+    await asyncio.gather(*(closer.end(sent) for sent in resume.sent))
+    return []
 
 
 def parts_of(text: str, sent: Sequence[SentId], shown: Sequence[str]) -> list[Part] | None:

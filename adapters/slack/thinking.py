@@ -80,6 +80,8 @@ class Thoughts:
 
     async def status(self, place: Place, speaker: Speaker | None, status: str, loading: list[str]) -> bool:
         """Whether it is shown, or taken away when it is empty."""
+        if status and not self._calls.budgets.is_idle(STATUS):
+            return False
         identity = self._faces.identity(speaker)
         arguments = {"status": status, "loading_messages": loading or None, **identity}
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,10 +12,11 @@ from adapters.slack.appending import NativeStream
 from adapters.slack.blocks import rows, said_in
 from adapters.slack.budgets import APPEND, START, STOP
 from adapters.slack.calls import Calls
-from adapters.slack.errors import NoStreams
+from adapters.slack.closing import Closer
+from adapters.slack.errors import NoStreams, NotTaken
 from adapters.slack.faces import NAMED_TEXT, Faces
 from adapters.slack.lengths import MAX_MARKDOWN, MAX_TEXT, markdown_length, mrkdwn_length, same
-from adapters.slack.native import Ours, SlackStreams
+from adapters.slack.native import Ids, SlackStreams
 from adapters.slack.parts import Part
 from adapters.slack.places import is_direct, is_ts
 from adapters.slack.resuming import parts_of
@@ -36,14 +38,16 @@ OnChange = Callable[[], None]
 
 @dataclass(frozen=True, slots=True)
 class House:
-    """What all answers of a workspace share. `no_streams` are channels and people for whom none began lately."""
+    """What all answers of a workspace share: which streams `ours` began, which messages are known to have `ended`, and
+    channels and people for whom there were `no_streams` lately."""
 
     workspace: Workspace
     calls: Calls
     sending: Sending
     faces: Faces
     clock: Clock
-    ours: Ours
+    ours: Ids
+    ended: Ids
     no_streams: Lately
 
 
@@ -122,7 +126,7 @@ class Transports:
             before_post=self._before_post,
             resume=self._resume or self._unsent,
             on_change=on_change,
-            pieces=self._pieces,
+            take_up=self._take_up,
         )
         return stream
 
@@ -146,6 +150,16 @@ class Transports:
             as_blocks=lambda buttons: rows(buttons, self._user),
             ended=lambda sent, text, buttons: house.sending.stands(self._route, sent, text, buttons),
         )
+
+    def ended(self, sent: Sequence[SentId]) -> None:
+        """None of these grows any more."""
+        for each in sent:
+            self._house.ended.add(each.id)
+
+    async def _take_up(self, resume: Resume, closer: Closer) -> list[Part]:
+        left = [sent for sent in resume.sent if sent.id not in self._house.ended]
+        await asyncio.gather(*map(closer.end, left))
+        return await self._pieces(resume) if len(resume.sent) > 1 else []
 
     async def _pieces(self, resume: Resume) -> list[Part]:
         try:
@@ -185,7 +199,7 @@ class _Noting:
     async def start(self, text: str, cards: Sequence[Card]) -> SentId:
         try:
             return await self._streams.start(text, cards)
-        except NoStreams:
+        except (NoStreams, NotTaken):
             self._note()
             raise
 

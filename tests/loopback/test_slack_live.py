@@ -269,6 +269,16 @@ async def test_another_version_of_what_a_crash_left_streaming() -> None:
         assert slack.streaming == []
 
 
+async def test_an_answer_of_this_life_is_gone_on_with_at_once() -> None:
+    async with FakeSlack() as slack, talking(slack) as bot:
+        first = await bot.says(words(40))
+        stream = await bot.says(words(20, 40), resume=Resume(first.sent, "".join(words(40))))
+        assert said_in(bot.messages) == list(range(60))
+        assert stream.sent == first.sent
+        # Nothing streams any more, so nothing has to be stopped.
+        assert len(slack.called("chat.stopStream")) == 1
+
+
 async def test_what_was_said_but_never_shown_is_shown() -> None:
     async with FakeSlack() as slack, talking(slack) as bot:
         await bot.says(words(20, 10), resume=Resume((), "".join(words(10))))

@@ -61,14 +61,17 @@ async def test_tools_are_cards_beside_the_text() -> None:
     async with FakeSlack() as slack, talking(slack) as bot:
         async with bot.stream() as stream:
             await stream.write(Text("Let me see. "))
-            await stream.write(ToolStart("1", "look up", "{}"))
-            await slack.wait_until(lambda: bot.messages and tasks_of(bot.messages[0]))
-            await stream.write(ToolEnd("1", "look up", "42"))
+            await stream.write(ToolStart("1", "look <!channel> up", "{}"))
+            await stream.write(ToolStart("", "", "{}"))
+            await slack.wait_until(lambda: bot.messages and len(tasks_of(bot.messages[0])) == 2)
+            await stream.write(ToolEnd("1", "look <!channel> up", "42"))
+            await stream.write(ToolEnd("", "", "", failed=True))
             await stream.write(Text("It is 42."))
             await stream.write(Notice("This is a guess."))
             await stream.write(Done("length"))
         (message,) = bot.messages
-        assert [(task["title"], task["status"]) for task in tasks_of(message).values()] == [("look up", "complete")]
+        tasks = [(task["title"], task["status"]) for task in tasks_of(message).values()]
+        assert tasks == [("look ‹!channel> up", "complete"), ("…", "error")]
         assert message.seen == "Let me see. It is 42.\n\n> This is a guess."
 
 
