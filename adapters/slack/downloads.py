@@ -11,9 +11,10 @@ from adapters.slack.workspace import Workspace
 from bot.api import Attachment, DeliveryError, DeliveryRefused, phrase, say
 
 CHUNK = 64 * 1024
+REDIRECTS, MOST_STEPS = (301, 302, 303, 307, 308), 4
 SCOPE = "files:read"
 # The token goes to these hosts alone.
-HOSTS = frozenset({"files.slack.com", "files.slack-gov.com"})
+HOSTS = frozenset({"files.slack.com", "files-origin.slack.com", "files.slack-gov.com"})
 MANY_HOSTS = (".slack-files.com",)
 # Documents that Slack shows and no file holds.
 DOCUMENTS = ("application/vnd.slack-docs", "application/vnd.slack-list")
@@ -35,16 +36,28 @@ async def download(
         raise _too_large(attachment)
     if not workspace.may(SCOPE):
         raise DeliveryRefused("no scope for files", public=NO_SCOPE)
-    headers = {"Authorization": f"Bearer {client.token}"}
     with translated():
-        async with (
-            aiohttp.ClientSession() as session,
-            session.get(attachment.url, headers=headers, proxy=client.proxy, allow_redirects=False) as response,
-        ):
-            content = await _content(response, attachment, max_bytes)
-    if response.content_type == "text/html" and len(content) != attachment.size:
-        raise DeliveryRefused("a login page instead of a file", public=NO_SCOPE)
-    return content
+        async with aiohttp.ClientSession() as session:
+            return await _read(session, client, attachment, max_bytes, api_url)
+
+
+async def _read(
+    session: aiohttp.ClientSession, client: AsyncWebClient, attachment: Attachment, max_bytes: int, api_url: str
+) -> bytes:
+    """Slack may lead from one of its hosts to another; whoever may not see a file is led to a page to log in."""
+    headers, url = {"Authorization": f"Bearer {client.token}"}, yarl.URL(attachment.url)
+    for _ in range(MOST_STEPS):
+        async with session.get(url, headers=headers, proxy=client.proxy, allow_redirects=False) as response:
+            if response.status not in REDIRECTS:
+                return await _content(response, attachment, max_bytes)
+            leads_to = response.headers.get("Location", "")
+        try:
+            url = url.join(yarl.URL(leads_to))
+        except ValueError:
+            break
+        if not _is_slacks(str(url), api_url):
+            break
+    raise DeliveryRefused("led away from a file", public=NO_SCOPE)
 
 
 def declined(attachment: Attachment, api_url: str) -> str:
@@ -59,7 +72,7 @@ def declined(attachment: Attachment, api_url: str) -> str:
 
 
 async def _content(response: aiohttp.ClientResponse, attachment: Attachment, max_bytes: int) -> bytes:
-    if response.status in (301, 302, 303, 307, 308, 401, 403):
+    if response.status in (401, 403):
         raise DeliveryRefused(f"HTTP {response.status} for a file", public=NO_SCOPE)
     if response.status != 200:
         gone = say("`{name}` is no longer there.", name=attachment.name)
@@ -69,6 +82,8 @@ async def _content(response: aiohttp.ClientResponse, attachment: Attachment, max
         content += chunk
         if len(content) > max_bytes:
             raise _too_large(attachment)
+    if response.content_type == "text/html" and len(content) != attachment.size:
+        raise DeliveryRefused("a login page instead of a file", public=NO_SCOPE)
     return bytes(content)
 
 

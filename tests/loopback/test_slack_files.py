@@ -131,22 +131,33 @@ async def test_the_token_goes_to_slack_alone(url: str) -> None:
         assert "a.txt" in refused.value.public
 
 
-async def test_no_redirect_is_followed() -> None:
+async def test_redirects_are_followed_within_slack_alone() -> None:
     """The token would go along."""
-    asked = []
+    asked: list[str] = []
 
-    async def elsewhere(request: web.Request) -> web.Response:
+    async def answered(request: web.Request) -> web.StreamResponse:
         asked.append(request.path)
-        return web.Response(status=302, headers={"Location": "/secrets"})
+        where = {"/away": str(elsewhere.make_url("/secrets")), "/round": "/round", "/near": "/here", "/odd": "http://["}
+        if request.path in where:
+            return web.Response(status=302, headers={"Location": where[request.path]})
+        return web.Response(body=b"hello", content_type="text/plain")
 
     app = web.Application()
-    app.router.add_get("/{path}", elsewhere)
-    async with TestServer(app) as server, FakeSlack() as slack:
-        workspace = await asked_who(slack.client())
-        file = Attachment("a.txt", "text/plain", 5, str(server.make_url("/a.txt")))
-        with pytest.raises(DeliveryRefused):
-            await download(slack.client(), workspace, file, 100, str(server.make_url("/")))
-        assert asked == ["/a.txt"]
+    app.router.add_get("/{path}", answered)
+    other = web.Application()
+    other.router.add_get("/{path}", answered)
+    async with TestServer(app) as server, TestServer(other) as elsewhere, FakeSlack() as slack:
+        workspace, api_url = await asked_who(slack.client()), str(server.make_url("/"))
+
+        async def fetched(path: str) -> bytes:
+            file = Attachment("a.txt", "text/plain", 5, str(server.make_url(path)))
+            return await download(slack.client(), workspace, file, 100, api_url)
+
+        assert await fetched("/near") == b"hello"
+        for path in ("/away", "/odd", "/round"):
+            with pytest.raises(DeliveryRefused):
+                await fetched(path)
+        assert asked == ["/near", "/here", "/away", "/odd", *["/round"] * 4], "the secrets were never asked for"
 
 
 async def test_whatever_size_a_file_claims_no_more_than_that_is_read() -> None:
