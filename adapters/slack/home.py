@@ -128,6 +128,10 @@ class Home:
         filled_at = self._filled_at.get(user, float("-inf"))
         return user in self._filling or self._clock.monotonic() - filled_at < FRESH
 
+    def _is_denied(self, user: str) -> bool:
+        settings = self._settings
+        return user in settings.deny_users or bool(settings.users and user not in settings.users)
+
     def _fill(self, user: str, channel: str, *, loading: bool, note: str = "") -> None:
         """A page that is being filled already is left to itself, unless there is news to tell."""
         if (before := self._filling.pop(user, None)) is not None:
@@ -139,11 +143,13 @@ class Home:
         channel = channel or await self._people.direct(user)
         place = place_of(self._workspace.team, channel)
         locale = await self._people.locale(user)
-        if not channel or not self._hearing.allows(place, user):
+        if not channel or self._is_denied(user):
             with speaking_to(locale):
                 await self._publish(user, closed())
             return
-        page = self._pages[user] = Page(secrets.token_hex(8), self._overview, locale, note)
+        # Where nobody may write to the bot alone, there is nothing to tell of that.
+        told = self._overview if self._hearing.allows(place, user) else ()
+        page = self._pages[user] = Page(secrets.token_hex(8), told, locale, note)
         self._pages.move_to_end(user)
         while len(self._pages) > MOST_PAGES:
             self._filled_at.pop(self._pages.popitem(last=False)[0], None)
@@ -211,11 +217,11 @@ class Home:
         if command is None:
             self._fill(user, "", loading=False, note=say("This command is no longer there."))
             return
-        channel = await self._people.direct(user)
+        channel, locale = await asyncio.gather(self._people.direct(user), self._people.locale(user))
         if not channel or not self._hearing.allows(place_of(self._workspace.team, channel), user):
             return
         carried = Carried(Draft(command.name), channel, data={"home": user, "private": True})
-        with speaking_to(await self._people.locale(user)):
+        with speaking_to(locale):
             view = forms.view(command, str(carried), {})
             try:
                 await self._calls.now("views.open", trigger_id=trigger, view=view)

@@ -82,7 +82,9 @@ def closed() -> Json:
 
 def _about(settings: SlackSettings, commands: Commands) -> list[str]:
     name, command = settings.app_name.strip() or "Duologue", f"/{settings.command}"
-    lines = [say("**I am {name}.** Mention me in a channel, or write to me here under Messages.", name=name)]
+    lines = [say("**I am {name}.** Mention me in a channel, and I answer you there.", name=name)]
+    if settings.direct_messages:
+        lines = [say("**I am {name}.** Mention me in a channel, or write to me here under Messages.", name=name)]
     lines.append(say("In a thread that I take part in, nobody needs to mention me. I remember what is said there."))
     if settings.text_prefix and commands.find("help"):
         typed = f"{settings.text_prefix}help"

@@ -229,6 +229,14 @@ async def test_whom_the_bot_does_not_answer_it_shows_nothing() -> None:
         assert labels(slack.home().blocks) == []  # type: ignore[union-attr] # it is there
 
 
+async def test_where_nobody_may_write_to_it_alone_the_page_tells_what_it_can_do() -> None:
+    async with FakeSlack() as slack, connected(slack, direct_messages=False):
+        await slack.opens_home()
+        await slack.wait_until(slack.home)
+        assert "Mention me in a channel, and I answer you there." in read(slack.home())
+        assert "In our direct messages" not in read(slack.home())
+
+
 async def test_a_home_that_is_switched_off_disturbs_nobody() -> None:
     async with FakeSlack() as slack, connected(slack) as listener:
         slack.fails("views.publish", error="not_enabled", times=9)
