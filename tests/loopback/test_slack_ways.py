@@ -75,7 +75,7 @@ async def test_whatever_people_do_is_heard_and_acknowledged(way: Any) -> None:
         await slack.edits(message, "hello again")
         await slack.deletes(message)
         await slack.opens_home()
-        await slack.opens_assistant()
+        await slack.stops(await slack.opens_assistant())
         form = await opened_form(slack, ears)
         await slack.types(form, "city", "Ber")
         await slack.submits(form)
@@ -83,7 +83,8 @@ async def test_whatever_people_do_is_heard_and_acknowledged(way: Any) -> None:
         await slack.wait_until(lambda: all(each.acked for each in slack.deliveries))
         told = [each.name for each in slack.deliveries]
         assert {"block_actions", "message_action", "shortcut", "block_suggestion", "view_submission"} < {*told}
-        assert {"app_home_opened", "assistant_thread_started", "app_mention", "view_closed", "/form"} < {*told}
+        assert {"app_home_opened", "assistant_thread_started", "agent_session_stopped", "app_mention"} < {*told}
+        assert {"view_closed", "/form"} < {*told}
         assert len(ears.heard) == len(told)
         assert {*ears.calls} == {"event", "command", "action", "shortcut", "submitted", "closed", "options"}
         assert not any(len(each.attempts) > 1 for each in slack.deliveries)
