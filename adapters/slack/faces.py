@@ -31,6 +31,7 @@ _MOST_PICTURES, MAX_ICON = 1000, 2048
 _IMAGES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
 _BEGINS_BLOCK = re.compile(r"```|~~~|#{1,6} |>|[-*+] |\d+[.)] |\|")
 _MARKUP = re.compile(r"([\\`*_~\[\]|<>#&])")
+_AFTER_NAME = re.compile(r":\*{0,2}\u200b?\s*")
 _EMOJI = (
     "bear fox_face owl cat wolf lion_face tiger panda_face koala frog octopus penguin unicorn_face dragon_face "
     "hatching_chick turtle dolphin butterfly beetle snail crab elephant rabbit mouse hedgehog sloth otter parrot "
@@ -80,7 +81,7 @@ class Faces:
         avatar = speaker.avatar or ""
         if avatar.startswith("https://") and len(avatar) <= MAX_ICON and avatar.isprintable() and " " not in avatar:
             return {"icon_url": avatar}
-        base = self._settings.public_url.rstrip("/")
+        base = self._settings.public_url.rstrip("/") if self._settings.receive == "http" else ""
         if avatar and "://" not in avatar and avatar.isalnum() and base and self._shelf is not None:
             self._shown[avatar] = None
             self._shown.move_to_end(avatar)
@@ -112,8 +113,21 @@ def as_sent(message: Mapping[str, Any]) -> tuple[str, str]:
     """What the bot said in one of its messages, without the name before it, and the kind of that message."""
     text = said_in(message)
     name = unquote(str(((message.get("metadata") or {}).get("event_payload") or {}).get("named") or ""))
-    begins = _bold(name) if name else ""
-    return (text.removeprefix(begins).lstrip(), NAMED + name) if begins and text.startswith(begins) else (text, "")
+    return (text[_end_of(name, text) :], NAMED + name) if name else (text, "")
+
+
+def _end_of(name: str, text: str) -> int:
+    """Where the name before a text ends, with whatever marks Slack tells it; 0 where it is not to be found."""
+    letters = iter(filter(str.isalnum, name))
+    wanted = next(letters, None)
+    for at, char in enumerate(text[: 4 * MAX_NAME]):
+        if wanted is None and (found := _AFTER_NAME.match(text, at)):
+            return found.end()
+        if char.isalnum():
+            if char != wanted:
+                return 0
+            wanted = next(letters, None)
+    return 0
 
 
 def _bold(name: str) -> str:

@@ -66,10 +66,10 @@ class Uploads:
                 return str(place["file_id"])
             except DeliveryRefused:
                 raise
-            except DeliveryError:
+            except DeliveryError as error:
                 if not left:
                     raise
-                await self._clock.sleep(_WAIT)
+                await self._clock.sleep(error.retry_after if isinstance(error, Throttled) else _WAIT)
         raise AssertionError("unreachable")
 
     async def _share(self, ready: Sequence[Mapping[str, str]], channel: str, thread: str | None) -> None:

@@ -43,7 +43,7 @@ async def test_a_picture_of_the_bots_own_is_shown_from_its_own_address() -> None
     shelf.pictures = {"b10b": (PNG, "image/png"), "5ec2e7": (PNG, "image/png"), "7e87": (b"<html>", "text/html")}
     async with (
         FakeSlack() as slack,
-        speaking(slack, shelf=shelf, public_url="https://bot.example.org/") as bot,
+        speaking(slack, shelf=shelf, public_url="https://bot.example.org/", receive="http") as bot,
     ):
         assert await bot.faces.picture("b10b") is None
         await bot.says("Hello.", speaker=BO)
@@ -54,7 +54,8 @@ async def test_a_picture_of_the_bots_own_is_shown_from_its_own_address() -> None
         bot.faces.identity(Speaker("x", "X", "7e87"))
         assert await bot.faces.picture("7e87") is None
         assert bot.faces.identity(Speaker("x", "X", "../secrets"))["icon_emoji"] == emoji_of("x")
-    async with FakeSlack() as slack, speaking(slack, shelf=shelf) as bot:
+    async with FakeSlack() as slack, speaking(slack, shelf=shelf, public_url="https://bot.example.org/") as bot:
+        # Nobody answers there: the bot opens its connections itself.
         assert bot.faces.identity(BO)["icon_emoji"] == emoji_of("bo")
 
 
@@ -75,8 +76,9 @@ async def test_no_name_looks_like_a_mention(name: str, shown: str) -> None:
         assert slack.pinged == []
 
 
-async def test_without_the_scope_the_bot_says_who_speaks() -> None:
-    async with hasty(scopes=PLAIN) as slack:
+@pytest.mark.parametrize("translates", [True, False])
+async def test_without_the_scope_the_bot_says_who_speaks(translates: bool) -> None:
+    async with hasty(scopes=PLAIN, translates=translates) as slack:
         async with speaking(slack) as bot:
             (sent,) = await bot.says("Hello.", speaker=BO, buttons=(Button("ok", "OK"),))
             (message,) = slack.screen()
@@ -86,8 +88,8 @@ async def test_without_the_scope_the_bot_says_who_speaks() -> None:
             assert slack.answers()[-1] == "**Bo\\_Lean\\*:**\n\n```\ncode\n```"
             assert not any("username" in call.args for call in slack.calls)
             # Its next text bears the name too, also in a next life.
-            await bot.sending.edit(bot.route(), sent, Reply("Changed."))
-            assert message.seen == "**Bo\\_Lean\\*:** Changed."
+            await bot.sending.edit(bot.route(), sent, Reply("*Changed.*"))
+            assert message.seen == "**Bo\\_Lean\\*:** *Changed.*"
         async with speaking(slack) as bot:
             shown = await bot.sending.surface(bot.route(), BO, resumed=(sent,)).edit(sent, "Later.", ())
             assert (shown.text, message.seen, labels(message.blocks)) == ("Later.", "**Bo\\_Lean\\*:** Later.", [])
