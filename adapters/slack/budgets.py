@@ -200,6 +200,11 @@ class SlackBudgets:
         urgent = (each for each in self._waiting if each.call.urgency is not Urgency.INTERIM)
         return counter.is_idle(self._clock.monotonic()) and not any(counter in each.counters for each in urgent)
 
+    def has_room(self, method: str) -> bool:
+        """Whether a call could go at once."""
+        now = self._clock.monotonic()
+        return self.method(method).time_for(Urgency.FINAL, now) <= now
+
     def close(self) -> None:
         self._alarm.close()
 

@@ -32,12 +32,20 @@ class _Flight:
 
 class Lookups(Generic[Value]):
     """`ask` returns None where nothing can be known, and must not raise. Nobody waits longer than `patience` seconds
-    after it was asked; what comes later is there for the next one."""
+    after it was asked, or at all where it has to queue because it `has_room` no more; what comes later is there for the
+    next one."""
 
     def __init__(
-        self, ask: Callable[[str], Awaitable[Value | None]], clock: Clock, *, most: int, patience: float
+        self,
+        ask: Callable[[str], Awaitable[Value | None]],
+        clock: Clock,
+        *,
+        most: int,
+        patience: float,
+        has_room: Callable[[], bool] = lambda: True,
     ) -> None:
         self._ask = ask
+        self._has_room = has_room
         self._clock = clock
         self._most = most
         self._patience = patience
@@ -77,8 +85,9 @@ class Lookups(Generic[Value]):
 
     def _flight(self, id: str) -> _Flight:
         if id not in self._flights:
+            began = asyncio.get_running_loop().time() if self._has_room() else float("-inf")
             task = asyncio.create_task(self._look(id))
-            self._flights[id] = _Flight(task, asyncio.get_running_loop().time())
+            self._flights[id] = _Flight(task, began)
             task.add_done_callback(lambda _: self._flights.pop(id, None))
         return self._flights[id]
 

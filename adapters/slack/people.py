@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from functools import partial
+from typing import Any, Literal, TypeAlias, TypeVar
 
 from adapters.slack.calls import Calls
 from adapters.slack.escaping import plain_name
@@ -20,6 +21,7 @@ log = logging.getLogger(__name__)
 
 Kind: TypeAlias = Literal["channel", "group", "im", "mpim"]
 Told: TypeAlias = Mapping[str, Any]
+Value = TypeVar("Value")
 
 MOST_PEOPLE, MOST_CHANNELS, MOST_MESSAGES = 10_000, 2_000, 5_000
 # So many of those that one message names are asked for.
@@ -59,12 +61,18 @@ class People:
     def __init__(self, calls: Calls, workspace: Workspace, clock: Clock, *, patience: float = 2.0) -> None:
         self._calls = calls
         self._workspace = workspace
-        self._people = Lookups(self._ask_person, clock, most=MOST_PEOPLE, patience=patience)
-        self._bots = Lookups(self._ask_bot, clock, most=MOST_PEOPLE, patience=patience)
-        self._channels = Lookups(self._ask_channel, clock, most=MOST_CHANNELS, patience=patience)
-        self._directs = Lookups(self._ask_direct, clock, most=MOST_PEOPLE, patience=patience)
-        self._roots = Lookups(self._ask_root, clock, most=MOST_MESSAGES, patience=patience)
-        self._files = Lookups(self._ask_file, clock, most=MOST_MESSAGES, patience=patience)
+
+        def kept(ask: Callable[[str], Awaitable[Value | None]], most: int, method: str = "") -> Lookups[Value]:
+            room = partial(calls.budgets.has_room, method) if method else lambda: True
+            return Lookups(ask, clock, most=most, patience=patience, has_room=room)
+
+        self._people = kept(self._ask_person, MOST_PEOPLE, "users.info")
+        self._bots = kept(self._ask_bot, MOST_PEOPLE, "bots.info")
+        self._channels = kept(self._ask_channel, MOST_CHANNELS, "conversations.info")
+        # These are asked for because somebody needs them, not for names alone.
+        self._directs = kept(self._ask_direct, MOST_PEOPLE)
+        self._roots = kept(self._ask_root, MOST_MESSAGES)
+        self._files = kept(self._ask_file, MOST_MESSAGES)
 
     async def close(self) -> None:
         for each in (self._people, self._bots, self._channels, self._directs, self._roots, self._files):

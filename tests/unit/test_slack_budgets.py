@@ -234,3 +234,18 @@ def test_a_wish_that_is_withdrawn_costs_nothing() -> None:
         budgets.close()
 
     run_virtual(main())
+
+
+def test_there_is_room_until_a_limit_is_reached_and_after_a_minute_again() -> None:
+    async def asking(place: Workspace) -> list[bool]:
+        found = [place.budgets.has_room("users.info")]
+        for _ in range(PER_MINUTE["users.info"]):
+            await place.budgets.through("users.info", lambda: place.call("users.info", PER_MINUTE["users.info"]))
+        found.append(place.budgets.has_room("users.info"))
+        await asyncio.sleep(61)
+        return [*found, place.budgets.has_room("users.info")]
+
+    async def main() -> list[bool]:
+        return await asking(Workspace())
+
+    assert run_virtual(main()) == [True, False, True]

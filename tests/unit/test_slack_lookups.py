@@ -105,6 +105,21 @@ def test_nobody_waits_for_long_and_what_comes_later_is_there_for_the_next() -> N
     run_virtual(asking())
 
 
+def test_nobody_queues_for_a_name_but_it_is_asked_for() -> None:
+    async def asking() -> None:
+        register = Register()
+        register.open.clear()
+        rooms = Lookups(register.room, HandClock(), most=3, patience=2.0, has_room=lambda: False)
+        began = asyncio.get_running_loop().time()
+        assert await rooms.of("ada") is None
+        assert asyncio.get_running_loop().time() - began < 0.1
+        register.open.set()
+        await asyncio.sleep(0.1)
+        assert await rooms.of("ada") == "12"
+
+    run_virtual(asking())
+
+
 def test_a_look_that_hangs_is_given_up() -> None:
     async def asking() -> None:
         register = Register()
