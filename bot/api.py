@@ -9,11 +9,14 @@ from bot.errors import (
     ConfigError,
     DeliveryError,
     DeliveryRefused,
+    LimitReached,
     ModelError,
+    NoQuota,
     NotAllowed,
     PluginError,
     TargetGone,
     UsageError,
+    WrongKey,
 )
 from bot.events import (
     AnyEvent,
@@ -41,7 +44,7 @@ from bot.markers import Fence, open_fence
 from bot.model.moderation import Verdict
 from bot.pictures import Picture
 from bot.platform import Adapter, AdapterSpec, Capabilities, Finding, Handle, Posted, Shelf
-from bot.plugin import Context, Group, Job, Line, Part, Plugin, Taken, WindowReport
+from bot.plugin import Context, Group, Job, Line, Part, Paused, Plugin, Taken, WindowReport
 from bot.replies import (
     Button,
     Controls,
@@ -106,6 +109,7 @@ __all__ = [
     "Lane",
     "LanguageModel",
     "Left",
+    "LimitReached",
     "Line",
     "Manner",
     "Message",
@@ -115,12 +119,14 @@ __all__ = [
     "ModelCall",
     "ModelChoice",
     "ModelError",
+    "NoQuota",
     "NotAllowed",
     "Notice",
     "Online",
     "Outcome",
     "Parameter",
     "Part",
+    "Paused",
     "Picture",
     "Piece",
     "Place",
@@ -157,6 +163,7 @@ __all__ = [
     "User",
     "Verdict",
     "WindowReport",
+    "WrongKey",
     "button_id",
     "clip",
     "counted",

@@ -322,12 +322,20 @@ class Standing(Generic[State]):
 
 
 @dataclass(frozen=True, slots=True)
+class Paused(Generic[State]):
+    """What a step returns when the job is to wait until somebody resumes it."""
+
+    state: State
+
+
+@dataclass(frozen=True, slots=True)
 class Job:
-    """`step(ctx, state)` returns the next state, or None when the job is over. `pause(state)` says how many seconds to
-    wait before the next step. `back(ctx, state)` is called when the bot is back after it was interrupted."""
+    """`step(ctx, state)` returns the next state, also as Paused, or None when the job is over. `pause(state)` says how
+    many seconds to wait before the next step. `back(ctx, state)` is called when the bot is back after it was
+    interrupted; it may return a new state."""
 
     name: str
     state: type[BaseModel]
     step: Callable[[Context, Any], Awaitable[Any]]
     pause: Callable[[Any], float] | None = None
-    back: Callable[[Context, Any], Awaitable[None]] | None = None
+    back: Callable[[Context, Any], Awaitable[Any]] | None = None

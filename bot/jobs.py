@@ -14,7 +14,7 @@ from bot.clock import Clock
 from bot.context import EngineContext
 from bot.errors import BotError
 from bot.events import AnyEvent, Message, Place, Route, User
-from bot.handler import Change, Standing
+from bot.handler import Change, Paused, Standing
 from bot.plugin import Job
 from bot.replies import Reply
 from bot.runner import LocalRunner
@@ -96,11 +96,18 @@ class Jobs:
                 job = context.job_named(each.name)
                 if job is not None and job.back is not None:
                     async with self._runner.turn(event.place):
-                        await job.back(context, job.state.model_validate(each.state))
+                        await self._tell_one(context, job, each)
             except (KeyError, ValidationError):
                 log.warning("nobody knows a job that was left behind", plugin=each.plugin, job=each.name)
             except BotError as error:
                 log.warning("a job that was left behind could not be told", job=each.name, error=repr(error))
+
+    async def _tell_one(self, context: EngineContext, job: Job, left: _Left) -> None:
+        assert job.back is not None, "looked at before"
+        state: BaseModel | None = await job.back(context, job.state.model_validate(left.state))
+        if state is not None:
+            dumped = state.model_dump(mode="json")
+            await self._store.save_job(left.plugin, left.name, left.route, dumped, status="paused", id=left.id)
 
     # What plugins do with their jobs.
 
@@ -221,7 +228,11 @@ class Jobs:
         run.stepping = True
         state: BaseModel | None = None
         try:
-            state = await run.job.step(run.context, run.state)
+            made = await run.job.step(run.context, run.state)
+            if isinstance(made, Paused):
+                run.ends = run.ends or "paused"
+                made = made.state
+            state = made
             run.state = state or run.state
         finally:
             run.stepping = False

@@ -22,6 +22,7 @@ from bot.handler import (
     Line,
     Listener,
     Models,
+    Paused,
     Scope,
     State,
     Taken,
@@ -43,6 +44,7 @@ __all__ = [
     "Listener",
     "Models",
     "Part",
+    "Paused",
     "Plugin",
     "Scope",
     "State",
@@ -57,8 +59,8 @@ CommandFunction = TypeVar(
     bound="Callable[Concatenate[Context, ...], Awaitable[str | Reply | None] | AsyncIterator[str]]",
 )
 ListenerFunction = TypeVar("ListenerFunction", bound="Callable[[Context], Awaitable[Taken | None]]")
-Step: TypeAlias = Callable[[Context, State], Awaitable[State | None]]
-Back: TypeAlias = Callable[[Context, State], Awaitable[None]]
+Step: TypeAlias = Callable[[Context, State], Awaitable[State | Paused[State] | None]]
+Back: TypeAlias = Callable[[Context, State], Awaitable[State | None]]
 ButtonFunction = TypeVar("ButtonFunction", bound="Callable[Concatenate[Context, ...], Awaitable[str | Reply | None]]")
 
 
@@ -235,10 +237,11 @@ class Plugin:
         pause: Callable[[State], float] | None = None,
         back: Back[State] | None = None,
     ) -> Job | Callable[[Step[State]], Job]:
-        """`async (ctx, state: Model) -> Model | None`; persisted between steps, paused after a crash.
+        """`async (ctx, state: Model) -> Model | Paused | None`; persisted between steps, paused after a crash.
 
         `pause(state)` is the time in seconds between two steps, in which others may speak. `back(ctx, state)` is called
-        once the bot is online again after it died or was stopped in the middle of the job, which is paused now.
+        once the bot is online again after it died or was stopped in the middle of the job, which is paused now; it may
+        return a new state.
         """
         if function is not None:
             return self._job(function, None, None)

@@ -69,9 +69,10 @@ def talking(gate: asyncio.Event | None = None) -> tuple[Plugin, list[str]]:
     """A job that says one line a step and rests for an hour in between; what `back` was told with."""
     plugin, told = Plugin("talking", "Talks."), list[str]()
 
-    async def come_back(ctx: Context, state: Talk) -> None:
+    async def come_back(ctx: Context, state: Talk) -> Talk:
         told.append(f"left at {len(state.said)}")
         await ctx.reply("I was interrupted.")
+        return state.model_copy(update={"left": state.left + 1})
 
     @plugin.job(pause=lambda state: 3600.0, back=come_back)
     async def talk(ctx: Context, state: Talk) -> Talk | None:
