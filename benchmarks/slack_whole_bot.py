@@ -16,15 +16,17 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
+from statistics import median
 
-from adapters.slack.testing import Channel, Delivery, FakeSlack, Message
+from adapters.slack.testing import Account, Channel, Delivery, FakeSlack, Message
 from benchmarks.figures import Figure, load, table
-from benchmarks.measures import spread
 from benchmarks.model_process import ModelProcess, Story
 from benchmarks.slack_answering import LATENCY
 
 LINKS = 2
 CONVERSATIONS = 100
+# Seconds between the questions.
+_APART = 0.1
 
 
 @dataclass(slots=True)
@@ -72,8 +74,10 @@ class Stage:
         own = [each for each in kept if each.author is self.slack.bot and each.thread_ts == question.ts]
         return [each.seen for each in own if not each.deleted]
 
-    async def answered(self, channel: Channel, story: Story, *, within: float = 60) -> Message:
-        question = await self.slack.mentions(story.order, channel=channel)
+    async def answered(
+        self, channel: Channel, story: Story, *, author: Account | None = None, within: float = 60
+    ) -> Message:
+        question = await self.slack.mentions(story.order, channel=channel, author=author)
         await self.slack.wait_until(lambda: self.told(question)[-1:] == [story.text], timeout=within)
         return question
 
@@ -87,51 +91,81 @@ async def stage() -> AsyncIterator[Stage]:
         yield Stage(folder, slack, model)
 
 
+@dataclass(frozen=True, slots=True)
+class Talk:
+    room: Channel
+    person: Account
+    story: Story
+
+
+@dataclass(frozen=True, slots=True)
+class Busy:
+    """What the bot was told while the talks began, then while all of them were answered, and then in one moment."""
+
+    begun: Sequence[Delivery]
+    heard: Sequence[Delivery]
+    burst: Sequence[Delivery]
+    lost: int
+
+
 async def acknowledged(quick: bool) -> Sequence[Figure]:
-    """Everybody is answered at the same time and goes on talking; what the bot hears of its own messages counts too."""
     conversations, seconds = (20, 5) if quick else (CONVERSATIONS, 20)
-    async with stage() as here, here.bot():
-        slack = here.slack
-        await here.answered(slack.general, here.story())
-        rooms = {slack.channel(f"room-{number}"): here.story(30 * 20, 20) for number in range(conversations)}
-        asking = [asyncio.create_task(_asks(here, *each, after=0.1 * at)) for at, each in enumerate(rooms.items())]
-        await asyncio.sleep(0.1 * conversations)
-        first = len(slack.deliveries)
-        lot = random.Random(1)
-        for number in range(20 * seconds):
-            await slack.says(f"aside {number}", channel=lot.choice([*rooms]))
-            await asyncio.sleep(0.05)
-        busy = slack.deliveries[first:]
-        questions = await asyncio.gather(*asking, return_exceptions=True)
-        lost = sum(isinstance(question, BaseException) for question in questions)
-        before = len(slack.deliveries)
-        at_once = [slack.says(f"all together {number}", channel=room) for number, room in enumerate(rooms)]
-        await asyncio.gather(*at_once)
-        burst = slack.deliveries[before : before + conversations]
-        await slack.wait_until(lambda: all(each.acked or each.given_up for each in burst), timeout=30)
-        refused = len(slack.refused)
-        again = sum(len(each.attempts) > 1 for each in busy)
-    name = f"{conversations} conversations busy"
-    times, crowd = sorted(_milliseconds(busy)), spread(_milliseconds(burst))
-    late, note = times[int(len(times) * 0.99)], f"of {len(times)}; worst {times[-1]:.0f} ms"
+    async with stage() as here:
+        people = [here.slack.account(f"Person{number}") for number in range(conversations)]
+        talks = [Talk(here.slack.channel(each.name.lower()), each, here.story(30 * 20, 20)) for each in people]
+        async with here.bot():
+            busy = await _keeps_busy(here, talks, seconds)
+        again = sum(len(each.attempts) > 1 for each in here.slack.deliveries)
+        refused = len(here.slack.refused)
+    name, note = f"{conversations} conversations busy", f"worst {max(_times(busy.heard)):.0f} ms of {len(busy.heard)}"
     return [
-        Figure(f"{name}: event → acknowledgement, 99 % within", late, "ms", 50, note),
-        Figure(f"{name}: event → acknowledgement, median", spread(times)[0], "ms"),
+        Figure(f"{name}: event → acknowledgement, 99 % within", _late(busy.heard), "ms", 50, note),
+        Figure(f"{name}: event → acknowledgement, median", median(_times(busy.heard)), "ms"),
+        Figure(f"{name}: the same while they begin, 99 % within", _late(busy.begun), "ms"),
+        Figure(f"{name}: the same while they begin, median", median(_times(busy.begun)), "ms"),
+        Figure(f"{conversations} messages in one moment: the last acknowledged", max(_times(busy.burst)), "ms"),
         Figure(f"{name}: events sent more than once", again, "", 0),
-        Figure(f"{name}: answers lost or not exact", lost, "", 0),
+        Figure(f"{name}: answers lost or not exact", busy.lost, "", 0),
         Figure(f"{name}: 429", refused, "", 0),
-        Figure(f"{conversations} messages in one moment: the last ack", crowd[2], "ms", None, f"median {crowd[0]:.0f}"),
     ]
 
 
-async def _asks(here: Stage, room: Channel, story: Story, *, after: float) -> Message:
+async def _keeps_busy(here: Stage, talks: Sequence[Talk], seconds: int) -> Busy:
+    """Everybody is answered in a channel of their own, and goes on talking; what the bot hears of its own messages
+    counts too."""
+    told = here.slack.deliveries
+    await here.answered(here.slack.general, here.story())
+    first = len(told)
+    asking = [asyncio.create_task(_asks(here, talk, after=_APART * at)) for at, talk in enumerate(talks)]
+    await asyncio.sleep(_APART * len(talks))
+    begun = told[first:]
+    first, lot = len(told), random.Random(1)
+    for number in range(20 * seconds):
+        talk = lot.choice(talks)
+        await here.slack.says(f"aside {number}", channel=talk.room, author=talk.person)
+        await asyncio.sleep(0.05)
+    heard = told[first:]
+    answers = await asyncio.gather(*asking, return_exceptions=True)
+    first = len(told)
+    for talk in talks:
+        await here.slack.says("all together", channel=talk.room, author=talk.person)
+    burst = told[first : first + len(talks)]
+    await here.slack.wait_until(lambda: all(each.acked or each.given_up for each in burst), timeout=30)
+    return Busy(begun, heard, burst, sum(isinstance(each, BaseException) for each in answers))
+
+
+async def _asks(here: Stage, talk: Talk, *, after: float) -> Message:
     await asyncio.sleep(after)
-    return await here.answered(room, story, within=240)
+    return await here.answered(talk.room, talk.story, author=talk.person, within=240)
 
 
-def _milliseconds(deliveries: Sequence[Delivery]) -> list[float]:
-    """What was never acknowledged counts as the three seconds after which Slack gives up."""
+def _times(deliveries: Sequence[Delivery]) -> list[float]:
+    """In milliseconds. What was never acknowledged counts as the three seconds after which Slack gives up."""
     return [1000 * (3.0 if each.latency is None else each.latency) for each in deliveries]
+
+
+def _late(deliveries: Sequence[Delivery]) -> float:
+    return sorted(_times(deliveries))[int(len(deliveries) * 0.99)]
 
 
 async def once() -> Sequence[Figure]:
