@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from adapters.slack.escaping import ZERO_WIDTH_SPACE, Mention, as_text, from_markdown_text, to_markdown_text
@@ -20,6 +20,7 @@ AGAIN = "#"
 # The block of what would be a button if Slack knew grey ones.
 LABELS = "labels"
 THUMBS = "thumbs"
+_CODES = re.compile(r"(?:1?[0-9a-f]{4}|[0-9a-f]{2,3})(?:-(?:1?[0-9a-f]{4}|[0-9a-f]{2,3})){0,15}")
 _THUMB = re.compile(r"^[👍👎\U0001f3fb-\U0001f3ff\s]+")
 _STYLES = {"primary": "primary", "danger": "danger"}
 _CONTROLS = frozenset({"actions", "context_actions"})
@@ -91,7 +92,25 @@ def said_in(message: Mapping[str, Any]) -> str:
     parts = [str(each.get("text", "")) for each in blocks if each.get("type") == "markdown"]
     if parts:
         return from_markdown_text("\n".join(parts))
-    return to_markdown(message_text(message), Names())
+    text = to_markdown(message_text(message), Names())
+    for name, emoji in _emoji_in(blocks):
+        text = text.replace(name, emoji)
+    return text
+
+
+def _emoji_in(node: object) -> Iterator[tuple[str, str]]:
+    """The names by which Slack tells emoji, the longer ones first, and what they are."""
+    if isinstance(node, list):
+        for each in node:
+            yield from _emoji_in(each)
+    elif isinstance(node, Mapping):
+        codes, name, tone = str(node.get("unicode") or ""), node.get("name"), node.get("skin_tone")
+        if node.get("type") == "emoji" and name and _CODES.fullmatch(codes):
+            emoji = as_text("".join(chr(int(code, 16)) for code in codes.split("-")))
+            if tone:
+                yield f":{name}::skin-tone-{tone}:", emoji
+            yield f":{name}:", emoji
+        yield from _emoji_in(node.get("elements"))
 
 
 def pressed(action: Mapping[str, Any]) -> ButtonId | None:

@@ -84,6 +84,16 @@ def test_what_was_said_can_be_read_back(said: str) -> None:
     assert said_in({"text": fallback(said), "blocks": [*body(said), *rows((GOOD, BAD), "U1")]}) == said
 
 
+def test_emoji_are_read_back_as_they_were_said() -> None:
+    said = {"type": "rich_text_section", "elements": [{"type": "emoji", "name": "tada", "unicode": "1f389"}]}
+    waved = {"type": "emoji", "name": "wave", "skin_tone": 3, "unicode": "1f44b-1f3fc"}
+    theirs = {"type": "emoji", "name": "own_one"}
+    wrong = {"type": "emoji", "name": "odd", "unicode": "110000"}
+    blocks = [{"type": "rich_text", "elements": [said, {"type": "x", "elements": [waved, theirs, wrong]}]}]
+    message = {"text": "*hi* :tada: :wave::skin-tone-3: :own_one: :odd: 10:30:15", "blocks": blocks}
+    assert said_in(message) == "**hi** 🎉 👋🏼 :own_one: :odd: 10:30:15"
+
+
 def test_a_mention_stands_above_what_begins_a_block() -> None:
     mention = Mention("U1")
     assert [each["text"] for each in body("- a\n- b", mention)] == ["<@U1> \n- a\n- b"]

@@ -40,6 +40,8 @@ def _elements(text: str) -> list[Any]:
     position = 0
     for found in _EMOJI.finditer(text):
         made += [{"type": "text", "text": text[position : found.start()]}] if found.start() > position else []
-        made.append({"type": "emoji", "name": _name(found[0]), "unicode": f"{ord(found[0][0]):x}"})
+        made.append(
+            {"type": "emoji", "name": _name(found[0]), "unicode": "-".join(f"{ord(char):x}" for char in found[0])}
+        )
         position = found.end()
     return [*made, {"type": "text", "text": text[position:]}] if position < len(text) else made
