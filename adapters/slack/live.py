@@ -10,6 +10,7 @@ from types import TracebackType
 from adapters.slack.calls import Calls
 from adapters.slack.faces import Faces
 from adapters.slack.native import Ids, SlackStreams
+from adapters.slack.places import is_direct, is_ts
 from adapters.slack.sending import Sending
 from adapters.slack.streams import Edited
 from adapters.slack.thinking import Lately, Thought, Thoughts
@@ -67,9 +68,11 @@ class LiveAnswers:
     ) -> LiveAnswer:
         place = route.place
         transports = Transports(self._house, route, speaker, resume, before_post)
+        asked = route.data.get("message")
+        below = str(asked) if is_direct(place) and isinstance(asked, str) and is_ts(asked) else ""
         thought = None
-        if place.thread is not None and not transports.is_whole:
-            thought = Thought(self._thoughts, place, speaker)
+        if (place.thread or below) and not transports.is_whole:
+            thought = Thought(self._thoughts, place, speaker, below)
         return LiveAnswer(
             transports,
             thought,

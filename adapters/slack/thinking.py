@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Hashable
+from collections.abc import Coroutine, Hashable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from adapters.slack.calls import Calls
@@ -78,12 +79,12 @@ class Thoughts:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def status(self, place: Place, speaker: Speaker | None, status: str, loading: list[str]) -> bool:
+    async def status(self, place: Place, speaker: Speaker | None, status: str, loading: Sequence[str] = ()) -> bool:
         """Whether it is shown, or taken away when it is empty."""
         if status and not self._calls.budgets.is_idle(STATUS):
             return False
         identity = self._faces.identity(speaker)
-        arguments = {"status": status, "loading_messages": loading or None, **identity}
+        arguments = {"status": status, "loading_messages": [*loading] or None, **identity}
         try:
             return await self._told(STATUS, place, **arguments)
         except DeliveryRefused as error:
@@ -125,11 +126,15 @@ def may_pass(error: DeliveryError) -> bool:
 
 
 class Thought:
-    """Beside one answer in a thread: a status until it shows something, and a session at work if it takes long."""
+    """Beside one answer: a status in its thread until it shows something, and a session at work if it takes long.
 
-    def __init__(self, thoughts: Thoughts, place: Place, speaker: Speaker | None) -> None:
+    In a direct message, where an answer stands in no thread, `asked` is the message below which it is told of.
+    """
+
+    def __init__(self, thoughts: Thoughts, place: Place, speaker: Speaker | None, asked: str = "") -> None:
         self._thoughts = thoughts
-        self._place = place
+        self._place = place if place.thread is not None else replace(place, thread=asked)
+        self._in_thread = place.thread is not None
         self._speaker = speaker
         self._over = asyncio.Event()
         self._has_shown = False
@@ -142,19 +147,19 @@ class Thought:
         self._thoughts.beside(self._show())
 
     def shown(self) -> None:
-        """The answer shows something: Slack takes the status away by itself."""
-        self._has_shown = True
+        """The answer shows something: Slack takes the status of its thread away by itself."""
+        self._has_shown = self._in_thread
         self._over.set()
 
     def works(self) -> None:
         """Slack shows a stop button of its own while a session is at work."""
-        if self._session is None:
+        if self._session is None and self._in_thread:
             self._session = asyncio.create_task(self._thoughts.session(self._place, AT_WORK))
 
     def end(self, *, resumed: bool = False) -> None:
         """The answer has ended. `resumed`: an earlier life may have left a session at work."""
         self._over.set()
-        if resumed or self._session is not None:
+        if (resumed and self._in_thread) or self._session is not None:
             self._thoughts.beside(self._rest())
 
     async def _show(self) -> None:
@@ -167,12 +172,12 @@ class Thought:
                 return
             if self._over.is_set():
                 # It may have come after what would have taken it away.
-                await thoughts.status(self._place, self._speaker, "", [])
+                await thoughts.status(self._place, self._speaker, "")
                 return
             self._is_set = True
             await self._unless_over(_REFRESH)
         if self._is_set and not self._has_shown:
-            await thoughts.status(self._place, self._speaker, "", [])
+            await thoughts.status(self._place, self._speaker, "")
 
     async def _rest(self) -> None:
         if self._session is None or await self._session:

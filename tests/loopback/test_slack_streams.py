@@ -160,6 +160,7 @@ async def test_a_stream_that_died_of_age_goes_on_in_another() -> None:
             for number, word in enumerate(words(60)):
                 await stream.write(Text(word))
                 if number == 30:
+                    await slack.wait_until(lambda: bot.messages)
                     slack.passes(300)
                 await bot.clock.sleep(0.1)
         assert said_in(bot.messages) == list(range(60))
@@ -187,6 +188,7 @@ async def test_a_message_that_somebody_deletes_is_said_again() -> None:
             for number, word in enumerate(words(40)):
                 await stream.write(Text(word))
                 if number == 20:
+                    await slack.wait_until(lambda: bot.messages)
                     await slack.deletes(bot.messages[0])
                 await bot.clock.sleep(0.1)
         assert said_in(bot.messages) == list(range(40))
@@ -201,6 +203,7 @@ async def test_slacks_own_stop_ends_the_answer_where_it_is() -> None:
                 await stream.write(Text(word))
                 await bot.clock.sleep(0.1)
                 if number == 20:
+                    await slack.wait_until(lambda: bot.messages)
                     await slack.stops(bot.messages[0])
                     before = bot.messages[0].seen
             await slack.wait_until(lambda: any(call.error == "stopped_by_user" for call in slack.calls))
