@@ -34,7 +34,7 @@ LONG_AGO = 120.0
 _PAGES, _PAGE = 3, 100
 # So often whoever calls hears of a limit, and waits in line again; then it is waited for here.
 _MOST_THROTTLED = 3
-_MOST_STANDING = 2000
+_MOST_STANDING = 500
 
 
 @dataclass(frozen=True, slots=True)
