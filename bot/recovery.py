@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence, Set
 from dataclasses import replace
 from datetime import timedelta
 
@@ -145,7 +145,8 @@ class Recovery:
                         log.error("answer is given up", attempts=draft.attempts)
                         await self._give_up(draft)
                         return
-                    shown = await self._shown(draft)
+                    others = {sent.id for other in drafts if other.id != draft.id for sent in other.sent}
+                    shown = await self._shown(draft, others)
                     young = self._clock.now() - draft.started_at <= self._resume_age
                     log.info("taking up an answer", said=len(shown.text), young=young, messages=len(shown.sent))
                     await self._turns.take_up(shown, complete=young and draft.attempts <= MOST_COMPLETIONS)
@@ -166,8 +167,9 @@ class Recovery:
         said = NewMessage("assistant", draft.text, speaker=speaker, status="interrupted", sent=draft.sent)
         await self._store.answered(draft, draft.route.place, [said], ())
 
-    async def _shown(self, draft: Draft) -> Draft:
-        """The draft as the platform knows it: messages that were sent but not yet journaled belong to it too."""
+    async def _shown(self, draft: Draft, others: Set[str]) -> Draft:
+        """The draft as the platform knows it: messages that were sent but not yet journaled belong to it too. Those of
+        `others` do not."""
         adapter, route = self._adapters[draft.route.place.platform], draft.route
         try:
             posted = await adapter.history(route, draft.event_id, ANSWER_MESSAGES)
@@ -178,7 +180,7 @@ class Recovery:
         except DeliveryError as error:
             log.warning("channel could not be read back", error=repr(error))
             return draft
-        own = [message for message in posted if message.own and not await self._known(draft, message)]
+        own = [each for each in posted if each.own and each.id not in others and not await self._known(draft, each)]
         return with_shown(draft, own)
 
     async def _known(self, draft: Draft, message: Posted) -> bool:

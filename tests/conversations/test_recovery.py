@@ -80,6 +80,17 @@ async def test_a_message_that_was_sent_but_not_journaled_is_found_and_not_posted
         assert bot.screen == ["Ann: Tell me a story.", f"bot: {STORY} named Fib who could sing."]
 
 
+async def test_an_answer_does_not_go_on_in_the_message_of_another_that_says_the_same(tmp_path: Path) -> None:
+    scene = Scene(tmp_path)
+    again = question(scene.adapter.next_id())
+    theirs, _ = scene.shows(STORY, in_reply=False), scene.shows(STORY, in_reply=False)
+    scene.dies(STORY)
+    die(Crash(tmp_path / "test.db", again, STORY, (theirs,), finished=False))
+    async with scene.bot(" and a hen.", " and a hen.") as bot:
+        await bot.comes_online()
+        assert bot.screen[1:] == [f"bot: {STORY} and a hen."] * 2
+
+
 async def test_nothing_was_sent_yet_so_the_answer_is_given_now(tmp_path: Path) -> None:
     scene = Scene(tmp_path)
     scene.dies("")
