@@ -111,8 +111,7 @@ class Home:
     async def publish(self, route: Route, reply: Reply) -> tuple[SentId, ...]:
         user, part = str(route.data["home"]), route.data.get("part")
         if part is None:
-            if reply.text.strip():
-                self._fill(user, route.place.channel, loading=False, note=reply.text)
+            self._fill(user, route.place.channel, loading=False, note=reply.text)
             return ()
         page = self._pages.get(user)
         if page is not None and page.round == route.data.get("round"):
@@ -133,7 +132,7 @@ class Home:
         return user in settings.deny_users or bool(settings.users and user not in settings.users)
 
     def _fill(self, user: str, channel: str, *, loading: bool, note: str = "") -> None:
-        """A page that is being filled already is left to itself, unless there is news to tell."""
+        """What was being filled gives way to what is asked for now."""
         if (before := self._filling.pop(user, None)) is not None:
             before.cancel()
         task = self._filling[user] = self._beside(self._filled(user, channel, loading, note))
@@ -232,8 +231,13 @@ class Home:
     def _beside(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._ended)
         return task
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("App Home could not be filled", exc_info=error)
 
 
 class PageSurface:

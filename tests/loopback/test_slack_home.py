@@ -126,6 +126,30 @@ async def test_what_a_form_changed_is_told_there(tmp_path: Path) -> None:
         await bot.until(lambda: "from now on that is me" not in read(slack.home()))
 
 
+async def test_a_change_without_a_word_is_seen_there(tmp_path: Path) -> None:
+    plugin, levels = Plugin("volume", "Volume."), [3]
+
+    @plugin.command("volume", immediate=True, overview=True)
+    async def volume(ctx: Context, level: int | None = None) -> str | None:
+        """Show the volume, or change it."""
+        if level is None:
+            return f"It is {levels[-1]}."
+        levels.append(level)
+        return None
+
+    async with (
+        FakeSlack() as slack,
+        FakeOpenAI() as model,
+        whole_slack_bot(tmp_path, slack, model, plugins=(plugin,)) as bot,
+    ):
+        view = await opened(slack, bot)
+        assert part(view, "volume") == "It is 3."
+        pressed = await slack.presses(view, "Change")
+        form = await bot.until(lambda: pressed.view)
+        await slack.submits(form, level="11")
+        await bot.until(lambda: part(slack.home(), "volume") == "It is 11.")
+
+
 async def test_what_is_wrong_with_a_change_is_told_there(tmp_path: Path) -> None:
     async with FakeSlack() as slack, FakeOpenAI() as model, whole_slack_bot(tmp_path, slack, model) as bot:
         pressed = await slack.presses(await opened(slack, bot), "home:change:model")
