@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import re
 from collections.abc import Mapping, Sequence
@@ -92,7 +93,7 @@ class Uploads:
         with translated():
             async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_PATIENCE)) as session:
                 url = yarl.URL(address, encoded=True)
-                async with session.post(url, data=content, proxy=self._calls.client.proxy) as answer:
+                async with session.post(url, data=io.BytesIO(content), proxy=self._calls.client.proxy) as answer:
                     status = answer.status
         if status != 200:
             raise by_code("", status, answer.headers)

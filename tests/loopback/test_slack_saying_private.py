@@ -22,7 +22,8 @@ from bot.api import (
     TargetGone,
     Text,
 )
-from tests.loopback.slack_saying import Mouth, PatientClock, hasty, speaking
+from tests.loopback.slack_bot import connected
+from tests.loopback.slack_saying import HastyClock, Mouth, PatientClock, hasty, speaking
 
 SECRET = "the secret is 42"
 NO_DIRECT = SCOPES - {"im:write"}
@@ -191,6 +192,26 @@ async def test_a_live_answer_for_one_person_is_said_whole_at_its_end() -> None:
         (message,) = whispers(slack)
         assert message.seen.split() == ["word"] * 1_500
         assert (len(message.states), labels(message.blocks)) == (1, ["Again"])
+
+
+async def test_live_answers_of_the_whole_bot_keep_to_the_address_too() -> None:
+    words = [f"word{number} " for number in range(2_500)]
+    async with hasty() as slack, connected(slack, clock=HastyClock()) as listener, speaking(slack) as bot:
+        elsewhere = slack.channel("elsewhere", with_bot=False)
+        for channel, known in ((elsewhere, "guest"), (slack.general, "private")):
+            route = await command(bot, channel, **{known: True})
+            async with listener.adapter.stream(route, Speaker("ann", "Ann")) as stream:
+                await stream.write(Controls((Button("stop", "Stop"),)))
+                for word in words:
+                    await stream.write(Text(word))
+                await stream.write(Controls((Button("again", "Again"),)))
+            shown = [each for each in slack.screen(channel, viewer=slack.ada) if each.author is slack.bot]
+            assert " ".join(each.seen for each in shown).split() == ["**Ann:**", *"".join(words).split()]
+            assert len(shown) == len(stream.sent) == 2
+            assert [labels(each.blocks) for each in shown] == [[], ["Again"]]
+            assert {each.seen_by for each in shown} == {None if known == "guest" else slack.ada}
+        assert len(slack.called("response_url")) == 4
+        assert slack.called("chat.postMessage") == slack.called("chat.startStream") == slack.called("chat.update") == []
 
 
 async def test_an_error_after_a_press_is_the_pressers_own() -> None:
