@@ -174,6 +174,19 @@ class Ways:
     people: People
     faces: Faces
 
+    async def talk_with(self, user: str) -> str:
+        """The channel of the bot's talk with somebody. Raises DeliveryError."""
+        if not user:
+            raise DeliveryRefused("nobody to write to")
+        known = await self.people.direct(user)
+        if known:
+            return known
+        # Whether there can be none, or Slack was slow to tell, is not known: something would be lost.
+        told = (await self.calls.in_turn("conversations.open", users=user)).get("channel") or {}
+        if not told.get("id"):
+            raise DeliveryRefused("no talk was opened")
+        return str(told["id"])
+
 
 Post = Callable[[str, Sequence[Button]], Awaitable[Shown]]
 
@@ -290,9 +303,7 @@ class PrivateSurface:
 
     async def _directly(self, text: str, buttons: Sequence[Button]) -> Shown:
         if self._talk is None:
-            channel = await self._ways.people.direct(self._user) if self._user else ""
-            if not channel:
-                raise DeliveryRefused("nobody to write to")
+            channel = await self._ways.talk_with(self._user)
             self._about = await self._tell_about() if self._tell_about is not None else ""
             self._talk = self._in_talk(channel)
         talk = self._talk

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 
@@ -37,6 +38,7 @@ from bot.api import (
     Capabilities,
     Clock,
     Controls,
+    DeliveryError,
     DeliveryRefused,
     EditedStream,
     Lane,
@@ -53,6 +55,8 @@ from bot.api import (
     phrase,
     say,
 )
+
+log = logging.getLogger(__name__)
 
 # What is never edited needs no room for that: one message of an answer that is said whole.
 WHOLE_TEXT = 11_000
@@ -81,7 +85,7 @@ class Sending:
         self._threads = threads
         self._home = home
         self._clock = clock
-        self.urls = ResponseUrls(calls, clock, settings.api_url)
+        self._ways = Ways(ResponseUrls(calls, clock, settings.api_url), calls, people, faces)
         self._standing = Standing()
 
     def capabilities(self, route: Route) -> Capabilities:
@@ -253,7 +257,7 @@ class Sending:
             )
 
         return PrivateSurface(
-            Ways(self.urls, self._calls, self._people, self._faces),
+            self._ways,
             route,
             in_talk=in_talk,
             in_public=lambda: self._public(route, None),
@@ -287,7 +291,7 @@ class Sending:
         channel, thread = place.channel, place.thread
         if private or route.data.get("guest") is True:
             user = str(route.data.get("user", ""))
-            channel, thread = (await self._people.direct(user) if user else ""), None
+            channel, thread = await self._talk_with(user), None
             told = say("📎 I sent you the files in a direct message.")
         troubles = [say("I may not send files here.")]
         if channel:
@@ -297,6 +301,13 @@ class Sending:
         if not troubles:
             return ()
         return await self._deliver(route, Reply("\n".join(troubles)), private=private)
+
+    async def _talk_with(self, user: str) -> str:
+        try:
+            return await self._ways.talk_with(user)
+        except DeliveryError as error:
+            log.info("there is no talk with this person: %s", error)
+            return ""
 
 
 def _before(data: Mapping[str, JsonValue]) -> str:

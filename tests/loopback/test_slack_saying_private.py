@@ -142,6 +142,15 @@ async def test_a_direct_message_whose_answer_was_lost_stands_once() -> None:
         assert slack.answers() == []
 
 
+async def test_a_talk_that_slack_is_slow_to_open_is_waited_for() -> None:
+    async with hasty() as slack, speaking(slack) as bot:
+        elsewhere = slack.channel("elsewhere", with_bot=False)
+        slack.fails("conversations.open", status=500, times=2)
+        slack.fails("conversations.open", status=429, retry_after=3)
+        await bot.says(SECRET, private=True, to=bot.route(elsewhere))
+        assert slack.answers(slack.direct()) == [f"This is about #elsewhere.\n\n{SECRET}"]
+
+
 async def test_what_cannot_be_said_privately_is_not_said() -> None:
     async with hasty(scopes=NO_DIRECT) as slack, speaking(slack) as bot:
         slack.fails("chat.postEphemeral", error="not_in_channel", times=9)
