@@ -44,7 +44,7 @@ from bot.markers import Fence, open_fence
 from bot.model.moderation import Verdict
 from bot.pictures import Picture
 from bot.platform import Adapter, AdapterSpec, Capabilities, Finding, Handle, Posted, Shelf
-from bot.plugin import Context, Group, Job, Line, Part, Paused, Plugin, Taken, WindowReport
+from bot.plugin import Context, Group, Job, Line, Part, Paused, Plugin, Standing, Taken, WindowReport
 from bot.replies import (
     Button,
     Controls,
@@ -146,6 +146,7 @@ __all__ = [
     "Shelf",
     "Shown",
     "Speaker",
+    "Standing",
     "Surface",
     "SystemClock",
     "Taken",

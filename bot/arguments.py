@@ -27,8 +27,8 @@ WHOLE_NUMBER = re.compile(r"[+-]?\d{1,18}")
 
 @dataclass(frozen=True, slots=True)
 class Arg:
-    """Put into `Annotated[...]`. `rest` takes the whole tail of the line. `ge`/`le` bound numbers,
-    `min_length`/`max_length` texts. `complete(ctx, typed)` suggests values."""
+    """Put into `Annotated[...]`. `rest` takes the whole tail of the line; those behind it can only be given by
+    name. `ge`/`le` bound numbers, `min_length`/`max_length` texts. `complete(ctx, typed)` suggests values."""
 
     description: str = ""
     ge: float | None = None

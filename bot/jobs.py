@@ -34,7 +34,8 @@ PATIENCE = 10.0
 @dataclass(slots=True)
 class _Run:
     """A job that runs. `changes` were made during a step and are made to what comes out of it. `ends` is what becomes
-    of it after this step, None = it goes on."""
+    of it after this step, None = it goes on. What is `detached` was ended from outside, between two steps; what was
+    `resumed` during a step does not pause after it."""
 
     id: int
     job: Job
@@ -44,6 +45,8 @@ class _Run:
     stepping: bool = False
     changes: list[Change[Any]] = field(default_factory=list)
     ends: Status | None = None
+    detached: bool = False
+    resumed: bool = False
     awake: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -134,24 +137,34 @@ class Jobs:
         new: BaseModel | None = change(run.state)
         if new is None:
             run.ends = "done"
-        else:
-            run.state = new
-            await self._save(run, "running")
-        if wake or new is None:
+            await self._detach((place, plugin, job.name), run)
+            return None
+        run.state = new
+        await self._save(run, "running")
+        if wake:
             run.awake.set()
         return new
 
     async def pause(self, place: Place, plugin: str, job: Job) -> bool:
         """After the step that runs, if one does. False when the job does not run."""
-        run = self._running.get((place, plugin, job.name))
+        key = (place, plugin, job.name)
+        run = self._running.get(key)
         if run is None:
             return False
         run.ends = run.ends or "paused"
-        run.awake.set()
+        if not run.stepping:
+            await self._detach(key, run)
         return True
 
     async def resume(self, context: EngineContext, job: Job) -> bool:
         """False when there is none that is paused here. Raises BotError when one runs."""
+        key = (context.place, context.plugin, job.name)
+        run = self._running.get(key)
+        if run is not None and run.stepping and run.ends in (None, "paused"):
+            run.ends, run.resumed = None, True
+            return True
+        if run is not None and run.ends == "paused":
+            await self._detach(key, run)
         standing = await self._paused(context.place, context.plugin, job)
         if standing is None:
             return False
@@ -161,15 +174,26 @@ class Jobs:
 
     async def end(self, place: Place, plugin: str, job: Job) -> bool:
         """The line that is being said is stopped. False when there is no such job."""
-        run = self._running.get((place, plugin, job.name))
+        key = (place, plugin, job.name)
+        run = self._running.get(key)
         if run is None:
             return await self._change_paused(place, plugin, job, lambda state: None, ended=True) is not None
         run.ends = "done"
-        run.awake.set()
         if run.stepping:
             await self._runner.stop(place)
             self._runner.spawn(lambda: self._see_to_end(run))
+        else:
+            await self._detach(key, run)
         return True
+
+    async def _detach(self, key: Key, run: _Run) -> None:
+        """End a run between two steps, so that another can begin at once."""
+        run.detached = True
+        if self._running.get(key) is run:
+            del self._running[key]
+        if run.task is not None:
+            run.task.cancel()
+        await self._save(run, run.ends or "paused")
 
     # Until all end.
 
@@ -199,10 +223,14 @@ class Jobs:
             run.id = await self._save(run, "running", id=id)
             run.task = asyncio.create_task(self._run(run))
             self._running[key] = run
-            run.task.add_done_callback(lambda _: self._running.pop(key, None))
+            run.task.add_done_callback(lambda _: self._forget(key, run))
         finally:
             self._starting.discard(key)
         return run.id
+
+    def _forget(self, key: Key, run: _Run) -> None:
+        if self._running.get(key) is run:
+            del self._running[key]
 
     async def _run(self, run: _Run) -> None:
         try:
@@ -215,7 +243,8 @@ class Jobs:
                     await self._rest(run)
             await self._save(run, run.ends)
         except asyncio.CancelledError:
-            await self._save(run, run.ends or ("running" if self._closing else "paused"))
+            if not run.detached:
+                await self._save(run, run.ends or ("running" if self._closing else "paused"))
             raise
         except Exception as error:
             log.warning("job failed", job=run.job.name, error=repr(error), exc_info=not isinstance(error, BotError))
@@ -225,12 +254,12 @@ class Jobs:
 
     async def _step(self, run: _Run) -> bool:
         """Whether the job goes on. What was changed meanwhile is changed in what came out."""
-        run.stepping = True
+        run.stepping, run.resumed = True, False
         state: BaseModel | None = None
         try:
             made = await run.job.step(run.context, run.state)
             if isinstance(made, Paused):
-                run.ends = run.ends or "paused"
+                run.ends = run.ends or (None if run.resumed else "paused")
                 made = made.state
             state = made
             run.state = state or run.state

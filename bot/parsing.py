@@ -101,12 +101,23 @@ class _Line:
                 # Only yes and no are ever meant for it, so anything else is not explained as a wrong yes or no.
                 continue
             if parameter.arg.rest:
-                self._found[parameter.name] = self._text[self._at :]
-                self._at = len(self._text)
+                end = self._end_of_rest(parameter)
+                self._found[parameter.name] = self._text[self._at : end].rstrip()
+                self._at = end
             else:
                 self._found[parameter.name] = self._value(parameter)
             return
         raise self._too_many()
+
+    def _end_of_rest(self, parameter: Parameter) -> int:
+        """The end of the line, or where one of the parameters behind it is given by name."""
+        names = [*self._parameters]
+        behind = {*names[names.index(parameter.name) + 1 :]}
+        for found in OPTION.finditer(self._text, self._at):
+            begins = found.start() == self._at or self._text[found.start() - 1].isspace()
+            if begins and found[2].replace("-", "_").lower() in behind:
+                return found.start()
+        return len(self._text)
 
     def _too_many(self) -> UsageError:
         left = shown(self._text[self._at :])

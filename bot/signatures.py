@@ -197,9 +197,9 @@ def _checked(parameters: Sequence[Parameter], where: str) -> tuple[Parameter, ..
     if len(parameters) > MOST:
         raise PluginError(f"{where}: it takes {len(parameters)} arguments; platforms allow {MOST}.")
     for before, after in pairwise(parameters):
-        if before.arg.rest and after.kind != "attachment":
-            # Files are never part of the line.
-            raise PluginError(f"{where}: `{before.name}` takes the rest of the line, so it must be the last.")
+        if before.arg.rest and after.required and after.kind != "attachment":
+            # Files are never part of the line, and what has a default can be given by name.
+            raise PluginError(f"{where}: `{before.name}` takes the rest of the line, so nothing required may follow.")
         if after.required and not before.required:
             raise PluginError(f"{where}: `{after.name}` is required, so it must stand before `{before.name}`.")
     return tuple(parameters)

@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeAlias
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from bot.api import Remembered, Speaker
-from plugins.roleplay.endings import Said
+from plugins.roleplay.endings import Reason, Said
 
 Order: TypeAlias = Literal["alternate", "round-robin", "mention", "director", "manual"]
 
@@ -85,11 +85,13 @@ class Scene(BaseModel):
     steered_at: int | None = None
     steer: str = ""
     next: str = ""
-    skipped: str = ""
     step: bool = False
+    redo: bool = False
+    waits_for: str = ""
     summary: str = ""
     summary_until: int = 0
     panel: tuple[str, str] | None = None
+    over: Reason | Literal[""] = ""
     template: str = ""
 
     def role(self, id: str) -> Role | None:

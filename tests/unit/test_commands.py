@@ -463,7 +463,7 @@ async def starred(ctx: Context, *names: str) -> str:
     return ""
 
 
-async def rest_first(ctx: Context, tail: Annotated[str, Arg(rest=True)], more: str = "") -> str:
+async def rest_first(ctx: Context, tail: Annotated[str, Arg(rest=True)], more: str) -> str:
     """Rest."""
     return ""
 
@@ -519,7 +519,7 @@ async def unreadable(ctx: Context, a: NotThere) -> str:  # type: ignore[name-def
         (of_lists, "`names` has the type list[str], which no command can take"),
         (of_unions, "`name` has the type int | str, which no command can take"),
         (starred, "`names` cannot be an argument of a command"),
-        (rest_first, "`tail` takes the rest of the line, so it must be the last"),
+        (rest_first, "`tail` takes the rest of the line, so nothing required may follow"),
         (bad_default, "`sides` has a default that it does not allow"),
         (bounds_on_text, "`name` is no number, so `ge` and `le` mean nothing"),
         (nothing_allowed, "`n` allows nothing: 5 is more than 2"),
@@ -650,3 +650,25 @@ def test_no_line_breaks_the_search(line: str) -> None:
 
 def test_a_tool_has_a_name_that_models_take() -> None:
     assert Tool(KNOWN[2]).name == "system_show"
+
+
+async def invite(ctx: Context, who: Annotated[str, Arg(rest=True)], topic: str = "", turns: int = 8) -> str:
+    """Invite."""
+    return ""
+
+
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        ("a cat and a dog", {"who": "a cat and a dog"}),
+        (
+            "a cat and a dog --turns=4 --topic 'late books'",
+            {"who": "a cat and a dog", "turns": "4", "topic": "late books"},
+        ),
+        ("--turns 4 a cat — and a dog", {"who": "a cat — and a dog", "turns": "4"}),
+        ("a cat --who says --x", {"who": "a cat --who says --x"}),
+        ("C--topic", {"who": "C--topic"}),
+    ],
+)
+def test_what_stands_behind_the_rest_can_be_given_by_name(line: str, found: dict[str, str]) -> None:
+    assert command_from(invite, plugin="p").parse(line) == found

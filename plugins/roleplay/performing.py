@@ -1,0 +1,310 @@
+"""A scene while it is performed: one step is one line."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from time import monotonic
+from typing import Literal
+
+from bot.api import (
+    BotError,
+    Button,
+    Context,
+    LimitReached,
+    Line,
+    NoQuota,
+    Paused,
+    Prompt,
+    PromptMessage,
+    Remembered,
+    Reply,
+    SentId,
+    Speaker,
+    UsageError,
+    WrongKey,
+    phrase,
+    say,
+)
+from plugins.roleplay.endings import (
+    Budget,
+    Ending,
+    Errors,
+    Farewell,
+    Phrase,
+    Progress,
+    Reason,
+    Time,
+    Turns,
+    reason_to_end,
+    repeats,
+)
+from plugins.roleplay.order import next_role
+from plugins.roleplay.scene import NARRATOR, Role, Scene, SceneLine, lines_of
+from plugins.roleplay.speaking import Estimate, Spoken, estimate, prompt_for, recited, speak
+
+log = logging.getLogger(__name__)
+
+# What of the transcript is looked at for each line.
+LOOKS_AT = 200
+# After going round in circles a speaker is asked once for something else; when it happens again so soon, it is over.
+STEERED_TURNS = 3
+STEER = "You are repeating yourself. Move the scene on: let something happen, or bring it to its end."
+MOST_ERRORS = 3
+REASONS: dict[Reason, str] = {
+    "turns": phrase("all lines were said"),
+    "budget": phrase("the next line would cost more than is left of the budget"),
+    "time": phrase("the time is over"),
+    "phrase": phrase("the closing words were said"),
+    "farewell": phrase("they said goodbye"),
+    "loop": phrase("they went round in circles"),
+    "idle": phrase("nobody was there any more"),
+    "manual": phrase("somebody ended it"),
+    "errors": phrase("the language model could not be reached, again and again"),
+    "asked": phrase("it came to its end"),
+    "empty": phrase("there was nothing left to say"),
+}
+PAUSED = phrase("⏸ Paused.")
+WAITS_FOR = phrase("⏸ {name} is played by {player}: the scene goes on with their next message.")
+WHO_NEXT = phrase("⏸ Who speaks next?")
+NOT_NOW = phrase("⏸ The scene is paused: {why}")
+
+
+def panel(scene: Scene, *, running: bool) -> tuple[Button, ...]:
+    """The director's desk, below the newest line."""
+    by = scene.started_by
+    if running:
+        return (
+            Button("pause", say("⏸ Pause"), asker=by),
+            Button("skip", say("⏭ Skip"), asker=by),
+            Button("stop", say("⏹ End"), look="danger", asker=by),
+        )
+    return (
+        Button("resume", say("▶ Go on"), look="primary", asker=by),
+        Button("step", say("⏯ One line"), asker=by),
+        Button("retry", say("🔁 Again"), asker=by),
+        Button("stop", say("⏹ End"), look="danger", asker=by),
+    )
+
+
+async def perform(ctx: Context, scene: Scene) -> Scene | Paused[Scene] | None:
+    """The next line, or the end. None when it is over."""
+    began = monotonic()
+    path = await ctx.conversation.path(LOOKS_AT)
+    if scene.root is None:
+        return await _open(ctx, scene, path)
+    lines = lines_of(scene, path)
+    scene = _caught_up(scene, lines)
+    cut = _to_say_anew(scene, lines)
+    if cut is None and (reason := _over(scene, lines)):
+        await end(ctx, scene, reason)
+        return None
+    role = scene.role(cut.role) if cut is not None else await _next(ctx, scene, lines)
+    if role is None:
+        return Paused(await rest(ctx, scene, say(WHO_NEXT)))
+    if role.player:
+        waiting = scene.changed(waits_for=role.player)
+        return Paused(await rest(ctx, waiting, say(WAITS_FOR, name=role.name, player=role.player_name)))
+    try:
+        performed = await _line(ctx, scene, role, [line for line in lines if line is not cut], cut)
+    except BotError as error:
+        return await _failed(ctx, scene, error)
+    if performed is None:
+        await end(ctx, scene, "empty")
+        return None
+    performed = performed.changed(seconds=performed.seconds + monotonic() - began + performed.pace)
+    if performed.over:
+        await end(ctx, performed, performed.over)
+        return None
+    return Paused(await rest(ctx, performed, say(PAUSED))) if scene.step else performed
+
+
+async def come_back(ctx: Context, scene: Scene) -> Scene:
+    """After a crash or a stop it waits for somebody to go on."""
+    return await rest(ctx, scene, say("⏸ I was interrupted. Nothing is lost: the scene goes on whenever you like."))
+
+
+async def rest(ctx: Context, scene: Scene, sentence: str) -> Scene:
+    """Say that it waits, with the desk below."""
+    await clear_panel(ctx, scene)
+    sent = await ctx.send(Reply(sentence, buttons=panel(scene, running=False)))
+    return scene.changed(panel=(sent[-1].id, sent[-1].kind) if sent else None, step=False)
+
+
+async def end(ctx: Context, scene: Scene, reason: Reason) -> None:
+    """Say that it is over, and why."""
+    await clear_panel(ctx, scene)
+    lines = [say("🎬 The scene is over: {reason}.", reason=say(REASONS[reason]))]
+    spent = say("{turns} lines, {tokens:,} tokens", turns=scene.turn, tokens=scene.tokens)
+    lines.append(f"-# {spent}" + (f", ${scene.cost:.4f}" if scene.cost else ""))
+    await ctx.reply("\n".join(lines))
+
+
+async def clear_panel(ctx: Context, scene: Scene) -> None:
+    if scene.panel is None:
+        return
+    try:
+        await ctx.edit(SentId(*scene.panel), Reply())
+    except BotError as error:
+        log.info("the buttons of a scene stay: %r", error)
+
+
+# The beginning.
+
+
+async def _open(ctx: Context, scene: Scene, path: Sequence[Remembered]) -> Scene:
+    """The line that it begins with; without one, the narrator says where it plays. No model is asked."""
+    role = scene.role(scene.opener_by)
+    speaker = role.speaker if role is not None and scene.opener else Speaker(NARRATOR, say(NARRATOR))
+    text = scene.opener if role is not None and scene.opener else scene.setting or scene.title or say("The curtain rises.")
+    newest = path[-1] if path else None
+    if newest is not None and newest.role == "assistant" and (newest.speaker, newest.text) == (speaker.name, text):
+        # Said already, right before the bot died.
+        return scene.changed(root=newest.id)
+    line = await ctx.say(speaker, Prompt(()), through=recited(text, panel(scene, running=True)))
+    return scene.changed(root=line.message, panel=_last(line))
+
+
+def _caught_up(scene: Scene, lines: Sequence[SceneLine]) -> Scene:
+    """Lines that were said and remembered, but not counted before the bot died."""
+    known = scene.last or scene.root or 0
+    new = [line for line in lines if line.generated and line.id > known and not line.cut]
+    if not new:
+        return scene
+    return scene.changed(turn=scene.turn + len(new), last=new[-1].id)
+
+
+def _to_say_anew(scene: Scene, lines: Sequence[SceneLine]) -> SceneLine | None:
+    """The last line, where it was interrupted or somebody wants another."""
+    generated = [line for line in lines if line.generated]
+    if not generated:
+        return None
+    last = generated[-1]
+    return last if scene.redo or (last.cut and last is lines[-1]) else None
+
+
+# Who and whether.
+
+
+def _over(scene: Scene, lines: Sequence[SceneLine]) -> Reason | None:
+    endings: list[Ending] = [Turns(scene.turns), Errors(MOST_ERRORS)]
+    if scene.minutes:
+        endings.append(Time(scene.minutes * 60))
+    if scene.phrases:
+        endings.append(Phrase(scene.phrases))
+    if scene.ends_itself:
+        endings.append(Farewell())
+    progress = Progress(
+        [line.said for line in lines if not line.narrated],
+        turns=scene.turn,
+        running=scene.seconds,
+        errors=scene.errors,
+    )
+    return reason_to_end(progress, endings)
+
+
+async def _next(ctx: Context, scene: Scene, lines: Sequence[SceneLine]) -> Role | None:
+    if scene.order == "director" and not scene.next:
+        return await _directed(ctx, scene, lines)
+    return next_role(scene, lines)
+
+
+async def _directed(ctx: Context, scene: Scene, lines: Sequence[SceneLine]) -> Role | None:
+    """A model says whose turn it is; whatever else it says, the usual order holds."""
+    names = ", ".join(role.name for role in scene.roles)
+    said = "\n\n".join(f"{line.name}: {line.text}" for line in lines[-12:])
+    asked = (
+        f"You direct a scene. The cast: {names}. The scene: {scene.setting}\n\n{said}\n\n"
+        "Who should speak next so that it becomes most interesting? Answer with one name and nothing else."
+    )
+    answer = await ctx.ask(Prompt((PromptMessage("user", asked),)))
+    chosen = scene.named(answer.strip().strip(".*\"' \n").splitlines()[0] if answer.strip() else "")
+    return chosen or next_role(scene.changed(order="alternate"), lines)
+
+
+# One line.
+
+
+async def _line(
+    ctx: Context, scene: Scene, role: Role, lines: Sequence[SceneLine], cut: SceneLine | None
+) -> Scene | None:
+    """The scene after it; `over` tells why it ended. None when nothing was left of what the model said."""
+    prompt = prompt_for(ctx, scene, role, lines)
+    expected = estimate(ctx, role, prompt)
+    if _costs_too_much(scene, expected):
+        return scene.changed(over="budget")
+    spoken = await speak(
+        ctx,
+        scene,
+        role,
+        prompt,
+        buttons=panel(scene, running=True),
+        instead_of=cut.id if cut is not None else None,
+        as_variant=scene.redo,
+    )
+    if spoken.line is None:
+        return None
+    scene = _counted(scene, role, spoken)
+    circles = [*lines, _as_line(role, spoken.line)]
+    if scene.ends_itself and repeats([line.said for line in circles if not line.narrated]):
+        if scene.steered_at is not None and scene.turn - scene.steered_at <= STEERED_TURNS:
+            return await _shown(ctx, scene, spoken.line, over="loop")
+        again = await _steered(ctx, scene, role, lines, spoken.line)
+        if again is not None:
+            spoken, scene = again, _paid(scene, again).changed(steered_at=scene.turn)
+    assert spoken.line is not None, "looked at above"
+    return await _shown(ctx, scene, spoken.line, over="asked" if spoken.ends and scene.ends_itself else "")
+
+
+async def _steered(ctx: Context, scene: Scene, role: Role, lines: Sequence[SceneLine], said: Line) -> Spoken | None:
+    """The same line once more, with a word of the director's. What was said stays when that fails."""
+    prompt = prompt_for(ctx, scene.changed(steer=STEER), role, lines)
+    try:
+        again = await speak(ctx, scene, role, prompt, buttons=panel(scene, running=True), instead_of=said.message)
+    except BotError as error:
+        log.info("a line could not be said anew: %r", error)
+        return None
+    return again if again.line is not None else None
+
+
+def _counted(scene: Scene, role: Role, spoken: Spoken) -> Scene:
+    assert spoken.line is not None, "only what was said counts"
+    counted = _paid(scene, spoken).with_role(role.id, notes=())
+    again = scene.last is not None and spoken.line.message == scene.last
+    return counted.changed(
+        turn=scene.turn + (not again), last=spoken.line.message, errors=0, next="", steer="", redo=False, waits_for=""
+    )
+
+
+def _paid(scene: Scene, spoken: Spoken) -> Scene:
+    return scene.changed(tokens=scene.tokens + spoken.tokens, cost=scene.cost + spoken.cost)
+
+
+async def _shown(ctx: Context, scene: Scene, line: Line, *, over: Reason | Literal[""]) -> Scene:
+    """The desk stands below the newest line alone."""
+    await clear_panel(ctx, scene)
+    return scene.changed(panel=_last(line), over=over)
+
+
+def _costs_too_much(scene: Scene, expected: Estimate) -> bool:
+    progress = Progress(
+        tokens=scene.tokens, cost=scene.cost, next_tokens=expected.tokens, next_cost=expected.cost or 0.0
+    )
+    return Budget(scene.budget_tokens, scene.budget_cost).reason(progress) is not None
+
+
+def _as_line(role: Role, line: Line) -> SceneLine:
+    return SceneLine(line.message or 0, role.name, line.text, role=role.id, generated=True)
+
+
+def _last(line: Line) -> tuple[str, str] | None:
+    return (line.sent[-1].id, line.sent[-1].kind) if line.sent else None
+
+
+async def _failed(ctx: Context, scene: Scene, error: BotError) -> Scene | Paused[Scene]:
+    """Never a line. What somebody must mend first is told at once, the rest after a few tries."""
+    scene = scene.changed(errors=scene.errors + 1)
+    log.warning("a line could not be said: %r", error)
+    if scene.errors < MOST_ERRORS and not isinstance(error, LimitReached | NoQuota | WrongKey | UsageError):
+        return scene
+    return Paused(await rest(ctx, scene.changed(errors=0), say(NOT_NOW, why=say(error.public))))

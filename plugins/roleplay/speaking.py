@@ -1,0 +1,173 @@
+"""One line of a scene: asked of a model, cleaned while it is said, and asked once more when nothing of it was left."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from decimal import Decimal
+
+from bot.api import (
+    Button,
+    Context,
+    Controls,
+    Done,
+    LanguageModel,
+    Line,
+    ModelChoice,
+    ModelError,
+    Piece,
+    Prompt,
+    PromptMessage,
+    Text,
+    Turn,
+    Usage,
+)
+from plugins.roleplay.cleaning import LineCleaner
+from plugins.roleplay.scene import Role, Scene, SceneLine
+from plugins.roleplay.views import PER_MESSAGE, view
+
+
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """`line` is None where nothing was left of what the model said, twice. `ends` says that the speaker wants the scene
+    to end. `tokens` and `cost` are of both attempts; an unknown price counts as nothing."""
+
+    line: Line | None
+    ends: bool
+    tokens: int
+    cost: float
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What the next line may take at most. `cost` is None where the price is unknown."""
+
+    tokens: int
+    cost: float | None
+
+
+class LineFilter:
+    """Around the model of one line. It ends the model when the line is over."""
+
+    def __init__(self, speaker: str, others: Sequence[str], buttons: Sequence[Button] = ()) -> None:
+        self._cleaner = LineCleaner(speaker, others)
+        self._buttons = tuple(buttons)
+        self.answered = False
+
+    @property
+    def ends(self) -> bool:
+        return self._cleaner.ended
+
+    async def __call__(self, turn: Turn, model: LanguageModel) -> AsyncIterator[Piece]:
+        pieces = model(turn)
+        async with aclosing(pieces) as source:  # type: ignore[type-var]  # a model is a generator
+            async for piece in source:
+                if isinstance(piece, Done):
+                    self.answered = True
+                    for each in self._rest():
+                        yield each
+                    yield piece
+                    return
+                if not isinstance(piece, Text):
+                    yield piece
+                    continue
+                if shown := self._cleaner.feed(piece.text):
+                    yield Text(shown)
+                if self._cleaner.cut or self._cleaner.ended:
+                    self.answered = True
+                    for each in self._rest():
+                        yield each
+                    yield Done("stop")
+                    return
+
+    def _rest(self) -> list[Piece]:
+        rest = self._cleaner.finish()
+        pieces: list[Piece] = [Text(rest)] if rest else []
+        return [*pieces, Controls(self._buttons)] if self._cleaner.text and self._buttons else pieces
+
+
+def recited(text: str, buttons: Sequence[Button] = ()) -> LineFilter:
+    """For a line that is known already: no model is asked."""
+    return _Recited(text, buttons)
+
+
+class _Recited(LineFilter):
+    def __init__(self, text: str, buttons: Sequence[Button]) -> None:
+        super().__init__("", ())
+        self._text = text
+        self._below = tuple(buttons)
+
+    async def __call__(self, turn: Turn, model: LanguageModel) -> AsyncIterator[Piece]:
+        yield Text(self._text)
+        if self._below:
+            yield Controls(self._below)
+        yield Done("stop")
+
+
+def choice_of(ctx: Context, role: Role) -> ModelChoice:
+    """What the role asks for, and what answers in this place for the rest."""
+    here = ctx.conversation.model
+    if role.provider is None and role.model is None:
+        return ModelChoice(here.provider, here.model, {**here.parameters, **role.parameters})
+    provider = role.provider or here.provider
+    model = role.model or (here.model if provider == here.provider else ctx.models.default(provider))
+    return ModelChoice(provider, model, role.parameters)
+
+
+def prompt_for(ctx: Context, scene: Scene, role: Role, lines: Sequence[SceneLine]) -> Prompt:
+    room = ctx.conversation.room(choice_of(ctx, role))
+    return view(scene, role, lines, room=room.prompt, count=ctx.models.count)
+
+
+def estimate(ctx: Context, role: Role, prompt: Prompt) -> Estimate:
+    choice = choice_of(ctx, role)
+    asked = sum(ctx.models.count(each.text) + PER_MESSAGE for each in prompt.messages)
+    answer = ctx.conversation.room(choice).answer
+    cost = ctx.models.cost(choice, Usage(asked, answer))
+    return Estimate(asked + answer, None if cost is None else float(cost))
+
+
+async def speak(
+    ctx: Context,
+    scene: Scene,
+    role: Role,
+    prompt: Prompt,
+    *,
+    buttons: Sequence[Button] = (),
+    instead_of: int | None = None,
+    as_variant: bool = False,
+) -> Spoken:
+    """Raises BotError when the model cannot be asked."""
+    others = [each.name for each in scene.roles if each.id != role.id]
+    for attempt in (prompt, _nudged(prompt, role)):
+        through = LineFilter(role.name, others, buttons)
+        try:
+            line = await ctx.say(
+                role.speaker,
+                attempt,
+                model=choice_of(ctx, role),
+                through=through,
+                scene=scene.root,
+                instead_of=instead_of,
+                as_variant=as_variant,
+            )
+        except ModelError:
+            if not through.answered:
+                raise
+            continue
+        tokens, cost = paid(line)
+        return Spoken(line, through.ends, tokens, cost)
+    return Spoken(None, False, 0, 0.0)
+
+
+def paid(line: Line) -> tuple[int, float]:
+    tokens = sum(call.usage.input + call.usage.output for call in line.calls)
+    costs = [call.cost for call in line.calls if call.cost is not None]
+    return tokens, float(sum(costs, Decimal(0)))
+
+
+def _nudged(prompt: Prompt, role: Role) -> Prompt:
+    *before, last = prompt.messages
+    nudge = f"[Write only what {role.name} says or does next, and nothing else.]"
+    return Prompt((*before, PromptMessage(last.role, f"{last.text}\n\n{nudge}")))
