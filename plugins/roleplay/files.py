@@ -132,9 +132,11 @@ def _problem(error: ErrorDetails, model: type[BaseModel], parts: Mapping[str, ty
             return say("{field} is not known here.", field=field)
         case "string_too_long":
             return say("{field} is longer than {most} characters.", field=field, most=bounds["max_length"])
+        case "too_long" if _of_text(bounds):
+            return say("{field} is longer than {most} characters.", field=field, most=bounds["max_length"])
         case "too_long":
             return say("{field} has more than {most} entries.", field=field, most=bounds["max_length"])
-        case "string_too_short":
+        case "string_too_short" | "too_short":
             return say("{field} is empty.", field=field)
         case "string_type" | "string_unicode":
             return say("{field} must be a text.", field=field)
@@ -144,9 +146,16 @@ def _problem(error: ErrorDetails, model: type[BaseModel], parts: Mapping[str, ty
             return say("{field} must be at most {most}.", field=field, most=bounds["le"])
         case kind if kind.startswith("int"):
             return say("{field} must be a whole number.", field=field)
+        case kind if kind.startswith("bool"):
+            return say("{field} must be `true` or `false`.", field=field)
         case "tuple_type" | "list_type":
             return say("{field} must be a list.", field=field)
     return say("{field} is not what it should be.", field=field)
+
+
+def _of_text(bounds: Mapping[str, object]) -> bool:
+    """Where texts are tidied before they are measured, pydantic does not know that they are texts."""
+    return bounds.get("field_type") == "Value"
 
 
 def known_as(model: type[BaseModel]) -> Iterable[str]:

@@ -33,6 +33,7 @@ LONGEST_PROMPT, LONGEST_SETTING, LONGEST_ENDING, LONGEST_OPENER = 8_000, 4_000, 
 MOST_TAGS, LONGEST_TAG = 10, 30
 # All of the longest texts with each character escaped, and some more.
 MAX_TEXT = 512 * 1024
+_JOINERS = "\u200c\u200d"
 _SLUG = re.compile(r"[^\W_]+(?:-[^\W_]+)*")
 
 
@@ -46,7 +47,11 @@ def slug(text: str) -> str:
 
 
 def _one_line(given: Any) -> Any:
-    return " ".join(given.replace("\0", "").split()) if isinstance(given, str) else given
+    """Without what cannot be seen; emojis and letters that are joined or kept apart stay so."""
+    if not isinstance(given, str):
+        return given
+    words = " ".join(given.split())
+    return "".join(char for char in words if char in _JOINERS or unicodedata.category(char) not in ("Cc", "Cf")).strip()
 
 
 def _text(given: Any) -> Any:
@@ -187,7 +192,7 @@ def find(name: str, templates: Mapping[str, Template]) -> Template:
 
 def _wanted(name: str) -> str:
     """As people type it."""
-    return " ".join(name[: 2 * LONGEST_NAME].split()).strip("`*\"' ").casefold()
+    return str(_one_line(name[: 2 * LONGEST_NAME])).strip("`*\"' ").casefold()
 
 
 def _nearest(wanted: str, templates: Mapping[str, Template]) -> Template | None:

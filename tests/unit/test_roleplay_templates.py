@@ -19,6 +19,7 @@ from plugins.roleplay.cleaning import LineCleaner
 from plugins.roleplay.endings import alike, words_of
 from plugins.roleplay.files import MAX_PERSONA_FILE, MOST_DOTS, personas_in, read_toml, toml_of
 from plugins.roleplay.macros import Macros
+from plugins.roleplay.personas import Written, persona_of
 from plugins.roleplay.scene import Role, Scene
 from plugins.roleplay.templates import (
     LONGEST_ID,
@@ -220,7 +221,9 @@ def test_a_small_template_is_enough() -> None:
 
 
 def test_texts_are_tidied() -> None:
-    tidy = template_of({**RAW, "title": " A\n Bet ", "setting": "\r\nA bar.\r\nLate.\0 ", "tags": ["  two  words "]})
+    tidy = template_of(
+        {**RAW, "title": " A\n Bet\u202e \u200b", "setting": "\r\nA bar.\r\nLate.\0 ", "tags": ["  two  words "]}
+    )
     assert tidy.title == "A Bet"
     assert tidy.setting == "A bar.\nLate."
     assert tidy.tags == ("two words",)
@@ -237,6 +240,7 @@ def test_texts_are_tidied() -> None:
         ({"roles": [ADA, {"id": "bo", "name": "Bo"}]}, "The role Bo needs a `prompt` or a `persona`"),
         ({"roles": [ADA, {**BO, "name": "narrator"}]}, "No role can be called Narrator"),
         ({"roles": [ADA, {**BO, "name": " \n "}]}, "`roles.2.name` is empty"),
+        ({"roles": [ADA, {**BO, "name": "\u200b\u2060"}]}, "`roles.2.name` is empty"),
         ({"roles": [ADA, {**BO, "prompt": "x" * 8001}]}, "`roles.2.prompt` is longer than 8000 characters"),
         ({"roles": [ADA, {**BO, "promt": "x"}]}, "`roles.2.promt` is not known here. Did you mean `prompt`?"),
         ({"roles": [ADA, {**BO, "id": "Bo Derek"}]}, "The id `Bo Derek` may only have.*such as `bo-derek`"),
@@ -490,3 +494,35 @@ def test_a_sentence_of_a_template_survives_json(tmp_path: Path) -> None:
     kept = json.loads(as_json(find("pirate-safety", built_in())))
     assert kept["roles"][1]["name"] == "Agnieszka Bielak"
     assert "persona" not in kept["roles"][0]
+
+
+# What is written about them
+
+
+def test_the_example_of_a_template_can_be_used() -> None:
+    page = (ROOT / "docs/roleplay-files.md").read_text("utf-8")
+    first, _ = re.findall(r"^```toml\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    template = template_in(first)
+    assert template.id == "the-last-umbrella"
+    assert template.opener_by == "actress"
+    assert f"{len(OURS)} come with the bot" in page
+    for name in (*Template.model_fields, "roles.prompt", "roles.persona"):
+        assert name == "description" or f"`{name}`" in page
+
+
+def test_the_personas_that_come_with_the_bot_are_read(caplog: pytest.LogCaptureFixture) -> None:
+    folder = ROOT / "config/personas"
+    found = personas_in(folder)
+    assert sorted(found) == sorted(file.stem for file in folder.iterdir())
+    assert len(found) >= 3
+    assert not caplog.records
+    for id, persona in found.items():
+        made = persona_of(persona, source="file")
+        assert made.id == id
+        assert made.prompt.startswith("You are {{char}}")
+        assert len(made.prompt) < 600
+        assert made.description
+        assert made.greeting
+    explained = (folder / "inspector-mackerel.toml").read_text("utf-8").partition("name =")[0]
+    for name in Written.model_fields:
+        assert name == "book" or re.search(rf"^#.*\b{name}\b", explained, re.MULTILINE), name
