@@ -50,8 +50,11 @@ def _one_line(given: Any) -> Any:
     """Without what cannot be seen; emojis and letters that are joined or kept apart stay so."""
     if not isinstance(given, str):
         return given
-    words = " ".join(given.split())
-    return "".join(char for char in words if char in _JOINERS or unicodedata.category(char) not in ("Cc", "Cf")).strip()
+    return " ".join("".join(char for char in given if _is_seen(char)).split())
+
+
+def _is_seen(char: str) -> bool:
+    return char in _JOINERS or char.isspace() or unicodedata.category(char) not in ("Cc", "Cf")
 
 
 def _text(given: Any) -> Any:

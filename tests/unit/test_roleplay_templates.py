@@ -222,7 +222,7 @@ def test_a_small_template_is_enough() -> None:
 
 def test_texts_are_tidied() -> None:
     tidy = template_of(
-        {**RAW, "title": " A\n Bet\u202e \u200b", "setting": "\r\nA bar.\r\nLate.\0 ", "tags": ["  two  words "]}
+        {**RAW, "title": " A\n \u200b Bet\u202e \u200b", "setting": "\r\nA bar.\r\nLate.\0 ", "tags": ["  two  words "]}
     )
     assert tidy.title == "A Bet"
     assert tidy.setting == "A bar.\nLate."
