@@ -195,7 +195,7 @@ def find(name: str, templates: Mapping[str, Template]) -> Template:
 
 def _wanted(name: str) -> str:
     """As people type it."""
-    return str(_one_line(name[: 2 * LONGEST_NAME])).strip("`*\"' ").casefold()
+    return str(_one_line(name[: 2 * LONGEST_NAME])).strip("`*\"'“” ").casefold()
 
 
 def _nearest(wanted: str, templates: Mapping[str, Template]) -> Template | None:
