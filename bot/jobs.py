@@ -35,7 +35,7 @@ PATIENCE = 10.0
 class _Run:
     """A job that runs. `changes` were made during a step and are made to what comes out of it. `ends` is what becomes
     of it after this step, None = it goes on. What is `detached` was ended from outside, between two steps; what was
-    `resumed` during a step does not pause after it."""
+    `resumed` during a step does not pause after it, and `hurried` does not rest."""
 
     id: int
     job: Job
@@ -47,6 +47,7 @@ class _Run:
     ends: Status | None = None
     detached: bool = False
     resumed: bool = False
+    hurried: bool = False
     awake: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -122,7 +123,7 @@ class Jobs:
         """The job of that name that runs or is paused here, the newest one."""
         run = self._running.get((place, plugin, job.name))
         if run is not None:
-            return Standing(run.id, run.state, running=True)
+            return Standing(run.id, run.state, running=run.ends is None)
         return await self._paused(place, plugin, job)
 
     async def change(self, place: Place, plugin: str, job: Job, change: Change[Any], *, wake: bool) -> BaseModel | None:
@@ -132,6 +133,7 @@ class Jobs:
             return await self._change_paused(place, plugin, job, change)
         if run.stepping:
             run.changes.append(change)
+            run.hurried = run.hurried or wake
             changed: BaseModel | None = change(run.state)
             return changed
         new: BaseModel | None = change(run.state)
@@ -275,8 +277,9 @@ class Jobs:
     async def _rest(self, run: _Run) -> None:
         """As long as the job wants between two steps; others may speak meanwhile."""
         seconds = run.job.pause(run.state) if run.job.pause is not None else 0.0
+        hurried, run.hurried = run.hurried, False
         run.awake.clear()
-        if seconds <= 0 or run.ends is not None:
+        if seconds <= 0 or hurried or run.ends is not None:
             return
         waking = asyncio.ensure_future(run.awake.wait())
         sleeping = asyncio.ensure_future(self._clock.sleep(seconds))

@@ -297,9 +297,11 @@ class TestBot:
         labels = ([each.label for each in message.buttons] for message in reversed(self.adapter.messages))
         return next(filter(None, labels), [])
 
-    async def until(self, part: str) -> None:
-        """Wait until the bot shows this text."""
+    async def until(self, part: str, times: int = 1) -> None:
+        """Wait until the bot shows this text, in so many messages."""
+
+        def is_shown() -> bool:
+            return sum(part in message.text for message in self.adapter.messages if message.own) >= times
+
         async with self.adapter.grew:
-            await self.adapter.grew.wait_for(
-                lambda: any(part in message.text for message in self.adapter.messages if message.own)
-            )
+            await self.adapter.grew.wait_for(is_shown)

@@ -21,7 +21,7 @@ from plugins.roleplay.scene import (
     swapped,
     whispered,
 )
-from plugins.roleplay.stage import directed, pause_here, role_named, scene_here, scene_job
+from plugins.roleplay.stage import directed, role_named, scene_here, scene_job
 
 LONGEST_TEXT = 1_500
 
@@ -40,7 +40,7 @@ async def pause(ctx: Context) -> str | None:
     """Pause the scene after the line that is being said."""
     if not (await directed(ctx)).running:
         return say("The scene is paused already. `/roleplay resume` goes on.")
-    await pause_here(ctx, say("⏸ Paused."))
+    await ctx.change(scene_job, lambda scene: scene.changed(hold=True), wake=True)
     return None
 
 
@@ -61,6 +61,15 @@ async def step(ctx: Context) -> str | None:
     if standing.running:
         return say("The scene is going on. Pause it first: `/roleplay pause`.")
     await _go_on(ctx, standing.state, step=True)
+    return None
+
+
+@roleplay.command("next", immediate=True)
+async def next_line(ctx: Context) -> str | None:
+    """Do not wait any longer for the next line."""
+    if not (await directed(ctx)).running:
+        return say("The scene is paused. `/roleplay resume` goes on.")
+    await ctx.change(scene_job, lambda scene: scene, wake=True)
     return None
 
 
@@ -229,28 +238,28 @@ async def show(ctx: Context) -> str:
 
 
 @plugin.button("pause")
-async def press_pause(ctx: Context) -> None:
-    await pause(ctx)
+async def press_pause(ctx: Context) -> str | None:
+    return await pause(ctx)
 
 
 @plugin.button("resume")
-async def press_resume(ctx: Context) -> None:
-    await resume(ctx)
+async def press_resume(ctx: Context) -> str | None:
+    return await resume(ctx)
 
 
 @plugin.button("step")
-async def press_step(ctx: Context) -> None:
-    await step(ctx)
+async def press_step(ctx: Context) -> str | None:
+    return await step(ctx)
 
 
 @plugin.button("skip")
-async def press_skip(ctx: Context) -> None:
-    await skip(ctx)
+async def press_skip(ctx: Context) -> str | None:
+    return await skip(ctx)
 
 
 @plugin.button("retry")
-async def press_retry(ctx: Context) -> None:
-    await retry(ctx)
+async def press_retry(ctx: Context) -> str | None:
+    return await retry(ctx)
 
 
 @plugin.button("stop")

@@ -93,6 +93,8 @@ async def perform(ctx: Context, scene: Scene) -> Scene | Paused[Scene] | None:
     path = await ctx.conversation.path(LOOKS_AT)
     if scene.root is None:
         return await _open(ctx, scene, path)
+    if scene.hold:
+        return Paused(await rest(ctx, scene, say(PAUSED)))
     lines = lines_of(scene, path)
     scene = _caught_up(scene, lines)
     cut = _to_say_anew(scene, lines)
@@ -113,8 +115,8 @@ async def perform(ctx: Context, scene: Scene) -> Scene | Paused[Scene] | None:
         await end(ctx, scene, "empty")
         return None
     performed = performed.changed(seconds=performed.seconds + monotonic() - began + performed.pace)
-    if performed.over:
-        await end(ctx, performed, performed.over)
+    if reason := performed.over or _over(performed, lines_of(performed, await ctx.conversation.path(LOOKS_AT))):
+        await end(ctx, performed, reason)
         return None
     return Paused(await rest(ctx, performed, say(PAUSED))) if scene.step else performed
 
@@ -128,7 +130,7 @@ async def rest(ctx: Context, scene: Scene, sentence: str) -> Scene:
     """Say that it waits, with the desk below."""
     await clear_panel(ctx, scene)
     sent = await ctx.send(Reply(sentence, buttons=panel(scene, running=False)))
-    return scene.changed(panel=(sent[-1].id, sent[-1].kind) if sent else None, step=False)
+    return scene.changed(panel=(sent[-1].id, sent[-1].kind) if sent else None, step=False, hold=False)
 
 
 async def end(ctx: Context, scene: Scene, reason: Reason) -> None:
@@ -156,7 +158,9 @@ async def _open(ctx: Context, scene: Scene, path: Sequence[Remembered]) -> Scene
     """The line that it begins with; without one, the narrator says where it plays. No model is asked."""
     role = scene.role(scene.opener_by)
     speaker = role.speaker if role is not None and scene.opener else Speaker(NARRATOR, say(NARRATOR))
-    text = scene.opener if role is not None and scene.opener else scene.setting or scene.title or say("The curtain rises.")
+    text = (
+        scene.opener if role is not None and scene.opener else scene.setting or scene.title or say("The curtain rises.")
+    )
     newest = path[-1] if path else None
     if newest is not None and newest.role == "assistant" and (newest.speaker, newest.text) == (speaker.name, text):
         # Said already, right before the bot died.

@@ -56,7 +56,9 @@ class Scene(BaseModel):
 
     `turns` is how many lines are generated at most; `pace` is in seconds, `budget_cost` in US dollars; 0 = no limit.
     `next` is the id of the role that must speak now; `steer` is told to whoever speaks next, since the last line went
-    round in circles. `heard` are things that happened and everybody should react to.
+    round in circles. `step` says that it pauses after one line, `hold` before the next one, `redo` that the last line
+    is said anew. `waits_for` is the id of the person whose line comes next, `panel` the message with the buttons, and
+    `over` why it has ended.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -86,6 +88,7 @@ class Scene(BaseModel):
     steer: str = ""
     next: str = ""
     step: bool = False
+    hold: bool = False
     redo: bool = False
     waits_for: str = ""
     summary: str = ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bot.api import Context, Message, NotAllowed, Standing, Taken, UsageError, phrase, say
 from plugins.roleplay.declared import plugin
-from plugins.roleplay.performing import come_back, perform, rest
+from plugins.roleplay.performing import come_back, perform
 from plugins.roleplay.scene import Role, Scene
 
 scene_job = plugin.job(pause=lambda scene: scene.pace, back=come_back)(perform)
@@ -42,15 +42,6 @@ def role_named(scene: Scene, name: str) -> Role:
         names = ", ".join(role.name for role in scene.roles)
         raise UsageError(say("Nobody on stage is called `{name}`. There are: {names}.", name=name, names=names))
     return role
-
-
-async def pause_here(ctx: Context, sentence: str) -> None:
-    """After the line that is being said."""
-    if await ctx.pause(scene_job):
-        standing = await ctx.job(scene_job)
-        if standing is not None:
-            paused = await rest(ctx, standing.state, sentence)
-            await ctx.change(scene_job, lambda scene: scene.changed(panel=paused.panel))
 
 
 @plugin.on(Message)
