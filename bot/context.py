@@ -322,8 +322,9 @@ class EngineContext:
     async def forget_state(self, kind: type[BaseModel], *, scope: Scope = "place", key: str = "") -> None:
         await self._house.store.delete_state(*self._key(scope, kind, key))
 
-    async def put_blob(self, content: bytes, media_type: str) -> str:
-        return await self._house.store.put_blob(content, media_type)
+    async def put_blob(self, content: bytes, media_type: str, *, kept: bool = True) -> str:
+        put = self._house.store.put_blob if kept else self._house.store.put_picture
+        return await put(content, media_type)
 
     async def get_blob(self, id: str) -> tuple[bytes, str] | None:
         return await self._house.store.get_blob(id)

@@ -10,6 +10,7 @@ from typing import Protocol
 from pydantic import JsonValue
 
 from bot.events import Place
+from bot.model.choosing import chosen
 from bot.model.moderation import Verdict
 from bot.turn import ModelChoice, Usage
 
@@ -68,6 +69,9 @@ class ModelsHere:
 
     async def known(self, provider: str) -> tuple[str, ...]:
         return await self.everywhere.known(self._own(ModelChoice(provider, "")).provider)
+
+    async def named(self, wanted: str, usual: str) -> ModelChoice:
+        return ModelChoice(*await chosen(self, wanted, usual))
 
     async def recall(self, choice: ModelChoice) -> None:
         await self.everywhere.recall(self._own(choice))

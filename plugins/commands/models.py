@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import difflib
 import json
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal
@@ -60,47 +59,9 @@ async def choose_model(
     if wanted.lower() == "default":
         await ctx.conversation.change(provider=None, model=None)
     else:
-        provider, model = await _chosen(ctx, wanted)
-        await ctx.conversation.change(provider=provider, model=model)
+        chosen = await ctx.models.named(wanted, ctx.conversation.model.provider)
+        await ctx.conversation.change(provider=chosen.provider, model=chosen.model)
     return say("From now on I answer with {model}.", model=_named(ctx.conversation.model))
-
-
-async def _chosen(ctx: Context, wanted: str) -> tuple[str, str | None]:
-    providers = {provider.lower(): provider for provider in ctx.models.providers}
-    head, colon, tail = wanted.partition(":")
-    if provider := providers.get(head.strip().lower()):
-        known = await _known(ctx, provider)
-        # A plugin's model has no name besides its provider's.
-        only = provider if not known else known[0] if len(known) == 1 else ""
-        model = tail.strip() or ctx.models.default(provider) or only
-        if not model:
-            raise UsageError(say("Which of its models? Say {command}.", command=code(f"/model {provider}:NAME")))
-        return provider, _listed(model, known, provider)
-    provider = ctx.conversation.model.provider
-    known = await _known(ctx, provider)
-    if wanted.lower() in (model.lower() for model in known) or (not known and not colon):
-        # Names of models may have colons too.
-        return provider, _listed(wanted, known, provider)
-    if colon:
-        known_ones = ", ".join(map(code, ctx.models.providers))
-        raise UsageError(say("There is no provider {name}. I know {known}.", name=code(head), known=known_ones))
-    return provider, _listed(wanted, known, provider)
-
-
-def _listed(model: str, known: Sequence[str], provider: str) -> str:
-    """The model's name as the provider writes it; a provider that lists nothing is believed."""
-    by_lower = {name.lower(): name for name in known}
-    if not known or model.lower() in by_lower:
-        return by_lower.get(model.lower(), model)
-    near = difflib.get_close_matches(model.lower(), by_lower, n=3, cutoff=0.4) or list(by_lower)[:3]
-    raise UsageError(
-        say(
-            "`{provider}` has no model {model}. What about {near}?",
-            provider=provider,
-            model=code(model),
-            near=say(" or ").join(code(by_lower[name]) for name in near),
-        )
-    )
 
 
 async def _known(ctx: Context, provider: str) -> Sequence[str]:

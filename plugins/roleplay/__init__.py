@@ -1,13 +1,6 @@
-"""Two personas perform a scene live, each under its own name and face."""
+"""Personas perform scenes live, under their own names and faces, with people as audience, co-actors and directors."""
 
-from pathlib import Path
+from plugins.roleplay import card_commands, desk, persona_commands, starting
+from plugins.roleplay.declared import plugin
 
-from bot.api import Plugin
-
-__all__ = ["plugin"]
-
-plugin = Plugin(
-    "roleplay",
-    "Personas that perform scenes.",
-    locales=Path(__file__).with_name("locales"),
-)
+__all__ = ["card_commands", "desk", "persona_commands", "plugin", "starting"]
