@@ -39,6 +39,7 @@ from plugins.roleplay.endings import (
     reason_to_end,
     repeats,
 )
+from plugins.roleplay.memory import learn, summarised
 from plugins.roleplay.order import next_role
 from plugins.roleplay.scene import NARRATOR, Role, Scene, SceneLine, lines_of
 from plugins.roleplay.speaking import Estimate, Spoken, estimate, prompt_for, recited, speak
@@ -115,9 +116,12 @@ async def perform(ctx: Context, scene: Scene) -> Scene | Paused[Scene] | None:
         await end(ctx, scene, "empty")
         return None
     performed = performed.changed(seconds=performed.seconds + monotonic() - began + performed.pace)
-    if reason := performed.over or _over(performed, lines_of(performed, await ctx.conversation.path(LOOKS_AT))):
+    lines = lines_of(performed, await ctx.conversation.path(LOOKS_AT))
+    if reason := performed.over or _over(performed, lines):
         await end(ctx, performed, reason)
+        await learn(ctx, performed, lines)
         return None
+    performed = await summarised(ctx, performed, lines)
     return Paused(await rest(ctx, performed, say(PAUSED))) if scene.step else performed
 
 

@@ -23,7 +23,7 @@ class Role(BaseModel):
     """A part in a scene, with all of its persona that is needed, so that changing the persona leaves the scene alone.
 
     `player` is the id of the person who plays it, empty where the model does. `notes` are told to it before its next
-    line alone, `knows` before each of them.
+    line alone, `knows` before each of them. One that `remembers` keeps what it learns for other scenes.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -45,6 +45,7 @@ class Role(BaseModel):
     player_name: str = ""
     notes: tuple[str, ...] = ()
     knows: tuple[str, ...] = ()
+    remembers: bool = False
 
     @property
     def speaker(self) -> Speaker:
