@@ -7,14 +7,14 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from adapters.slack.testing import Channel, FakeSlack, Message, labels
+from adapters.slack.testing import SCOPES, Channel, FakeSlack, Message, labels
 from bot.events import Place, User
 from bot.testing.openai_server import FakeOpenAI
 from tests.loopback.bot_process import on_slack
 from tests.loopback.killing import Sets, Stage, story, telling
 
 # Three messages long: as Slack's own streams, and by edits.
-LONG, MIDDLE = story(750, 5), story(600, 2)
+LONG, MIDDLE = story(250, 15), story(200, 6)
 SHORT = story(3)
 
 
@@ -26,17 +26,21 @@ class Asking:
     text: str
     words_a_second: float = 900.0
     direct: bool = False
+    # What is written to an assistant begins a thread; to other apps, it stands in the talk itself.
+    assistant: bool = True
     slash: bool = False
     settings: Mapping[str, str] = field(default_factory=dict)
     no_streams: bool = False
 
 
-# A mention is answered in its thread, where there are streams.
-NATIVE = Asking("native", LONG, 500.0)
-EDITED = Asking("edited", MIDDLE, 400.0, no_streams=True)
+# A mention and a direct message are answered in a thread below them, where there are streams.
+NATIVE = Asking("native", LONG, 170.0)
+EDITED = Asking("edited", MIDDLE, 140.0, no_streams=True)
 POSTED = Asking("posted", SHORT)
-DIRECT = Asking("direct", MIDDLE, 400.0, direct=True)
-SLASH = Asking("slash", MIDDLE, 400.0, slash=True)
+DIRECT = Asking("direct", MIDDLE, 140.0, direct=True)
+# To an app that is no assistant.
+FLAT = Asking("flat", MIDDLE, 140.0, direct=True, assistant=False)
+SLASH = Asking("slash", MIDDLE, 140.0, slash=True)
 
 
 class OnSlack(Stage):
@@ -56,7 +60,8 @@ class OnSlack(Stage):
 
     @property
     def _thread(self) -> str | None:
-        return self.question.ts if self.question is not None and not self.how.direct else None
+        in_thread = not self.how.direct or self.how.assistant
+        return self.question.ts if self.question is not None and in_thread else None
 
     def environment(self) -> dict[str, str]:
         return dict(on_slack(self.slack, **self.how.settings))
@@ -70,8 +75,9 @@ class OnSlack(Stage):
 
     async def says(self, text: str) -> tuple[Place, str, User]:
         said = await self.slack.says(text, channel=self.channel)
+        thread = said.ts if self.how.direct and self.how.assistant else None
         return (
-            Place("slack", self.slack.world.team, self.channel.id),
+            Place("slack", self.slack.world.team, self.channel.id, thread),
             said.ts,
             User(self.slack.ada.id, self.slack.ada.name),
         )
@@ -103,7 +109,8 @@ def slack_stage(how: Asking) -> Sets:
 
     @asynccontextmanager
     async def sets(folder: Path) -> AsyncIterator[Stage]:
-        async with FakeSlack() as slack, FakeOpenAI(telling(how.text, how.words_a_second)) as model:
+        scopes = SCOPES if how.assistant else SCOPES - {"assistant:write"}
+        async with FakeSlack(scopes=scopes) as slack, FakeOpenAI(telling(how.text, how.words_a_second)) as model:
             if how.no_streams:
                 slack.fails("chat.startStream", error="channel_type_not_supported", times=1_000)
             yield OnSlack(folder, slack, model, how)

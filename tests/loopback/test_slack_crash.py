@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.loopback.killing import EVERY, Case, at_call, at_commit, at_moments, play_all
-from tests.loopback.slack_killing import DIRECT, EDITED, NATIVE, POSTED, SLASH, slack_stage
+from tests.loopback.slack_killing import EDITED, FLAT, NATIVE, POSTED, SLASH, slack_stage
 
 pytestmark = [pytest.mark.crash, pytest.mark.timeout(90)]
 
@@ -16,11 +16,12 @@ CALLS = range(12) if EVERY else range(1)
 COMMITS = [range(first, first + 5) for first in range(1, 41, 5)] if EVERY else [range(1, 6)]
 SEEDS = [range(10), range(10, 20)] if EVERY else [range(5)]
 POSTED_AND_EDITED = ("chat.postMessage", "chat.update")
+STREAMED = ("chat.startStream", "chat.appendStream", "chat.stopStream")
 MADE_BY = [
-    (NATIVE, ("chat.startStream", "chat.appendStream", "chat.stopStream")),
+    (NATIVE, STREAMED),
     (EDITED, POSTED_AND_EDITED),
     (POSTED, ("chat.postMessage",)),
-    (DIRECT, POSTED_AND_EDITED if EVERY else ("chat.update",)),
+    (FLAT, POSTED_AND_EDITED if EVERY else ("chat.update",)),
     (SLASH, POSTED_AND_EDITED if EVERY else ("chat.postMessage",)),
 ]
 
