@@ -72,14 +72,29 @@ class Hearing:
         return not settings.channels or place.channel in settings.channels
 
     def place(self, message: Told) -> Place:
-        """A mention at the top belongs to the thread in which it is answered, if it is."""
+        """What is answered in a thread below it belongs to that thread: a mention at the top of a channel, and whatever
+        is said to the bot alone."""
         channel, ts, thread = str(message["channel"]), str(message["ts"]), message.get("thread_ts")
         if thread == ts:
             thread = None
         place = place_of(self._workspace.team, channel, thread)
-        if place.thread is None and self._settings.reply_in_threads and not is_direct(place):
-            return replace(place, thread=ts) if self.is_mention(message) else place
+        if place.thread is None and self._roots_thread(message, place):
+            return replace(place, thread=ts)
         return place
+
+    def target_place(self, message: Told) -> Place:
+        """Where a message stands that something is done to. What two people say to each other begins no thread; what
+        they say to the bot has one once it was answered."""
+        place = self.place(message)
+        return replace(place, thread=None) if is_direct(place) and not message.get("thread_ts") else place
+
+    def _roots_thread(self, message: Told, place: Place) -> bool:
+        if not self._settings.reply_in_threads:
+            return False
+        if not is_direct(place):
+            return self.is_mention(message)
+        # What the bot says by itself, such as the answer to a slash command, is answered by nobody.
+        return self._workspace.is_assistant and bool(message.get("user")) and not self.is_own(message)
 
     def is_own(self, message: Told) -> bool:
         """Also what it said under another name."""

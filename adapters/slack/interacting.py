@@ -168,7 +168,7 @@ class Interacting:
         if body.get("type") != "message_action" or not isinstance(message, Mapping):
             return
         channel = str(body["channel"]["id"])
-        place = self._hearing.place({**message, "channel": channel})
+        place = self._hearing.target_place({**message, "channel": channel})
         deed = deeds.of_shortcut(body, self._workspace, self._clock.now(), place)
         command = self._commands.find(str(body["callback_id"]))
         if command is None or not self._hearing.allows(place, deed.user):

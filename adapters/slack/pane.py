@@ -10,12 +10,13 @@ from typing import Any, TypeAlias
 
 from adapters.slack import SlackSettings
 from adapters.slack.calls import Calls
+from adapters.slack.errors import NotTaken
 from adapters.slack.inline import plain
 from adapters.slack.people import People
 from adapters.slack.places import is_direct, place_of
 from adapters.slack.reading_markup import message_text, to_markdown
 from adapters.slack.threads import Threads
-from adapters.slack.workspace import Workspace
+from adapters.slack.workspace import ASSISTANT, Workspace
 from bot.api import (
     STOP,
     ButtonPressed,
@@ -35,7 +36,7 @@ log = logging.getLogger(__name__)
 
 Told: TypeAlias = Mapping[str, Any]
 
-SCOPE = "assistant:write"
+TITLE = "assistant.threads.setTitle"
 # Each is said for whoever presses it.
 PROMPTS = (
     (phrase("What can you do?"), phrase("What can you do for me?")),
@@ -69,7 +70,10 @@ class Pane:
         self._handle = handle
         self._clock = clock
         self._me = workspace.user
-        self._may = workspace.may(SCOPE)
+        self._may = workspace.may(ASSISTANT)
+        self._begins_below = settings.reply_in_threads and settings.direct_messages and workspace.is_assistant
+        # Apps that are assistants still, and no agents, have no titles there.
+        self._may_name_below = True
         self._titled: OrderedDict[Place, bool] = OrderedDict()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -91,17 +95,29 @@ class Pane:
 
     async def before(self, event: Told) -> None:
         """The first thing that somebody says in a talk becomes its title, beside whatever else is done about it."""
-        channel, thread = str(event.get("channel") or ""), event.get("thread_ts")
-        place = place_of(self._workspace.team, channel, str(thread or ""))
-        if not self._may or not is_direct(place) or thread in (None, event.get("ts")) or not _is_said(event):
+        place = self._talk(event)
+        if place is None or not self._may or not _is_said(event):
             return
-        titled = self._titled.get(place)
+        begins = place.thread == event.get("ts")
+        titled = self._titled.get(place, False if begins else None)
         # Of a talk that began before this process did, Slack knows whether it has a title.
         if titled or (titled is None and (event.get("parent_user_id") != self._me or self._settings.distributed)):
+            return
+        if begins and not self._may_name_below:
             return
         if not self._is_command(message_text(event)):
             self._note(place, True)
             self._beside(self._name(place, event, known=titled is not None))
+        elif titled is not None:
+            self._note(place, False)
+
+    def _talk(self, event: Told) -> Place | None:
+        """The talk in which something is said; an agent's begin with what somebody writes to it."""
+        ts, thread = event.get("ts"), event.get("thread_ts")
+        if thread in (None, ts):
+            thread = ts if self._begins_below else None
+        place = place_of(self._workspace.team, str(event.get("channel") or ""), str(thread or ""))
+        return place if is_direct(place) and place.thread is not None else None
 
     # A talk begins
 
@@ -143,7 +159,7 @@ class Pane:
             said = ", ".join(str(each.get("name") or "") for each in files)
         title = clip(" ".join(said.split()), MAX_TITLE)
         if title and (known or await self._is_first(place, str(event["ts"]))):
-            await self._tell("assistant.threads.setTitle", place, title=title)
+            await self._tell(TITLE, place, title=title)
 
     async def _is_first(self, place: Place, ts: str) -> bool:
         try:
@@ -195,6 +211,8 @@ class Pane:
             log.warning("%s is refused (%s): the pane goes without it", method, error)
         except DeliveryError as error:
             log.info("%s failed: %s", method, error)
+            if method == TITLE and isinstance(error, NotTaken):
+                self._may_name_below = False
 
     def _note(self, place: Place, titled: bool) -> None:
         self._titled[place] = titled

@@ -11,6 +11,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from adapters.slack.errors import translated
 
 CUSTOMIZE = "chat:write.customize"
+ASSISTANT = "assistant:write"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,12 @@ class Workspace:
 
     def may(self, scope: str) -> bool:
         return not self.scopes or scope in self.scopes
+
+    @property
+    def is_assistant(self) -> bool:
+        """Whether Slack surely lets it act as an agent, whose talks are threads: streams, a status and Slack's own stop
+        button are shown in them alone."""
+        return ASSISTANT in self.scopes
 
 
 async def asked(client: AsyncWebClient) -> Workspace:

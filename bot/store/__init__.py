@@ -344,7 +344,8 @@ class Store:
         await self._db.write(lambda c: ledger.write(c, place, calls, user_id=user_id, now=now))
 
     async def usage(self, place: Place | None = None, *, since: datetime | None = None) -> Sequence[ModelCall]:
-        """Ledger lines summed by (provider, model, feature) and by whether their price is known."""
+        """Ledger lines summed by (provider, model, feature) and by whether their price is known; a channel's with those
+        of its threads."""
         return await self._db.read(lambda c: ledger.total(c, place, since))
 
     # Plugin state, blobs, jobs.

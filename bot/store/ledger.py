@@ -13,6 +13,7 @@ from sqlalchemy.engine import Connection
 
 from bot.events import Place
 from bot.store.cleaning import storable, storable_json, storable_or_none
+from bot.store.places import within
 from bot.store.tables import usage
 from bot.turn import ModelCall, Usage
 
@@ -57,10 +58,11 @@ _insert = insert(usage)
 
 
 def total(connection: Connection, place: Place | None, since: datetime | None) -> tuple[ModelCall, ...]:
-    """Calls of unknown price stay apart: their cost is never 0."""
+    """Of a place and, where it is a channel, of its threads. Calls of unknown price stay apart: their cost is never
+    0."""
     chosen = []
     if place is not None:
-        chosen.append(usage.c.place == str(place))
+        chosen.append(within(connection, usage.c.place, place))
     if since is not None:
         chosen.append(usage.c.at >= since)
     sums = _sums.where(*chosen).group_by(*_line, _unknown).order_by(func.min(usage.c.id))

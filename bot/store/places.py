@@ -23,6 +23,11 @@ def inside(connection: Connection, column: ColumnElement[str], prefix: str) -> C
     return column.startswith(prefix, autoescape=True)
 
 
+def within(connection: Connection, column: ColumnElement[str], place: Place) -> ColumnElement[bool]:
+    """Whether it is this place, or a thread of this channel."""
+    return or_(column == str(place), inside(connection, column, f"{place}/"))
+
+
 @dataclass(frozen=True, slots=True)
 class Whose:
     """Tokens of one person, of one channel with its threads, or of one workspace with all that is in it."""
@@ -58,8 +63,7 @@ def tokens_used(connection: Connection, since: datetime, platform: str, whose: W
     if whose.user is not None:
         chosen.append(usage.c.user_id == storable(whose.user))
     if whose.channel is not None:
-        threads = inside(connection, usage.c.place, f"{whose.channel}/")
-        chosen.append(or_(usage.c.place == str(whose.channel), threads))
+        chosen.append(within(connection, usage.c.place, whose.channel))
     else:
         # A person's id is unique on their platform only.
         key = str(Place(platform, whose.workspace, "")) if whose.workspace is not None else f"{platform}:"

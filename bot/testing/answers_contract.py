@@ -160,6 +160,11 @@ class AnswersContract:
             cheap = Place("fake", "w", "cheap")
             await store.spend(cheap, [call("1E-20"), call("1E-20"), replace(call("5E-20"), prices={})])
             assert [(one.cost, one.prices) for one in await store.usage(cheap)] == [(Decimal("7E-20"), {})]
+            thread = replace(cheap, thread="t")
+            await store.spend(thread, [call("1E-20")])
+            await store.spend(replace(cheap, channel="cheaper"), [call("1E-20")])
+            assert [one.cost for one in await store.usage(cheap)] == [Decimal("8E-20")]
+            assert [one.cost for one in await store.usage(thread)] == [Decimal("1E-20")]
             assert len(await store.usage(PLACE)) == 2
             assert await store.usage(PLACE, since=datetime.now(UTC) + timedelta(hours=1)) == ()
             assert len(await store.usage(PLACE, since=datetime.now(UTC) - timedelta(hours=1))) == 2

@@ -1,5 +1,5 @@
-"""The adapter contract on Slack: the real slack-bolt on a loopback Slack, in threads, at the top of a channel and in a
-direct message."""
+"""The adapter contract on Slack: the real slack-bolt on a loopback Slack, in threads, at the top of a channel and in
+direct messages, with threads and without."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-from adapters.slack.testing import EVENTS, Channel, FakeSlack, Message, labels
+from adapters.slack.testing import EVENTS, SCOPES, Channel, FakeSlack, Message, labels
 from bot.api import AnyEvent, Attachment, User
 from bot.testing.adapter_contract import AdapterContract, Seen, Stage, contract_commands
 from tests.loopback.slack_bot import Listener, connected
@@ -114,10 +114,22 @@ class TestInChannels(AdapterContract):
 
 
 class TestInDirectMessages(AdapterContract):
+    """Of an agent, whose talks are threads."""
+
     @pytest.fixture
     async def stage(self) -> AsyncIterator[Stage]:
         async with (
-            FakeSlack(events=ONCE) as slack,
+            FakeSlack(agent=True, events=ONCE) as slack,
+            connected(slack, commands=contract_commands(), listens=Everything) as listener,
+        ):
+            yield SlackStage(slack, listener, slack.direct(), streams=True)
+
+
+class TestInFlatDirectMessages(AdapterContract):
+    @pytest.fixture
+    async def stage(self) -> AsyncIterator[Stage]:
+        async with (
+            FakeSlack(events=ONCE, scopes=SCOPES - {"assistant:write"}) as slack,
             connected(slack, commands=contract_commands(), listens=Everything) as listener,
         ):
             yield SlackStage(slack, listener, slack.direct())

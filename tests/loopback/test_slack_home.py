@@ -57,13 +57,13 @@ async def test_the_page_tells_who_the_bot_is_how_it_is_set_what_was_used_and_wha
         view = await opened(slack, bot)
         assert "*I am Duologue.*" in read(view)
         assert "I answer with `openai:gpt-6-luna`" in part(view, "model")
-        assert "messages I remember here: 2" in part(view, "stats")
+        assert "tokens written: 0" not in part(view, "stats")
         assert "My system prompt" in part(view, "system show")
         assert "`/duologue ask &lt;question…&gt; [file]` – Ask me something" in read(view)
         assert "`!help`" in read(view)
         assert "Refresh" in labels(view.blocks)
         assert len(slack.answers(slack.direct())) == 1, "nothing of it is said in the chat"
-        assert await bot.memory(slack.direct()) == [("user", "hi", "complete"), ("assistant", "Hello.", "complete")]
+        assert await bot.memory(slack.direct()) == []
         first, *_, last = view.history
         assert "…" in str(first)
         assert first["blocks"][0]["text"] == last["blocks"][0]["text"]
@@ -99,11 +99,11 @@ async def test_a_page_of_an_earlier_life_still_works(tmp_path: Path) -> None:
     async with FakeSlack() as slack, FakeOpenAI("Hello.") as model:
         async with whole_slack_bot(tmp_path, slack, model) as bot:
             view = await opened(slack, bot)
-            assert "messages I remember here: 0" in part(view, "stats")
+            assert "tokens written: 0" in part(view, "stats")
         async with whole_slack_bot(tmp_path, slack, model) as bot:
             await bot.asked("hi", channel=slack.direct())
             pressed = await slack.presses(view, "Refresh")
-            await bot.until(lambda: "messages I remember here: 2" in read(slack.home()))
+            await bot.until(lambda: "tokens written" in read(slack.home()) and "written: 0" not in read(slack.home()))
             assert pressed.acked
             changed = await slack.presses(view, "home:change:model")
             assert await bot.until(lambda: changed.view) is not None

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters.slack.testing import FakeSlack, Message
+from adapters.slack.testing import SCOPES, FakeSlack, Message
 from bot.testing.openai_server import FakeAnswer, FakeOpenAI
 from tests.loopback.killing import story
 from tests.loopback.slack_whole_bot import buttons, whole_slack_bot
@@ -49,8 +49,30 @@ async def test_a_mention_is_answered_live_in_its_thread_goes_on_there_and_is_rem
         assert (slack.pinged, slack.refused, slack.streaming) == ([], [], [])
 
 
-async def test_a_direct_message_needs_no_mention(tmp_path: Path) -> None:
-    async with FakeSlack() as slack, FakeOpenAI() as model:
+async def test_a_direct_message_needs_no_mention_and_begins_a_talk_of_its_own(tmp_path: Path) -> None:
+    async with FakeSlack(agent=True) as slack, FakeOpenAI() as model:
+        model.will("Hello Ada.", "Still here.", "Tea is a leaf.")
+        async with whole_slack_bot(tmp_path, slack, model) as bot:
+            answer = await bot.asked("hello", channel=slack.direct())
+            assert answer.seen == "Hello Ada."
+            root = slack.direct().messages[str(answer.thread_ts)]
+            assert root.text == "hello"
+            # What is set and asked by slash commands, which Slack allows in no thread, is for all of them.
+            await slack.runs("/duologue", "system set Be brief.", channel=slack.direct())
+            await bot.until(lambda: len(slack.answers(slack.direct())) == 2)
+            await bot.idle()
+            assert (await bot.asked("are you there?", thread=root)).thread_ts == root.ts
+            assert prompt_of(model.seen[-1])[:2] == ["hello", "Hello Ada."]
+            other = await bot.asked("what is tea?", channel=slack.direct())
+            assert (other.thread_ts != root.ts, other.seen) == (True, "Tea is a leaf.")
+            assert "Be brief." in str(model.seen[-1])
+            assert "hello" not in prompt_of(model.seen[-1])
+            texts = [text for _, text, _ in await bot.memory(thread=root)]
+            assert texts == ["hello", "Hello Ada.", "are you there?", "Still here."]
+
+
+async def test_where_the_app_is_no_agent_all_direct_messages_are_one_talk(tmp_path: Path) -> None:
+    async with FakeSlack(scopes=SCOPES - {"assistant:write"}) as slack, FakeOpenAI() as model:
         model.will("Hello Ada.", "Still here.")
         async with whole_slack_bot(tmp_path, slack, model) as bot:
             answer = await bot.asked("hello", channel=slack.direct())

@@ -42,7 +42,13 @@ class Assistant:
         return {}
 
     async def _set_title(self, args: Json) -> Json:
-        self._thread(args).title = needed(args, "title")[0]
+        title = needed(args, "title")[0]
+        if self._world.agent:
+            # Its sessions are called by what was an assistant's call.
+            channel, thread_ts = self._place(args)
+            self._world.sessions.setdefault((channel.id, thread_ts), Session("active")).title = title
+        else:
+            self._thread(args).title = title
         return {}
 
     async def _set_prompts(self, args: Json) -> Json:
