@@ -60,7 +60,7 @@ async def start(
     if len(scene.roles) > MOST_ROLES:
         raise UsageError(say("At most {most} can be on stage.", most=MOST_ROLES))
     scene = scene.changed(
-        setting=f"{scene.setting}\n\n{topic.strip()}".strip() if topic.strip() else scene.setting,
+        setting=_about(scene, topic.strip()),
         turns=turns,
         pace=pace,
         order=order,
@@ -69,6 +69,11 @@ async def start(
     )
     await ctx.save(Plan(scene=scene), key=ctx.user.id)
     return Reply(told(ctx, scene), buttons=_look(ctx.user.id))
+
+
+def _about(scene: Scene, topic: str) -> str:
+    """A template's setting stays, whatever it is about; what a card says of a place gives way."""
+    return "\n\n".join(part for part in (scene.setting, topic) if part) if scene.template else topic or scene.setting
 
 
 @plugin.button("begin")
