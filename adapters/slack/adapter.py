@@ -141,7 +141,7 @@ class SlackAdapter:
         interacting = Interacting(
             settings, workspace, calls, hearing, people, sending, commands, handle, clock, ack_within=timing.hear_within
         )
-        ears = BotEars(listening, interacting, pane, home)
+        ears = BotEars(workspace, listening, interacting, pane, home)
         app = bolt_app(calls.client, ears)
 
         async def online(since: float | None) -> None:

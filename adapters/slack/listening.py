@@ -75,7 +75,7 @@ class Listening:
     async def event(self, body: Body) -> None:
         """Returns once all that it means is claimed. Raises only what `handle` raised, so that Slack tells it again."""
         event = body.get("event")
-        if not isinstance(event, Mapping) or not self._is_for_me(body):
+        if not isinstance(event, Mapping):
             return
         self._hearing.app = str(body.get("api_app_id") or self._hearing.app)
         started = self._clock.monotonic()
@@ -90,14 +90,6 @@ class Listening:
                 return
             for each in found:
                 await self._hand_over(each, started)
-
-    def _is_for_me(self, body: Body) -> bool:
-        """The same app may be installed in other workspaces, whose events come along."""
-        listed = body.get("authorizations")
-        if not isinstance(listed, list) or not listed:
-            return True
-        teams = {each.get("team_id") for each in listed if isinstance(each, Mapping)}
-        return self._workspace.team in teams or any(not team for team in teams)
 
     @asynccontextmanager
     async def _line(self, channel: str) -> AsyncIterator[Any]:

@@ -310,7 +310,8 @@ def interaction_json(world: World, kind: str, account: Account) -> Json:
     """What every interaction carries."""
     return {
         "type": kind,
-        "team": {"id": world.team, "domain": world.domain},
+        # Of a guest it is the workspace that they come from.
+        "team": {"id": account.team, "domain": world.domain if account.team == world.team else "elsewhere"},
         "user": actor_json(account),
         "api_app_id": world.app_id,
         "token": VERIFICATION_TOKEN,
