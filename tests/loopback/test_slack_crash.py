@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.loopback.killing import EVERY, Case, at_call, at_commit, at_moments, play_all
-from tests.loopback.slack_killing import EDITED, FLAT, NATIVE, POSTED, SLASH, slack_stage
+from tests.loopback.slack_killing import DIRECT, EDITED, FLAT, NATIVE, POSTED, SLASH, slack_stage
 
 pytestmark = [pytest.mark.crash, pytest.mark.timeout(90)]
 
@@ -21,6 +21,7 @@ MADE_BY = [
     (NATIVE, STREAMED),
     (EDITED, POSTED_AND_EDITED),
     (POSTED, ("chat.postMessage",)),
+    (DIRECT, STREAMED if EVERY else ("chat.stopStream",)),
     (FLAT, POSTED_AND_EDITED if EVERY else ("chat.update",)),
     (SLASH, POSTED_AND_EDITED if EVERY else ("chat.postMessage",)),
 ]
