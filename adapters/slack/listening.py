@@ -7,6 +7,7 @@ import logging
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any, TypeAlias
 
 from adapters.slack import SlackSettings
@@ -41,6 +42,8 @@ Body: TypeAlias = Mapping[str, Any]
 
 # Even after all time was used up, what was said before in a thread is waited for so long.
 LEAST_PATIENCE = 0.5
+# What was asked so shortly before is still to come: Slack keeps no order.
+OUT_OF_ORDER = timedelta(seconds=10)
 TOMBSTONE = "tombstone"
 # Messages by which Slack tells a channel's members that it is no longer what it was.
 RENAMED = frozenset(
@@ -300,7 +303,8 @@ class Listening:
         left = self._timing.hear_within - (self._clock.monotonic() - started)
         try:
             async with asyncio.timeout(max(left, LEAST_PATIENCE)):
-                return await self._reading.earlier(place, before=event.id)
+                told = await self._reading.earlier(place, before=event.id)
+            return [each for each in told if not (each.addressed and event.at - each.at < OUT_OF_ORDER)]
         except TimeoutError:
             log.warning("a thread could not be read in time")
         except Exception:

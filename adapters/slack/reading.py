@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 from adapters.slack import SlackSettings
@@ -63,7 +62,7 @@ class Reading:
         return tuple(found[-limit:] if after is None else found[:limit])
 
     async def earlier(self, place: Place, before: str) -> tuple[Message, ...]:
-        """What was said in a thread before the bot came into it: nothing of it is addressed to the bot."""
+        """What was said in a thread before the bot came into it, also to the bot."""
         size = FEW if self._settings.distributed else MOST_OF_THREAD
         try:
             answer = await self._call("conversations.replies", place, ts=place.thread, latest=before, limit=size)
@@ -154,7 +153,7 @@ class Reading:
         """Also of the bot itself, where the thread hangs on what it said."""
         event = await self._hearing.heard(message, place)
         if isinstance(event, Message):
-            return replace(event, addressed=False)
+            return event
         if message["ts"] != place.thread or not self._hearing.is_own(message) or not said_in(message).strip():
             return None
         ts = str(message["ts"])

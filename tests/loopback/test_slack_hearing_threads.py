@@ -140,6 +140,26 @@ async def test_called_into_a_thread_the_bot_first_hears_what_was_said_there() ->
             assert len(slack.called("conversations.replies")) == 1
 
 
+async def test_what_was_asked_at_the_same_time_is_answered_too_though_slack_tells_it_late() -> None:
+    async with FakeSlack() as slack:
+        root = await slack.says("we need tea")
+        async with connected(slack, echo) as bot:
+            bot.refused = lambda event: isinstance(event, Message) and event.text == "green?" and not event.past
+            first = await slack.mentions("green?", thread=root)
+            await slack.wait_until(lambda: all(each.attempts for each in slack.deliveries))
+            await slack.mentions("or black?", thread=root, author=slack.olga)
+            await slack.wait_until(lambda: slack.answers(thread=root) == ["You said: or black?"])
+            bot.refused = lambda event: False
+            late = next(each for each in slack.deliveries if each.payload["event"].get("ts") == first.ts)
+            await slack.sends_again(late)
+            await slack.wait_until(lambda: slack.answers(thread=root)[1:] == ["You said: green?"])
+            assert [(event.text, event.past) for event in bot.of(Message)] == [
+                ("we need tea", True),
+                ("or black?", False),
+                ("green?", False),
+            ]
+
+
 async def settled_but_missed(slack: FakeSlack, bot: Listener, said: Shown) -> None:
     """Both times that Slack tells of a mention; what was said before the bot came is told again much later."""
     await slack.wait_until(
