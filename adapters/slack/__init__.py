@@ -62,7 +62,9 @@ class SlackSettings(BaseModel):
         max_length=5,
     )
     reply_in_threads: bool = Field(
-        True, description="Answer a mention in a thread below it; otherwise in the channel itself."
+        True,
+        description="Answer a mention, and each direct message to an app that is an agent, in a thread below it; "
+        "otherwise in the channel itself, and all direct messages in one talk.",
     )
     channels: tuple[Id, ...] = Field((), description="Answer only in these channels and their threads.")
     users: tuple[Id, ...] = Field((), description="Answer only these people.")

@@ -146,6 +146,8 @@ class SlackAdapter:
 
         async def online(since: float | None) -> None:
             await self._tell_online(calls, workspace, handle, since)
+            if since is None:
+                self._beside(people.fill(timing.fill_after))
             if since is None and isinstance(ways, Links):
                 self._beside(warn_of_two_apps(calls, workspace, ways.app_id))
 

@@ -29,6 +29,7 @@ _IN_ADDRESS = frozenset(
         "team.info",
         "users.conversations",
         "users.info",
+        "users.list",
     }
 )
 # And those of these from a form.

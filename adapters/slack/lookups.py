@@ -12,8 +12,10 @@ from bot.api import Clock
 
 Value = TypeVar("Value")
 
-# Seconds: what was found may have changed; what was not found may soon be there.
+# Seconds: what was found may have changed; what was not found may soon be there. What is needed often is asked for
+# again before that, beside, so that nobody waits for it.
 KEPT_FOR, FAILED_FOR = 3600.0, 60.0
+FRESH_FOR = KEPT_FOR / 2
 # A look that hangs is given up, so that the next one may do better.
 LONGEST_LOOK = 120.0
 
@@ -21,6 +23,7 @@ LONGEST_LOOK = 120.0
 @dataclass(slots=True)
 class _Entry(Generic[Value]):
     value: Value | None
+    fresh_until: float
     until: float
 
 
@@ -59,14 +62,16 @@ class Lookups(Generic[Value]):
 
     async def of(self, id: str) -> Value | None:
         """What is old is asked for again, and counts for as long as nothing newer comes."""
-        entry = self._entries.get(id)
-        if entry is None or entry.until <= self._clock.monotonic():
+        entry, now = self._entries.get(id), self._clock.monotonic()
+        if entry is None or entry.until <= now:
             flight = self._flight(id)
             # Where somebody waited in vain already, the next one need not.
             left = flight.began + self._patience - asyncio.get_running_loop().time()
             await asyncio.wait({flight.task}, timeout=max(left, 0))
         elif entry.value is not None:
             self._entries.move_to_end(id)
+            if entry.fresh_until <= now and self._has_room():
+                self._flight(id)
         return self.known(id)
 
     def tell(self, id: str, value: Value) -> None:
@@ -104,7 +109,8 @@ class Lookups(Generic[Value]):
             self._keep(id, found, KEPT_FOR)
 
     def _keep(self, id: str, value: Value | None, seconds: float) -> None:
-        self._entries[id] = _Entry(value, self._clock.monotonic() + seconds)
+        now = self._clock.monotonic()
+        self._entries[id] = _Entry(value, now + min(seconds, FRESH_FOR), now + seconds)
         self._entries.move_to_end(id)
         if len(self._entries) > self._most:
             self._entries.popitem(last=False)

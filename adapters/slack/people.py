@@ -7,6 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from types import MappingProxyType
 from typing import Any, Literal, TypeAlias, TypeVar
 
 from adapters.slack.calls import Calls
@@ -29,6 +30,11 @@ MOST_NAMED = 20
 SLACKBOT = "USLACKBOT"
 # One of them is enough, depending on what kind of channel it is.
 READING = ("channels:read", "groups:read", "mpim:read")
+# The channels, and on so many pages the people, that are asked for early.
+KINDS: Mapping[str, str] = MappingProxyType(
+    {"public_channel": "channels:read", "private_channel": "groups:read", "mpim": "mpim:read"}
+)
+PAGE, PAGES = 200, 5
 HISTORY = ("channels:history", "groups:history", "im:history", "mpim:history")
 
 
@@ -61,6 +67,7 @@ class People:
     def __init__(self, calls: Calls, workspace: Workspace, clock: Clock, *, patience: float = 2.0) -> None:
         self._calls = calls
         self._workspace = workspace
+        self._clock = clock
 
         def kept(ask: Callable[[str], Awaitable[Value | None]], most: int, method: str = "") -> Lookups[Value]:
             room = partial(calls.budgets.has_room, method) if method else lambda: True
@@ -120,6 +127,30 @@ class People:
             *([self._bots.of(bot)] if bot else []),
             *(self._files.of(file) for file in files),
         )
+
+    async def fill(self, wait: float = 0.0) -> None:
+        """Ask early for those whom most will be about, so that hardly anybody is the first to wait for it."""
+        await self._clock.sleep(wait)
+        kinds = ",".join(kind for kind, scope in KINDS.items() if self._workspace.may(scope))
+        if kinds:
+            await self._fill_channels(kinds)
+        cursor = ""
+        for _ in range(PAGES if self._workspace.may("users:read") else 0):
+            told = await self._ask(
+                "users.list", ("users:read",), limit=PAGE, include_locale=True, cursor=cursor or None
+            )
+            for user in told.get("members") or ():
+                if user.get("id") and not user.get("deleted"):
+                    self._people.tell(str(user["id"]), self._person_of(user))
+            if not (cursor := _cursor(told)):
+                break
+
+    async def _fill_channels(self, kinds: str) -> None:
+        told = await self._ask("users.conversations", READING, types=kinds, exclude_archived=True, limit=PAGE)
+        for channel in told.get("channels") or ():
+            if channel.get("id"):
+                # Only those are listed that the bot is in.
+                self._channels.tell(str(channel["id"]), _channel_of({**channel, "is_member": True}))
 
     # What is known without asking
 
@@ -226,16 +257,7 @@ class People:
     async def _ask_channel(self, id: str) -> Channel | None:
         told = await self._ask("conversations.info", READING, channel=id)
         channel = told.get("channel")
-        if not isinstance(channel, Mapping):
-            return None
-        return Channel(
-            id=id,
-            name=plain_name(str(channel["name"])) if channel.get("name") else "",
-            kind=_kind(channel),
-            creator=str(channel.get("creator") or ""),
-            is_member=bool(channel.get("is_member")),
-            is_archived=bool(channel.get("is_archived")),
-        )
+        return _channel_of(channel) if isinstance(channel, Mapping) else None
 
     async def _ask_direct(self, user: str) -> str | None:
         told = await self._ask("conversations.open", ("im:write",), users=user)
@@ -264,6 +286,22 @@ class People:
         except DeliveryError as error:
             log.info("%s told nothing: %s", method, error)
             return {}
+
+
+def _channel_of(channel: Told) -> Channel:
+    return Channel(
+        id=str(channel["id"]),
+        name=plain_name(str(channel["name"])) if channel.get("name") else "",
+        kind=_kind(channel),
+        creator=str(channel.get("creator") or ""),
+        is_member=bool(channel.get("is_member")),
+        is_archived=bool(channel.get("is_archived")),
+    )
+
+
+def _cursor(told: Told) -> str:
+    data = told.get("response_metadata")
+    return str(data.get("next_cursor") or "") if isinstance(data, Mapping) else ""
 
 
 def _kind(channel: Told) -> Kind:

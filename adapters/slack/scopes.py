@@ -10,7 +10,7 @@ from adapters.slack import SlackSettings
 SCOPES: Mapping[str, str] = MappingProxyType(
     {
         "app_mentions:read": "I do not hear that somebody mentions me",
-        "assistant:write": "there is no pane beside a channel, and nothing is suggested in it",
+        "assistant:write": "there is no pane beside a channel with suggestions, and direct messages know no streams",
         "channels:history": "in public channels I neither follow a thread nor know what was said before",
         "channels:read": "I know neither names nor creators of public channels, nor when I come to one",
         "chat:write": "I cannot answer",

@@ -29,7 +29,8 @@ from bot.api import (
 )
 
 Event = TypeVar("Event", bound=AnyEvent)
-QUICK = Timing(short_answer=0.05, status_after=0.05, reconnect_after=0.05)
+# Nobody is known before they say something.
+QUICK = Timing(short_answer=0.05, status_after=0.05, reconnect_after=0.05, fill_after=3600)
 EVENTS_PATH = "/slack/events"
 
 

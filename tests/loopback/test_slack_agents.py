@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from adapters.slack.adapter import SlackAdapter
 from adapters.slack.testing import SCOPES, FakeSlack
 from adapters.slack.testing import Message as Shown
+from adapters.slack.workspace import Workspace
 from bot.api import (
     AnyEvent,
     CommandCall,
@@ -161,3 +164,21 @@ async def test_nothing_is_suggested_where_nobody_may_write_or_the_scope_is_missi
         *slack.called("assistant.threads.setSuggestedPrompts"),
         *other.called("assistant.threads.setSuggestedPrompts"),
     ]
+
+
+@pytest.mark.parametrize("why", ["the scope is missing", "it is wanted"])
+async def test_direct_messages_are_one_talk_where_threads_are_not_wanted_or_show_no_more(why: str) -> None:
+    scopes = SCOPES - {"assistant:write"} if why == "the scope is missing" else SCOPES
+    in_threads = why != "it is wanted"
+    async with FakeSlack(scopes=scopes) as slack, connected(slack, echo, reply_in_threads=in_threads) as bot:
+        said = await slack.says("hello", channel=slack.direct())
+        await slack.wait_until(lambda: slack.answers(slack.direct()) == ["You said: hello"])
+        event = await bot.heard(Message)
+        assert event.id == said.ts
+        assert (event.place.thread, event.addressed) == (None, True)
+        assert slack.screen(slack.direct())[-1].thread_ts is None
+
+
+def test_that_slack_tells_no_scopes_does_not_mean_that_an_app_is_an_assistant() -> None:
+    workspace = Workspace("T1", "home", "", "U1", "bot", "B1")
+    assert (workspace.may("assistant:write"), workspace.is_assistant) == (True, False)

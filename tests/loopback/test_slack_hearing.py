@@ -10,7 +10,6 @@ import pytest
 from adapters.slack.testing import EVENTS, SCOPES, FakeSlack
 from adapters.slack.testing import Message as Shown
 from adapters.slack.timing import Timing
-from adapters.slack.workspace import Workspace
 from bot.api import Attachment, CommandCall, Message, Place
 from bot.events import event_from_json, event_to_json
 from bot.testing.adapter_contract import contract_commands
@@ -98,23 +97,6 @@ async def test_a_direct_message_is_addressed_and_gives_its_person_all_rights() -
         follow_up = await slack.says("and now?", thread=said)
         event = await heard(bot, slack, follow_up)
         assert (event.place.thread, event.addressed) == (said.ts, True)
-
-
-@pytest.mark.parametrize("why", ["the scope is missing", "it is wanted"])
-async def test_direct_messages_are_one_talk_where_threads_are_not_wanted_or_show_no_more(why: str) -> None:
-    scopes = SCOPES - {"assistant:write"} if why == "the scope is missing" else SCOPES
-    in_threads = why != "it is wanted"
-    async with FakeSlack(scopes=scopes) as slack, connected(slack, echo, reply_in_threads=in_threads) as bot:
-        said = await slack.says("hello", channel=slack.direct())
-        await slack.wait_until(lambda: slack.answers(slack.direct()) == ["You said: hello"])
-        event = await heard(bot, slack, said)
-        assert (event.place.thread, event.addressed) == (None, True)
-        assert slack.screen(slack.direct())[-1].thread_ts is None
-
-
-def test_that_slack_tells_no_scopes_does_not_mean_that_an_app_is_an_assistant() -> None:
-    workspace = Workspace("T1", "home", "", "U1", "bot", "B1")
-    assert (workspace.may("assistant:write"), workspace.is_assistant) == (True, False)
 
 
 async def test_the_assistant_pane_has_talks_of_its_own() -> None:
@@ -249,7 +231,7 @@ async def test_somebody_who_cannot_be_looked_up_is_heard_anyway(how: dict[str, A
 
 
 async def test_nobody_waits_long_for_a_name() -> None:
-    hasty = Timing(hear_within=0.05)
+    hasty = Timing(hear_within=0.05, fill_after=3600)
     async with FakeSlack() as slack, connected(slack, timing=hasty) as bot:
         slack.fails("users.info", delay=0.6)
         said = await slack.says("hello")

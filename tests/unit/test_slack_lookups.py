@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 
-from adapters.slack.lookups import FAILED_FOR, KEPT_FOR, LONGEST_LOOK, Lookups
+from adapters.slack.lookups import FAILED_FOR, FRESH_FOR, KEPT_FOR, LONGEST_LOOK, Lookups
 from bot.testing.clock import run_virtual
 from bot.testing.hand_clock import HandClock
 
@@ -46,10 +46,27 @@ async def test_what_was_found_is_kept_for_an_hour() -> None:
     rooms = lookups(register, clock)
     assert await rooms.of("ada") == "12"
     register.rooms["ada"] = "13"
-    clock.passes(KEPT_FOR - 1)
-    assert await rooms.of("ada") == "12"
-    clock.passes(1)
+    clock.passes(KEPT_FOR)
     assert await rooms.of("ada") == "13"
+
+
+async def test_what_is_needed_often_is_asked_for_again_while_nobody_waits() -> None:
+    register, clock = Register(), HandClock()
+    rooms = lookups(register, clock)
+    await rooms.of("ada")
+    clock.passes(FRESH_FOR - 1)
+    assert (await rooms.of("ada"), register.asked["ada"]) == ("12", 1)
+    register.rooms["ada"] = "13"
+    register.open.clear()
+    register.was_asked.clear()
+    clock.passes(1)
+    assert await rooms.of("ada") == "12"
+    await register.was_asked.wait()
+    assert (await rooms.of("ada"), register.asked["ada"]) == ("12", 2)
+    register.open.set()
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert rooms.known("ada") == "13"
 
 
 async def test_what_was_not_found_is_soon_asked_for_again() -> None:

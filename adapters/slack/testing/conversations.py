@@ -9,7 +9,7 @@ from adapters.slack.testing import payloads
 from adapters.slack.testing.limits import Limits
 from adapters.slack.testing.messages import Messages
 from adapters.slack.testing.server import Endpoint, Server, flag, needed
-from adapters.slack.testing.world import ApiError, Channel, Json, Kind, Message, World
+from adapters.slack.testing.world import Account, ApiError, Channel, Json, Kind, Message, World
 
 PREFIXES: dict[Kind, str] = {"channel": "channels", "group": "groups", "im": "im", "mpim": "mpim"}
 HISTORY = tuple(f"{prefix}:history" for prefix in PREFIXES.values())
@@ -38,6 +38,7 @@ class Conversations:
             Endpoint("conversations.join", self._join, "t3", ("channels:join",)),
             Endpoint("users.conversations", self._own_list, "t3", READ, reads_json=False),
             Endpoint("users.info", self._user, "t4", ("users:read",), reads_json=False),
+            Endpoint("users.list", self._users, "t2", ("users:read",), reads_json=False),
             Endpoint("bots.info", self._bot, "t3", ("users:read",), reads_json=False),
             Endpoint("reactions.add", self._react, "t3", ("reactions:write",)),
             Endpoint("reactions.remove", self._unreact, "t2", ("reactions:write",)),
@@ -125,10 +126,13 @@ class Conversations:
         account = self._world.accounts.get(needed(args, "user")[0])
         if account is None:
             raise ApiError("user_not_found")
-        user = payloads.user_json(account)
-        if flag(args, "include_locale") is not True:
-            del user["locale"]
-        return {"user": user}
+        return {"user": _told_of(account, args)}
+
+    async def _users(self, args: Json) -> Json:
+        everybody = [*self._world.accounts.values()]
+        start, size = _cursor(args), _size(args, 200, 1000)
+        members = [_told_of(each, args) for each in everybody[start : start + size]]
+        return {"members": members, **_next(start + size, len(everybody))}
 
     async def _bot(self, args: Json) -> Json:
         asked = needed(args, "bot")[0]
@@ -192,6 +196,13 @@ class Conversations:
             kept = [each for each in messages if float(oldest) < float(each.ts) < float(latest)]
         start, size = _cursor(args), _size(args, 100, FEWER if self._limits.distributed else 999)
         return kept[start : start + size], {"has_more": start + size < len(kept), **_next(start + size, len(kept))}
+
+
+def _told_of(account: Account, args: Json) -> Json:
+    user = payloads.user_json(account)
+    if flag(args, "include_locale") is not True:
+        del user["locale"]
+    return user
 
 
 def _size(args: Json, usual: int, most: int) -> int:
