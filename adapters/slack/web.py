@@ -20,6 +20,7 @@ from slack_bolt.async_app import AsyncApp
 from slack_bolt.request.async_request import AsyncBoltRequest
 from slack_bolt.response import BoltResponse
 from slack_sdk.signature import SignatureVerifier
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from adapters.slack import SlackSettings
 from bot.api import ConfigError
@@ -36,6 +37,8 @@ BODY_SECONDS = 5.0
 # Slack's requests are finished when the bot is stopped.
 LEAVE_SECONDS = 3
 MOST_AT_ONCE = 1000
+# A connection must not keep its place for longer without a whole request, or with one that does not end.
+IDLE_SECONDS = 30.0
 # How often the date above the answers is written anew.
 TICK_SECONDS = 1.0
 _IMAGES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
@@ -97,6 +100,7 @@ class Door:
         server = _Server(
             uvicorn.Config(
                 self.asgi,
+                http=_Connection,
                 interface="asgi3",
                 lifespan="off",
                 ws="none",
@@ -106,7 +110,7 @@ class Door:
                 proxy_headers=False,
                 server_header=False,
                 limit_concurrency=MOST_AT_ONCE,
-                timeout_keep_alive=30,
+                timeout_keep_alive=int(IDLE_SECONDS),
                 timeout_graceful_shutdown=LEAVE_SECONDS,
             )
         )
@@ -255,6 +259,32 @@ class _Server(uvicorn.Server):
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(TICK_SECONDS):
                     await self._leaving.wait()
+
+
+class _Connection(H11Protocol):
+    """uvicorn waits for ever for the first byte of a request, and for the next one."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
+        super().connection_made(transport)
+        self._was_busy_with: object = None
+        self._patience = self.loop.call_later(IDLE_SECONDS, self._lose_patience)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._patience.cancel()
+        super().connection_lost(exc)
+
+    def on_response_complete(self) -> None:
+        self._patience.cancel()
+        self._patience = self.loop.call_later(IDLE_SECONDS, self._lose_patience)
+        super().on_response_complete()
+
+    def _lose_patience(self) -> None:
+        busy_with = None if self.cycle is None or self.cycle.response_complete else self.cycle
+        if busy_with is None or busy_with is self._was_busy_with:
+            self.transport.abort()
+        else:
+            self._was_busy_with = busy_with
+            self._patience = self.loop.call_later(IDLE_SECONDS, self._lose_patience)
 
 
 def _listening(host: str, port: int) -> socket.socket:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import socket
 import struct
@@ -153,6 +154,33 @@ async def test_nobody_is_waited_for_for_ever(monkeypatch: pytest.MonkeyPatch) ->
         writer.write(f"{head}Content-Length: 100\r\n\r\nhalf".encode())
         assert b" 408 " in await reader.readline()
         writer.close()
+
+
+async def test_whoever_asks_nothing_keeps_no_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(web, "MOST_AT_ONCE", 3)
+    monkeypatch.setattr(web, "IDLE_SECONDS", 0.05)
+    async with FakeSlack() as slack, by_http(slack, Ears()) as door:
+        begun = (b"", b"POST /slack/events HTTP/1.1\r\nHost: x\r\nX-A: ", b"GET / HTTP/1.1\r\nHost: x\r\n\r\nGET")
+        knocking = [await asyncio.open_connection("127.0.0.1", door.port) for _ in begun]
+        for (reader, writer), head in zip(knocking, begun, strict=True):
+            writer.write(head)
+            async with asyncio.timeout(10):
+                with contextlib.suppress(ConnectionResetError):
+                    await reader.read()
+            writer.close()
+        assert (await slack.forges(MENTION, secret=slack.signing_secret)).status == 200
+
+
+async def test_a_request_that_takes_long_is_answered(monkeypatch: pytest.MonkeyPatch) -> None:
+    ears, gate = Ears(), Gate()
+    ears.answers["app_mention"] = gate
+    async with FakeSlack() as slack, by_http(slack, ears):
+        monkeypatch.setattr(web, "IDLE_SECONDS", 0.5)
+        asked = asyncio.create_task(slack.forges(MENTION, secret=slack.signing_secret))
+        await gate.waiting.wait()
+        monkeypatch.setattr(web, "IDLE_SECONDS", 3600)
+        asyncio.get_running_loop().call_later(0.6, gate.open.set)
+        assert (await asked).status == 200
 
 
 async def test_there_is_nothing_else() -> None:
