@@ -23,7 +23,6 @@ from bot.api import (
     DeliveryError,
     DeliveryRefused,
     Fence,
-    Lane,
     Piece,
     Resume,
     SentId,
@@ -91,7 +90,6 @@ class NativeStream:
         self._pump: asyncio.Task[None] | None = None
         self._waits = Waits(clock)
         self.changed = asyncio.Event()
-        self.first_shown = asyncio.Event()
 
     @property
     def sent(self) -> tuple[SentId, ...]:
@@ -117,8 +115,7 @@ class NativeStream:
             self._on_change()
 
     async def __aenter__(self) -> NativeStream:
-        for lane in self._each_lane:
-            lane.opened()
+        self._lanes.opened()
         if self._said.text:
             self._waits.wake.set()
         self._pump = asyncio.create_task(self._run())
@@ -145,29 +142,35 @@ class NativeStream:
     ) -> None:
         assert self._pump is not None, "the stream was never entered"
         self._waits.leave()
+        rest: Edited | None = None
         try:
-            await self._pump
+            # Who does not wait for the end any more breaks off no call.
+            await asyncio.shield(self._pump)
             await self._finish(error)
-            if self._rest is not None:
-                await self._rest.__aexit__(kind, error, trace)
+            if (rest := self._rest) is not None:
+                await rest.__aexit__(kind, error, trace)
         except DeliveryError as failed:
             self._failed = self._failed or failed
         finally:
-            if self._part is not None and self._part.sent is not None:
-                self._close(self._part)
-            for broken in await asyncio.gather(*self._closing, return_exceptions=True):
-                if isinstance(broken, DeliveryError) and not isinstance(broken, TargetGone):
-                    self._failed = self._failed or broken
-            self._pump.cancel()
-            self._waits.close()
-            for lane in self._each_lane:
-                lane.closed()
+            try:
+                await self._leave(self._pump, open_rest=self._rest if rest is None else None)
+            finally:
+                self._pump.cancel()
+                self._waits.close()
+                self._lanes.closed()
         if self._failed is not None and error is None:
             raise self._failed
 
-    @property
-    def _each_lane(self) -> tuple[Lane, ...]:
-        return self._lanes.growing, self._lanes.stopping, self._lanes.edited
+    async def _leave(self, pump: asyncio.Task[None], *, open_rest: Edited | None) -> None:
+        """Nothing stays open, however the answer ended."""
+        await asyncio.wait([pump])
+        if self._part is not None and self._part.sent is not None:
+            self._close(self._part)
+        if open_rest is not None:
+            await open_rest.__aexit__(asyncio.CancelledError, asyncio.CancelledError(), None)
+        for broken in await asyncio.shield(asyncio.gather(*self._closing, return_exceptions=True)):
+            if isinstance(broken, DeliveryError) and not isinstance(broken, TargetGone):
+                self._failed = self._failed or broken
 
     async def _run(self) -> None:
         """Shows what there is, as often as the lanes allow, until the stream is left."""
@@ -267,8 +270,6 @@ class NativeStream:
             self.grown()
         self._done = part.end
         self._cards.told(cards)
-        if part.body:
-            self.first_shown.set()
 
     async def _after_failure(self, part: Part, piece: str, cards: tuple[Card, ...], error: DeliveryError) -> None:
         if part.sent is None:
@@ -356,7 +357,6 @@ class NativeStream:
         self._rest = rest
         for piece in pieces:
             await rest.write(piece)
-        self.first_shown.set()
 
     async def _finish(self, error: BaseException | None) -> None:
         """All that was said, and how it ended."""
@@ -385,7 +385,7 @@ class NativeStream:
         part.tail = part.closing() + self._said.notes(error)
         part.cards = self._cards.left(failed=error is not None)
         try:
-            await self._close(part, self._said.buttons or ())
+            await asyncio.shield(self._close(part, self._said.buttons or ()))
         except TargetGone:
             self._begin_again(part)
             return False
@@ -393,7 +393,7 @@ class NativeStream:
 
     async def _end_below(self, part: Part, error: BaseException | None) -> None:
         """The last message has ended already; what is missing below it comes by an edit."""
-        await asyncio.gather(*self._closing, return_exceptions=True)
+        await asyncio.shield(asyncio.gather(*self._closing, return_exceptions=True))
         notes = self._said.notes(error)
         if notes or self._said.buttons:
             part.tail = part.closing() + notes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -142,7 +143,7 @@ class SlackStreams:
             if identity and self._faces.refused(error):
                 raise NoStreams(f"no other names: {error}") from error
             raise
-        except DeliveryError:
+        except (DeliveryError, asyncio.CancelledError):
             self._tried = text
             raise
         return str(answer["ts"])

@@ -50,3 +50,11 @@ class StreamLanes:
     growing: Lane
     stopping: Lane
     edited: Lane
+
+    def opened(self) -> None:
+        for lane in (self.growing, self.stopping, self.edited):
+            lane.opened()
+
+    def closed(self) -> None:
+        for lane in (self.growing, self.stopping, self.edited):
+            lane.closed()

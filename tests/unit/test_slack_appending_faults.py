@@ -263,3 +263,21 @@ def test_killed_between_any_two_calls_it_goes_on(at: int, how: str, count: int, 
 
     stage = run_virtual(main())
     assert stage.streaming == []
+
+
+@pytest.mark.parametrize("faults", [[], ["", "user_not_found"], ["", "", "", "", "429"], ["", "", "", "dies", "429"]])
+@pytest.mark.parametrize("seconds", [0.5, 1.5, 2.05, 2.1, 2.15, 2.2, 2.3, 3.0])
+def test_whoever_stops_waiting_leaves_nothing_open(seconds: float, faults: list[str]) -> None:
+    async def main() -> Stage:
+        stage = Stage(faults)
+        answer = asyncio.create_task(speak(stage, words(20)))
+        await stage.clock.sleep(seconds)
+        answer.cancel()
+        await asyncio.wait([answer])
+        assert all(not counter.streams for counter in stage.budgets._methods.values())
+        left = asyncio.all_tasks() - {asyncio.current_task()}
+        assert not any("_run" in repr(task) for task in left)
+        stage.budgets.close()
+        return stage
+
+    assert run_virtual(main()).streaming == []
