@@ -88,8 +88,7 @@ async def _offer(ctx: Context, card: Card, content: bytes) -> None:
 @plugin.button("take-card")
 async def press_take(ctx: Context, carried: str) -> str:
     """The card waits as a blob, so it may be imported after a restart."""
-    blob = base64.urlsafe_b64decode(carried + "=" * (-len(carried) % 4)).hex()
-    found = await ctx.get_blob(blob)
+    found = await ctx.get_blob(base64.urlsafe_b64decode(carried + "=" * (-len(carried) % 4)).hex())
     if found is None:
         await _without_buttons(ctx)
         raise UsageError(say("I no longer have this card. Please drop it here again."))

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import io
 import json
+import re
 import zipfile
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from bot.api import Attachment, Capabilities, User, WrongKey
+from bot.api import Attachment, Button, Capabilities, User, WrongKey, button_id
+from bot.buttons import MAX_ID
 from bot.testing.bot import ANN, BOB, TestBot
 from plugins.roleplay import plugin as roleplay
 from plugins.roleplay.cards import as_json, as_png, card_of, read_card
@@ -45,9 +50,9 @@ ADA: dict[str, Any] = {
 }
 
 
-def bot_with(*answers: Any, capabilities: Capabilities = STAGE, folder: Path | None = None, **settings: Any) -> TestBot:
-    given = {"plugins": {"roleplay": {"personas": None, **settings}}}
-    return TestBot(answers, plugins=[roleplay], capabilities=capabilities, folder=folder, settings=given)
+def bot_with(*answers: Any, capabilities: Capabilities = STAGE, folder: Path | None = None, **changes: Any) -> TestBot:
+    sections = {"plugins": {"roleplay": {"personas": None, **changes}}}
+    return TestBot(answers, plugins=[roleplay], capabilities=capabilities, folder=folder, settings=sections)
 
 
 def named(name: str, **changes: Any) -> dict[str, Any]:
@@ -298,6 +303,23 @@ async def test_two_dropped_cards_play_with_each_other_and_their_pictures() -> No
         assert all(faces.values())
 
 
+async def test_only_whoever_dropped_a_card_and_moderators_take_it_in() -> None:
+    async with bot_with() as bot:
+        await drops(bot, card_png(), user=BOB)
+        await bot.presses("Import", user=CAROL)
+        assert "This button is for whoever asked, and for moderators." in bot.shown_privately[-1]
+        await bot.presses("Import", user=ANN)
+        assert bot.last.text.startswith("✨ **Ada** is here now.")
+
+
+async def test_an_offer_that_is_too_old_says_so() -> None:
+    async with bot_with() as bot:
+        await drops(bot, card_png())
+        await bot.presses("take-card", base64.urlsafe_b64encode(bytes(32)).decode().rstrip("="), message=bot.last.id)
+        assert "I no longer have this card. Please drop it here again." in bot.shown_privately[-1]
+        assert bot.buttons == []
+
+
 async def test_a_card_is_let_be() -> None:
     async with bot_with() as bot:
         await drops(bot, card_png())
@@ -432,6 +454,40 @@ async def test_a_card_comes_back_as_it_went_in(raw: dict[str, Any]) -> None:
         assert json.loads(exported(bot)) == raw
 
 
+values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**80), 2**80)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=12,
+)
+datas = st.builds(
+    lambda name, data: {**data, "name": name},
+    st.text("abc äÖ🦊.", min_size=1, max_size=20).filter(lambda name: name.strip() != ""),
+    st.dictionaries(st.sampled_from([*ADA["data"], "unknown"]), values, max_size=8),
+)
+raws = datas | datas.map(lambda data: {"spec": "chara_card_v3", "spec_version": "3.0", "data": data})
+
+
+@given(st.lists(raws, min_size=1, max_size=5))
+@settings(max_examples=8, deadline=None)
+def test_any_card_comes_back_as_it_went_in(cards: list[dict[str, Any]]) -> None:
+    async def there_and_back() -> None:
+        async with bot_with() as bot:
+            for raw in cards:
+                await drops(bot, json.dumps(raw).encode(), name="some.json")
+                await bot.runs("/persona import", user=BOB)
+                found = re.search(r"`/persona (?:preview|show) (\S+)`", bot.last.text)
+                assert found is not None, bot.last.text
+                for kind in ("png", "json"):
+                    await bot.runs(f"/persona export {found[1]} {kind}", user=BOB)
+                    assert read_card(exported(bot)).raw == raw
+
+    asyncio.run(there_and_back())
+
+
 async def test_what_was_edited_stands_in_the_card_and_nothing_else_is_touched() -> None:
     async with bot_with() as bot:
         await imports(bot, {**ADA, "name": "Ada", "first_mes": "an older copy"})
@@ -480,8 +536,5 @@ async def test_a_template_is_named_with_all_its_words() -> None:
 
 
 def test_the_id_of_an_offer_fits_below_any_button() -> None:
-    from bot.buttons import MAX_ID, button_id
-    from bot.replies import Button
-
     carried = base64.urlsafe_b64encode(bytes(32)).decode().rstrip("=")
     assert len(button_id(Button("take-card", "Import", (carried,)), "9" * 20)) <= MAX_ID
