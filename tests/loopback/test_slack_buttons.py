@@ -87,13 +87,14 @@ async def test_a_press_belongs_where_the_answer_stands() -> None:
         assert (await bot.heard(ButtonPressed, 2)).place.thread == root.ts
 
 
-async def test_in_direct_messages_buttons_work_as_well() -> None:
-    async with FakeSlack() as slack, connected(slack, offer) as bot:
+@pytest.mark.parametrize("in_threads", [True, False])
+async def test_in_direct_messages_buttons_work_as_well(in_threads: bool) -> None:
+    async with FakeSlack() as slack, connected(slack, offer, reply_in_threads=in_threads) as bot:
         direct = slack.direct()
-        await slack.says("hello", channel=direct)
+        asked = await slack.says("hello", channel=direct)
         await slack.presses(await offered(slack), "Tea")
         event = await bot.heard(ButtonPressed)
-        assert (event.place.channel, event.place.thread) == (direct.id, None)
+        assert (event.place.channel, event.place.thread) == (direct.id, asked.ts if in_threads else None)
         assert event.user.is_moderator
         assert "guest" not in event.route.data
         await slack.wait_until(lambda: slack.answers(direct)[-1] == "Here is tea.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,7 +12,7 @@ from pydantic import BaseModel, Field
 from adapters.slack.adapter import SlackAdapter
 from adapters.slack.drafts import MAX_METADATA, Carried
 from adapters.slack.testing import FakeSlack, Interaction, Message, View
-from bot.api import AnyEvent, Arg, Command, CommandCall, Context, FormSubmitted, Plugin, Reply
+from bot.api import AnyEvent, Arg, Command, CommandCall, Context, FormSubmitted, Plugin, Reply, Route
 from bot.api import Message as Heard
 from bot.events import event_from_json, event_to_json
 from bot.testing.openai_server import FakeOpenAI
@@ -79,6 +80,24 @@ async def test_it_belongs_where_the_message_is_remembered() -> None:
         for count, (message, thread) in enumerate([(root, None), (reply, root.ts), (question, question.ts)], 1):
             await slack.uses("read_this_aloud", message)
             assert (await bot.heard(CommandCall, count)).place.thread == thread
+
+
+async def test_in_a_direct_talk_it_belongs_to_the_thread_that_a_message_has() -> None:
+    async with FakeSlack(agent=True) as slack, connected(slack, commands=commands()) as bot:
+        asked = await slack.says("how hot?", channel=slack.direct())
+        event = await bot.heard(Heard)
+        await bot.adapter.send(Route(replace(event.place, thread=None)), Reply("by myself"))
+        (own,) = [each for each in slack.screen(slack.direct()) if each.author is slack.bot]
+        await bot.adapter.send(event.route, Reply("very"))
+        theirs = slack.channel("theirs", kind="im", with_bot=False)
+        between = slack.messages.add(theirs, slack.olga, "between us")
+        answer = slack.screen(thread=asked)[-1]
+        for count, (message, thread) in enumerate(
+            [(asked, asked.ts), (answer, asked.ts), (own, None), (between, None)]
+        ):
+            await slack.uses("read_this_aloud", message)
+            call = await bot.heard(CommandCall, count + 1)
+            assert (call.place.channel, call.place.thread) == (message.channel.id, thread)
 
 
 async def test_answers_of_the_bot_and_messages_of_other_apps_are_read() -> None:
