@@ -2,31 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated
 
-from bot.api import Arg, Context, Done, Speaker, Text, UsageError, say
+from bot.api import Arg, Context, UsageError, say
 from plugins.roleplay.declared import plugin, roleplay
+from plugins.roleplay.order import passed_over
 from plugins.roleplay.performing import clear_panel, end
-from plugins.roleplay.scene import (
-    MOST_TURNS,
-    NARRATOR,
-    Scene,
-    SceneLine,
-    forced,
-    given_more,
-    joined,
-    left,
-    lines_of,
-    swapped,
-    whispered,
-)
-from plugins.roleplay.stage import directed, role_named, scene_here, scene_job
+from plugins.roleplay.personas import literally
+from plugins.roleplay.scene import Performed, Scene, SceneLine, forced, joined, left, lines_of, swapped, whispered
+from plugins.roleplay.stage import check_directs, directed, go_on_stage, role_named, scene_here, scene_job
+from plugins.roleplay.starting import begin_looked_at
+from plugins.roleplay.telling import narrate, reacting
 
 LONGEST_TEXT = 1_500
+# Of the lines that are taken back so many are shown.
+MOST_SHOWN = 10
 
 
-async def _roles(ctx: Context, typed: str) -> Sequence[str]:
+async def roles(ctx: Context, typed: str) -> Sequence[str]:
     standing = await ctx.job(scene_job)
     names = [role.name for role in standing.state.roles] if standing is not None else []
     return [name for name in names if typed.casefold() in name.casefold()]
@@ -46,11 +40,13 @@ async def pause(ctx: Context) -> str | None:
 
 @roleplay.command("resume", immediate=True)
 async def resume(ctx: Context) -> str | None:
-    """Go on with a paused scene."""
+    """Go on with a paused scene, or begin the one that you just looked at."""
+    if await ctx.job(scene_job) is None and (await begin_looked_at(ctx) or await _woken(ctx)):
+        return None
     standing = await directed(ctx)
     if standing.running:
         return say("The scene is going on already.")
-    await _go_on(ctx, standing.state)
+    await go_on(ctx, standing.state)
     return None
 
 
@@ -60,17 +56,27 @@ async def step(ctx: Context) -> str | None:
     standing = await directed(ctx)
     if standing.running:
         return say("The scene is going on. Pause it first: `/roleplay pause`.")
-    await _go_on(ctx, standing.state, step=True)
+    await go_on(ctx, standing.state, step=True)
     return None
 
 
 @roleplay.command("next", immediate=True)
-async def next_line(ctx: Context) -> str | None:
-    """Do not wait any longer for the next line."""
-    if not (await directed(ctx)).running:
-        return say("The scene is paused. `/roleplay resume` goes on.")
-    await ctx.change(scene_job, lambda scene: scene, wake=True)
-    return None
+async def next_line(
+    ctx: Context, role: Annotated[str, Arg("Who speaks next, if not whose turn it is", complete=roles, rest=True)] = ""
+) -> str | None:
+    """Do not wait any longer for the next line, or say whose it is."""
+    standing = await directed(ctx)
+    if not role.strip():
+        if not standing.running:
+            return say("The scene is paused. `/roleplay resume` goes on.")
+        await ctx.change(scene_job, lambda scene: scene, wake=True)
+        return None
+    found = role_named(standing.state, role)
+    await ctx.change(scene_job, forced(found.id), wake=True)
+    if not standing.running:
+        await go_on(ctx, standing.state, step=standing.state.order != "manual")
+        return None
+    return say("⏭ {name} speaks next.", name=found.name)
 
 
 @roleplay.command("stop", immediate=True)
@@ -85,13 +91,23 @@ async def stop(ctx: Context) -> None:
 async def skip(ctx: Context) -> str | None:
     """Stop the line that is being said, or pass over whoever would speak next."""
     standing = await directed(ctx)
-    if await ctx.interrupt():
+    before = standing.state
+    chosen = passed_over(before, await _lines(ctx, before))
+    if standing.running and await ctx.interrupt():
+        # What was said of the line is the line. Where nothing was, its speaker is passed over.
+        await ctx.change(scene_job, _unless_said(before, chosen.id), wake=True)
         return None
-    spoken = [line.role for line in await _lines(ctx, standing.state) if line.role]
-    others = [role for role in standing.state.roles if not spoken or role.id == spoken[-1]]
-    chosen = others[0] if others else standing.state.roles[0]
     await ctx.change(scene_job, forced(chosen.id), wake=True)
+    if before.waits_for:
+        await go_on(ctx, before)
     return say("⏭ {name} speaks next.", name=chosen.name)
+
+
+def _unless_said(before: Scene, id: str) -> Callable[[Scene], Scene | None]:
+    def change(now: Scene) -> Scene | None:
+        return now if now.last != before.last else now.changed(next=id, errors=before.errors)
+
+    return change
 
 
 @roleplay.command("retry", immediate=True)
@@ -103,7 +119,7 @@ async def retry(ctx: Context) -> str | None:
     if not any(line.generated for line in await _lines(ctx, standing.state)):
         return say("No line was said yet.")
     await ctx.change(scene_job, lambda scene: scene.changed(redo=True))
-    await _go_on(ctx, standing.state, step=True)
+    await go_on(ctx, standing.state, step=True)
     return None
 
 
@@ -124,41 +140,40 @@ async def rewind(ctx: Context, lines: Annotated[int, Arg("How many lines to take
     kept = [line.id for line in before if line.generated]
 
     def change(scene: Scene) -> Scene | None:
-        return scene.changed(turn=len(kept), last=kept[-1] if kept else None, over="")
+        return scene.changed(turn=len(kept), last=kept[-1] if kept else None, over="", waits_for="", next="")
 
     await ctx.change(scene_job, change)
-    return say("⏪ Taken back: {count}. What comes next begins behind “{text}”.", count=lines, text=_short(before))
-
-
-@roleplay.command("more", immediate=True)
-async def more(ctx: Context, lines: Annotated[int, Arg("How many lines more", ge=1, le=MOST_TURNS)] = 4) -> str:
-    """Give the scene more lines."""
-    await directed(ctx)
-    scene = await ctx.change(scene_job, given_more(lines))
-    return say("The scene has {turns} lines now.", turns=scene.turns if scene is not None else 0)
+    told = say("⏪ Taken back: {count}. What comes next begins behind “{text}”.", count=lines, text=_short(before))
+    gone = [line for line in said if line.id >= first.id]
+    shown = [f"- {literally(line.name)}: “{_short([line])}”" for line in gone[:MOST_SHOWN]]
+    if len(gone) > MOST_SHOWN:
+        shown.append(say("- and {count} more", count=len(gone) - MOST_SHOWN))
+    return "\n".join([told, say("These messages no longer count:"), *shown])
 
 
 # What happens.
 
 
 @roleplay.command("narrate", immediate=True)
-async def narrate(ctx: Context, text: Annotated[str, Arg("What happens", max_length=LONGEST_TEXT, rest=True)]) -> None:
+async def tell(ctx: Context, text: Annotated[str, Arg("What happens", max_length=LONGEST_TEXT, rest=True)]) -> None:
     """Say what happens, as the narrator: everybody on stage sees it."""
     standing = await directed(ctx)
-    speaker = Speaker(NARRATOR, say(NARRATOR))
-    stream = ctx.stream(speaker)
-    async with stream:
-        await stream.write(Text(f"*{text.strip()}*"))
-        await stream.write(Done("stop"))
-    await ctx.conversation.append(
-        "assistant", text.strip(), Speaker(NARRATOR, NARRATOR), sent=stream.sent, scene=standing.state.root
-    )
+    await narrate(ctx, standing.state, _something(text))
+
+
+@roleplay.command("event", immediate=True)
+async def event(ctx: Context, text: Annotated[str, Arg("What happens", max_length=LONGEST_TEXT, rest=True)]) -> None:
+    """Let something happen that everybody on stage must react to."""
+    standing = await directed(ctx)
+    happens = _something(text)
+    await narrate(ctx, standing.state, happens)
+    await ctx.change(scene_job, reacting(happens))
 
 
 @roleplay.command("whisper", private=True, immediate=True)
 async def whisper(
     ctx: Context,
-    role: Annotated[str, Arg("To whom", complete=_roles)],
+    role: Annotated[str, Arg("To whom", complete=roles)],
     note: Annotated[str, Arg("What only they hear", max_length=LONGEST_TEXT, rest=True)],
 ) -> str:
     """Tell one character something that only they know, for their next line."""
@@ -166,18 +181,6 @@ async def whisper(
     found = role_named(standing.state, role)
     await ctx.change(scene_job, whispered(found.id, note.strip()))
     return say("🤫 {name} heard it.", name=found.name)
-
-
-@roleplay.command("force", immediate=True)
-async def force(ctx: Context, role: Annotated[str, Arg("Who speaks next", complete=_roles, rest=True)]) -> str | None:
-    """Say who speaks next."""
-    standing = await directed(ctx)
-    found = role_named(standing.state, role)
-    await ctx.change(scene_job, forced(found.id), wake=True)
-    if not standing.running:
-        await _go_on(ctx, standing.state, step=standing.state.order != "manual")
-        return None
-    return say("⏭ {name} speaks next.", name=found.name)
 
 
 @roleplay.command("swap", immediate=True)
@@ -193,7 +196,7 @@ async def swap(ctx: Context) -> str:
 
 
 @roleplay.command("join", immediate=True)
-async def join(ctx: Context, role: Annotated[str, Arg("Whom you play", complete=_roles, rest=True)]) -> str:
+async def join(ctx: Context, role: Annotated[str, Arg("Whom you play", complete=roles, rest=True)]) -> str:
     """Play a character yourself: what you write here are their lines."""
     standing = await scene_here(ctx)
     found = role_named(standing.state, role)
@@ -216,22 +219,6 @@ async def leave(ctx: Context) -> str:
     if not standing.running and standing.state.waits_for == ctx.user.id:
         await ctx.resume(scene_job)
     return say("🎭 {name} is played by me again.", name=", ".join(played))
-
-
-@roleplay.command("show", private=True, immediate=True)
-async def show(ctx: Context) -> str:
-    """Show who is on stage, and how far the scene is."""
-    standing = await scene_here(ctx)
-    scene = standing.state
-    played = [
-        f"- **{role.name}**"
-        + (f" — {role.description}" if role.description else "")
-        + (f" ({say('played by {player}', player=role.player_name)})" if role.player else "")
-        for role in scene.roles
-    ]
-    state = say("going on") if standing.running else say("paused")
-    told = say("Line {turn} of {turns}, {state}", turn=scene.turn, turns=scene.turns, state=state)
-    return "\n".join([f"**{scene.title}**" if scene.title else "", scene.setting, *played, told]).strip()
 
 
 # The same by buttons.
@@ -270,14 +257,34 @@ async def press_stop(ctx: Context) -> None:
 # Inside.
 
 
-async def _go_on(ctx: Context, scene: Scene, *, step: bool = False) -> None:
-    await clear_panel(ctx, scene)
-    await ctx.change(scene_job, lambda now: now.changed(step=step, waits_for="", over="", panel=None))
+async def go_on(ctx: Context, scene: Scene, *, step: bool = False) -> None:
+    await ctx.change(scene_job, lambda now: now.changed(step=step, waits_for="", over=""))
     await ctx.resume(scene_job)
+    await clear_panel(ctx, scene)
+    # Else the next line would do it once more.
+    await ctx.change(scene_job, lambda now: now.changed(panel=None) if now.panel == scene.panel else now)
+
+
+async def _woken(ctx: Context) -> bool:
+    """A scene that ended only because nobody came is not lost."""
+    performed = await ctx.load(Performed)
+    if performed is None or performed.scene.over != "idle":
+        return False
+    check_directs(ctx, performed.scene)
+    await ctx.forget_state(Performed)
+    await go_on_stage(ctx, performed.scene.changed(over="", waits_for="", panel=None))
+    return True
 
 
 async def _lines(ctx: Context, scene: Scene) -> list[SceneLine]:
     return lines_of(scene, await ctx.conversation.path(200))
+
+
+def _something(text: str) -> str:
+    happens = " ".join(text.split()).strip("* ")
+    if not happens:
+        raise UsageError(say("Say what happens, such as `/roleplay event The lights go out.`"))
+    return happens
 
 
 def _short(lines: Sequence[SceneLine]) -> str:

@@ -24,6 +24,15 @@ def next_role(scene: Scene, lines: Sequence[SceneLine]) -> Role | None:
     return _following(scene, last)
 
 
+def passed_over(scene: Scene, lines: Sequence[SceneLine]) -> Role:
+    """Who speaks when whoever would speak next does not."""
+    would = next_role(scene, lines) or _longest_silent(scene, [line.role for line in lines if line.role])
+    as_if = SceneLine(0, would.name, "", role=would.id)
+    order = "alternate" if scene.order == "manual" else scene.order
+    chosen = next_role(scene.changed(next="", order=order), [*lines, as_if])
+    return chosen or would
+
+
 def _following(scene: Scene, last: str) -> Role:
     """The one behind the last speaker, in the order of the cast."""
     ids = [role.id for role in scene.roles]

@@ -11,6 +11,8 @@ from bot.api import (
     BotError,
     Button,
     Context,
+    DeliveryError,
+    DeliveryRefused,
     LimitReached,
     Line,
     NoQuota,
@@ -21,6 +23,7 @@ from bot.api import (
     Reply,
     SentId,
     Speaker,
+    TargetGone,
     UsageError,
     WrongKey,
     phrase,
@@ -41,8 +44,9 @@ from plugins.roleplay.endings import (
 )
 from plugins.roleplay.memory import learn, summarised
 from plugins.roleplay.order import next_role
-from plugins.roleplay.scene import NARRATOR, Role, Scene, SceneLine, lines_of
+from plugins.roleplay.scene import NARRATOR, Performed, Role, Scene, SceneLine, lines_of
 from plugins.roleplay.speaking import Estimate, Spoken, estimate, prompt_for, recited, speak
+from plugins.roleplay.votes import close_vote, is_due, open_vote
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +56,8 @@ LOOKS_AT = 200
 STEERED_TURNS = 3
 STEER = "You are repeating yourself. Move the scene on: let something happen, or bring it to its end."
 MOST_ERRORS = 3
+# Lines in a row that could not be shown before it is taken for said that nobody can see them.
+MOST_UNSEEN = 2
 REASONS: dict[Reason, str] = {
     "turns": phrase("all lines were said"),
     "budget": phrase("the next line would cost more than is left of the budget"),
@@ -65,6 +71,8 @@ REASONS: dict[Reason, str] = {
     "asked": phrase("it came to its end"),
     "empty": phrase("there was nothing left to say"),
 }
+# How everything begins that says that a scene waits or is over, in each language.
+WAITS, OVER = "⏸", "🎬"
 PAUSED = phrase("⏸ Paused.")
 WAITS_FOR = phrase("⏸ {name} is played by {player}: the scene goes on with their next message.")
 WHO_NEXT = phrase("⏸ Who speaks next?")
@@ -89,16 +97,31 @@ def panel(scene: Scene, *, running: bool) -> tuple[Button, ...]:
 
 
 async def perform(ctx: Context, scene: Scene) -> Scene | Paused[Scene] | None:
-    """The next line, or the end. None when it is over."""
+    """The next line, a vote, or the end. None when it is over. Where nothing can be said any more, nothing is tried."""
+    try:
+        return await _performed(ctx, scene)
+    except TargetGone as error:
+        log.info("the place of a scene is gone: %r", error)
+        await end(ctx, scene, "idle")
+        return None
+    except DeliveryRefused as error:
+        return _unseen(scene, error)
+
+
+async def _performed(ctx: Context, scene: Scene) -> Scene | Paused[Scene] | None:
     began = monotonic()
     path = await ctx.conversation.path(LOOKS_AT)
     if scene.root is None:
         return await _open(ctx, scene, path)
+    if scene.ballot is not None and scene.ballot.message is not None:
+        return await close_vote(ctx, scene)
     if scene.hold:
         return Paused(await rest(ctx, scene, say(PAUSED)))
     lines = lines_of(scene, path)
-    scene = _caught_up(scene, lines)
-    cut = _to_say_anew(scene, lines)
+    scene = caught_up(scene, lines)
+    if is_due(scene):
+        return await open_vote(ctx, scene, lines)
+    cut = to_say_anew(scene, lines)
     if cut is None and (reason := _over(scene, lines)):
         await end(ctx, scene, reason)
         return None
@@ -110,6 +133,8 @@ async def perform(ctx: Context, scene: Scene) -> Scene | Paused[Scene] | None:
         return Paused(await rest(ctx, waiting, say(WAITS_FOR, name=role.name, player=role.player_name)))
     try:
         performed = await _line(ctx, scene, role, [line for line in lines if line is not cut], cut)
+    except (TargetGone, DeliveryRefused):
+        raise
     except BotError as error:
         return await _failed(ctx, scene, error)
     if performed is None:
@@ -117,6 +142,10 @@ async def perform(ctx: Context, scene: Scene) -> Scene | Paused[Scene] | None:
         return None
     performed = performed.changed(seconds=performed.seconds + monotonic() - began + performed.pace)
     lines = lines_of(performed, await ctx.conversation.path(LOOKS_AT))
+    if to_say_anew(performed, lines) is not None:
+        # It is remembered, but could not be shown whole.
+        performed = performed.changed(errors=scene.errors + 1, over="")
+        return _unseen(performed, None) if performed.errors >= MOST_UNSEEN else performed
     if reason := performed.over or _over(performed, lines):
         await end(ctx, performed, reason)
         await learn(ctx, performed, lines)
@@ -125,32 +154,47 @@ async def perform(ctx: Context, scene: Scene) -> Scene | Paused[Scene] | None:
     return Paused(await rest(ctx, performed, say(PAUSED))) if scene.step else performed
 
 
-async def come_back(ctx: Context, scene: Scene) -> Scene:
-    """After a crash or a stop it waits for somebody to go on."""
-    return await rest(ctx, scene, say("⏸ I was interrupted. Nothing is lost: the scene goes on whenever you like."))
-
-
 async def rest(ctx: Context, scene: Scene, sentence: str) -> Scene:
     """Say that it waits, with the desk below."""
     await clear_panel(ctx, scene)
-    sent = await ctx.send(Reply(sentence, buttons=panel(scene, running=False)))
+    if not ctx.capabilities.buttons:
+        how = say("`/roleplay resume` goes on, `/roleplay step` lets one line be said, `/roleplay stop` ends it.")
+        sentence = f"{sentence}\n-# {how}"
+    try:
+        sent = await ctx.send(Reply(sentence, buttons=panel(scene, running=False)))
+    except DeliveryError as error:
+        log.info("nobody could be told that a scene waits: %r", error)
+        sent = ()
     return scene.changed(panel=(sent[-1].id, sent[-1].kind) if sent else None, step=False, hold=False)
 
 
+def _unseen(scene: Scene, error: BotError | None) -> Paused[Scene]:
+    """Nobody is told, as nobody could see it."""
+    log.info("a scene waits, as its lines cannot be shown: %r", error)
+    return Paused(scene.changed(step=False, hold=False, errors=0, over="idle"))
+
+
 async def end(ctx: Context, scene: Scene, reason: Reason) -> None:
-    """Say that it is over, and why."""
+    """Say that it is over, and why. Others may make a template of it afterwards."""
     await clear_panel(ctx, scene)
+    await ctx.save(Performed(scene=scene.changed(over=reason)))
     lines = [say("🎬 The scene is over: {reason}.", reason=say(REASONS[reason]))]
     spent = say("{turns} lines, {tokens:,} tokens", turns=scene.turn, tokens=scene.tokens)
     lines.append(f"-# {spent}" + (f", ${scene.cost:.4f}" if scene.cost else ""))
-    await ctx.reply("\n".join(lines))
+    try:
+        await ctx.reply("\n".join(lines))
+    except DeliveryError as error:
+        log.info("nobody could be told that a scene is over: %r", error)
 
 
 async def clear_panel(ctx: Context, scene: Scene) -> None:
-    if scene.panel is None:
-        return
+    if scene.panel is not None:
+        await without_buttons(ctx, SentId(*scene.panel))
+
+
+async def without_buttons(ctx: Context, sent: SentId) -> None:
     try:
-        await ctx.edit(SentId(*scene.panel), Reply())
+        await ctx.edit(sent, Reply())
     except BotError as error:
         log.info("the buttons of a scene stay: %r", error)
 
@@ -160,21 +204,37 @@ async def clear_panel(ctx: Context, scene: Scene) -> None:
 
 async def _open(ctx: Context, scene: Scene, path: Sequence[Remembered]) -> Scene:
     """The line that it begins with; without one, the narrator says where it plays. No model is asked."""
-    role = scene.role(scene.opener_by)
-    speaker = role.speaker if role is not None and scene.opener else Speaker(NARRATOR, say(NARRATOR))
-    text = (
-        scene.opener if role is not None and scene.opener else scene.setting or scene.title or say("The curtain rises.")
+    speaker, text = _opening(scene)
+    begun = beginning(scene, path)
+    if begun is not None and begun.text == text:
+        return scene.changed(root=begun.id)
+    line = await ctx.say(
+        speaker,
+        Prompt(()),
+        through=recited(text, panel(scene, running=True)),
+        instead_of=begun.id if begun is not None else None,
     )
-    newest = path[-1] if path else None
-    if newest is not None and newest.role == "assistant" and (newest.speaker, newest.text) == (speaker.name, text):
-        # Said already, right before the bot died.
-        return scene.changed(root=newest.id)
-    line = await ctx.say(speaker, Prompt(()), through=recited(text, panel(scene, running=True)))
     return scene.changed(root=line.message, panel=_last(line))
 
 
-def _caught_up(scene: Scene, lines: Sequence[SceneLine]) -> Scene:
-    """Lines that were said and remembered, but not counted before the bot died."""
+def beginning(scene: Scene, path: Sequence[Remembered]) -> Remembered | None:
+    """The first line, as far as it was said before the bot died."""
+    if scene.root is not None:
+        return next((one for one in path if one.id == scene.root), None)
+    speaker, text = _opening(scene)
+    said = (one for one in path if one.id > scene.after and one.role == "assistant" and one.speaker == speaker.name)
+    return next((one for one in said if text.startswith(one.text)), None)
+
+
+def _opening(scene: Scene) -> tuple[Speaker, str]:
+    role = scene.role(scene.opener_by)
+    if role is not None and scene.opener:
+        return role.speaker, scene.opener
+    return Speaker(NARRATOR, say(NARRATOR)), scene.setting or scene.title or say("The curtain rises.")
+
+
+def caught_up(scene: Scene, lines: Sequence[SceneLine]) -> Scene:
+    """With lines that were said and remembered, but not counted before the bot died."""
     known = scene.last or scene.root or 0
     new = [line for line in lines if line.generated and line.id > known and not line.cut]
     if not new:
@@ -182,7 +242,7 @@ def _caught_up(scene: Scene, lines: Sequence[SceneLine]) -> Scene:
     return scene.changed(turn=scene.turn + len(new), last=new[-1].id)
 
 
-def _to_say_anew(scene: Scene, lines: Sequence[SceneLine]) -> SceneLine | None:
+def to_say_anew(scene: Scene, lines: Sequence[SceneLine]) -> SceneLine | None:
     """The last line, where it was interrupted or somebody wants another."""
     generated = [line for line in lines if line.generated]
     if not generated:
@@ -248,7 +308,7 @@ async def _line(
         prompt,
         buttons=panel(scene, running=True),
         instead_of=cut.id if cut is not None else None,
-        as_variant=scene.redo,
+        as_variant=cut is not None and not cut.cut,
     )
     if spoken.line is None:
         return None

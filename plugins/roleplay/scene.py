@@ -9,6 +9,7 @@ from typing import Any, Literal, TypeAlias
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from bot.api import Remembered, Speaker
+from plugins.roleplay.ballots import Ballot
 from plugins.roleplay.endings import Reason, Said
 
 Order: TypeAlias = Literal["alternate", "round-robin", "mention", "director", "manual"]
@@ -53,13 +54,15 @@ class Role(BaseModel):
 
 
 class Scene(BaseModel):
-    """`root` is the remembered message that it begins with, `last` the newest generated line that was counted.
+    """`root` is the remembered message that it begins with, which comes `after` another, `last` the newest generated
+    line that was counted.
 
     `turns` is how many lines are generated at most; `pace` is in seconds, `budget_cost` in US dollars; 0 = no limit.
     `next` is the id of the role that must speak now; `steer` is told to whoever speaks next, since the last line went
     round in circles. `step` says that it pauses after one line, `hold` before the next one, `redo` that the last line
     is said anew. `waits_for` is the id of the person whose line comes next, `panel` the message with the buttons, and
-    `over` why it has ended.
+    `over` why it has ended. `ballot` is what the audience votes on or is to be asked; it is asked every `votes_every`
+    lines (0 = only when somebody wants it), each time for `vote_seconds`, and was asked last at the turn `polled_at`.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -79,6 +82,7 @@ class Scene(BaseModel):
     ends_itself: bool = True
     started_by: str = ""
     root: int | None = None
+    after: int = 0
     last: int | None = None
     turn: int = 0
     tokens: int = 0
@@ -97,6 +101,15 @@ class Scene(BaseModel):
     panel: tuple[str, str] | None = None
     over: Reason | Literal[""] = ""
     template: str = ""
+    ballot: Ballot | None = None
+    votes_every: int = Field(0, ge=0)
+    vote_seconds: float = Field(60.0, ge=0)
+    polled_at: int = 0
+
+    @property
+    def is_over_budget(self) -> bool:
+        tokens = self.budget_tokens and self.tokens > self.budget_tokens
+        return bool(tokens or (self.budget_cost and self.cost > self.budget_cost))
 
     def role(self, id: str) -> Role | None:
         return next((role for role in self.roles if role.id == id), None)
@@ -115,6 +128,12 @@ class Scene(BaseModel):
 
     def changed(self, **changes: Any) -> Scene:
         return self.model_copy(update=changes)
+
+
+class Performed(BaseModel):
+    """The scene that was performed last in a place, as it was at its end."""
+
+    scene: Scene
 
 
 # Changes that people make, for `Context.change`.
