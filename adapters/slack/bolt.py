@@ -114,6 +114,16 @@ def _listen(app: AsyncApp, ears: Ears, client: AsyncWebClient) -> None:
     app.options(ANYTHING)(heard(ears.options, _offer_nothing))
 
 
+async def dispatched(app: AsyncApp, **told: Any) -> BoltResponse:
+    """What `app` makes of it. Bolt cannot read everything, and told again it would be no clearer."""
+    try:
+        request = AsyncBoltRequest(**told)
+    except Exception as error:
+        log.warning("something that Slack sent cannot be read and was acknowledged (%s)", type(error).__name__)
+        return BoltResponse(status=200)
+    return await app.async_dispatch(request)
+
+
 class _AcknowledgeUnknown(AsyncMiddleware):
     """Slack learns new words before the bot does."""
 
@@ -136,7 +146,7 @@ def _is_known(body: Body) -> bool:
             return True
         case {"type": "shortcut" | "message_action", "callback_id": str()}:
             return True
-        case {"type": "view_submission" | "view_closed", "view": {"callback_id": str()}}:
+        case {"type": "view_submission" | "view_closed", "view": {"callback_id": str(), "type": str()}}:
             return True
         case {"type": "block_suggestion", "action_id": str()}:
             return True

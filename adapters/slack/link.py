@@ -12,9 +12,9 @@ from typing import Any
 import aiohttp
 from aiohttp import WSMsgType
 from slack_bolt.async_app import AsyncApp
-from slack_bolt.request.async_request import AsyncBoltRequest
 from slack_bolt.response import BoltResponse
 
+from adapters.slack.bolt import dispatched
 from adapters.slack.timing import Timing
 from bot.api import Clock
 
@@ -210,7 +210,7 @@ class Link:
         acknowledgement: dict[str, Any] = {"envelope_id": envelope["envelope_id"]}
         if isinstance(payload := envelope.get("payload"), dict):
             try:
-                answer = await self._app.async_dispatch(AsyncBoltRequest(mode="socket_mode", body=payload))
+                answer = await dispatched(self._app, mode="socket_mode", body=payload)
             except Exception:
                 log.exception("something that Slack sent could not be handled")
                 return

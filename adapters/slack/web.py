@@ -17,12 +17,12 @@ from urllib.parse import parse_qs, urlsplit
 import uvicorn
 from pydantic import JsonValue
 from slack_bolt.async_app import AsyncApp
-from slack_bolt.request.async_request import AsyncBoltRequest
 from slack_bolt.response import BoltResponse
 from slack_sdk.signature import SignatureVerifier
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from adapters.slack import SlackSettings
+from adapters.slack.bolt import dispatched
 from bot.api import ConfigError
 
 log = logging.getLogger(__name__)
@@ -214,8 +214,7 @@ class Requests:
             return Answer(200, json.dumps(challenge).encode(), {"content-type": "application/json"})
         if "ssl_check" in told:
             return Answer(200)
-        asked = AsyncBoltRequest(body=body, headers=dict(headers))
-        return _as_answer(await self._app.async_dispatch(asked))
+        return _as_answer(await dispatched(self._app, body=body, headers=dict(headers)))
 
     # Pictures
 
