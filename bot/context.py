@@ -172,6 +172,9 @@ class EngineTalk:
         conversation = await self.house.store.conversation(self.place)
         return found if found is not None and found.conversation == conversation.id else None
 
+    async def sent(self, message: int) -> tuple[SentId, ...]:
+        return await self.house.store.sent_of(message) if await self.message(message) is not None else ()
+
     async def window(self) -> WindowReport:
         return await self.house.speaking.report(self.place)
 

@@ -127,6 +127,10 @@ class Talk(Protocol):
         """A message of this place by the id that memory gave it, such as the parent of another."""
         ...
 
+    async def sent(self, message: int) -> tuple[SentId, ...]:
+        """The platform's messages that show what is remembered by this id, in order."""
+        ...
+
     async def window(self) -> WindowReport: ...
 
     def room(self, model: ModelChoice | None = None) -> Room:

@@ -23,7 +23,8 @@ from bot.words import phrase, say
 
 log = structlog.get_logger(__name__)
 
-Status: TypeAlias = Literal["running", "paused", "done"]
+# What was `left` is paused, only that nobody was told yet.
+Status: TypeAlias = Literal["running", "paused", "left", "done"]
 Key: TypeAlias = tuple[Place, str, str]
 MakeContext: TypeAlias = Callable[[AnyEvent, str], Awaitable[EngineContext]]
 
@@ -77,16 +78,16 @@ class Jobs:
     # What an earlier process left.
 
     async def pause_left_behind(self) -> None:
-        for id, plugin, name, route, state, _ in await self._store.jobs(status="running"):
-            if (route.place, plugin, name) not in self._running:
-                await self._store.save_job(plugin, name, route, state, status="paused", id=id)
-                self._left.append(_Left(id, plugin, name, route, state))
+        for status in ("running", "left"):
+            for id, plugin, name, route, state, _ in await self._store.jobs(status=status):
+                if (route.place, plugin, name) not in self._running:
+                    await self._store.save_job(plugin, name, route, state, status="left", id=id)
+                    self._left.append(_Left(id, plugin, name, route, state))
 
     async def tell_back(self, platform: str, make_context: MakeContext) -> None:
         """Let those who left a job behind in a place of this platform say so, now that it can be reached."""
         left = [each for each in self._left if each.route.place.platform == platform]
         for each in left:
-            self._left.remove(each)
             event = Message(
                 id=f"job:{each.id}",
                 user=User("", ""),
@@ -98,20 +99,35 @@ class Jobs:
             try:
                 context = await make_context(event, each.plugin)
                 job = context.job_named(each.name)
-                if job is not None and job.back is not None:
+                if job is not None:
                     async with self._runner.turn(event.place):
                         await self._tell_one(context, job, each)
             except (KeyError, ValidationError):
                 log.warning("nobody knows a job that was left behind", plugin=each.plugin, job=each.name)
             except BotError as error:
                 log.warning("a job that was left behind could not be told", job=each.name, error=repr(error))
+            finally:
+                self._not_left(each.id)
 
     async def _tell_one(self, context: EngineContext, job: Job, left: _Left) -> None:
-        assert job.back is not None, "looked at before"
-        state: BaseModel | None = await job.back(context, job.state.model_validate(left.state))
-        if state is not None:
-            dumped = state.model_dump(mode="json")
-            await self._store.save_job(left.plugin, left.name, left.route, dumped, status="paused", id=left.id)
+        key = (left.route.place, left.plugin, left.name)
+        if key in self._running or await self._now(left) != "left":
+            return  # somebody was quicker
+        state: BaseModel | None = None
+        try:
+            if job.back is not None:
+                state = await job.back(context, job.state.model_validate(left.state))
+        finally:
+            if await self._now(left) == "left":
+                dumped = left.state if state is None else state.model_dump(mode="json")
+                await self._store.save_job(left.plugin, left.name, left.route, dumped, status="paused", id=left.id)
+
+    async def _now(self, left: _Left) -> str:
+        kept = await self._store.jobs(place=left.route.place)
+        return next((status for id, *_, status in kept if id == left.id), "done")
+
+    def _not_left(self, id: int) -> None:
+        self._left = [each for each in self._left if each.id != id]
 
     # What plugins do with their jobs.
 
@@ -142,7 +158,7 @@ class Jobs:
             await self._detach((place, plugin, job.name), run)
             return None
         run.state = new
-        await self._save(run, "running")
+        await self._save(run, run.ends or "running")
         if wake:
             run.awake.set()
         return new
@@ -170,7 +186,7 @@ class Jobs:
         standing = await self._paused(context.place, context.plugin, job)
         if standing is None:
             return False
-        self._left = [each for each in self._left if each.id != standing.id]
+        self._not_left(standing.id)
         await self._begin(context, job, standing.state, standing.id)
         return True
 
@@ -298,8 +314,11 @@ class Jobs:
     # Paused ones.
 
     async def _paused(self, place: Place, plugin: str, job: Job) -> Standing[Any] | None:
-        kept = await self._store.jobs(place=place, status="paused")
-        for id, of, name, _, state, _ in reversed(kept):
+        left = [(each.id, each.plugin, each.name, each.state) for each in self._left if each.route.place == place]
+        kept = [
+            (id, of, name, state) for id, of, name, _, state, _ in await self._store.jobs(place=place, status="paused")
+        ]
+        for id, of, name, state in reversed([*kept, *left]):
             if (of, name) == (plugin, job.name):
                 try:
                     return Standing(id, job.state.model_validate(state), running=False)
@@ -318,6 +337,7 @@ class Jobs:
         kept = next(each for each in await self._store.jobs(place=place) if each[0] == standing.id)
         state = (new or standing.state).model_dump(mode="json")
         status: Status = "paused" if new is not None else "done"
+        self._not_left(standing.id)
         await self._store.save_job(plugin, job.name, kept[3], state, status=status, id=standing.id)
         return standing.state if ended else new
 

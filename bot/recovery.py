@@ -164,7 +164,9 @@ class Recovery:
             await self._store.abandon(draft)
             return
         speaker = draft.speaker.name if draft.speaker else None
-        said = NewMessage("assistant", draft.text, speaker=speaker, status="interrupted", sent=draft.sent)
+        said = NewMessage(
+            "assistant", draft.text, speaker=speaker, status="interrupted", sent=draft.sent, scene=draft.scene
+        )
         await self._store.answered(draft, draft.route.place, [said], ())
 
     async def _shown(self, draft: Draft, others: Set[str]) -> Draft:

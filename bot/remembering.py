@@ -75,7 +75,7 @@ class Remembering:
             spoken.text,
             speaker=turn.speaker.name if turn.speaker else None,
             tokens=await self._composer.count(spoken.text),
-            status=status_of(spoken),
+            status="interrupted" if speech.interrupted else status_of(spoken),
             model=turn.model.model,
             sent=spoken.sent,
             scene=speech.draft.scene,

@@ -32,7 +32,7 @@ class DraftJournal:
 @dataclass(slots=True)
 class Speech:
     """What one answer needs from its beginning to its end. `known` are the tools' messages it was asked with, `below`
-    is what its buttons depend on, None for one that has none."""
+    is what its buttons depend on, None for one that has none. What was `interrupted` is not gone on with."""
 
     event: AnyEvent
     draft: Draft
@@ -41,6 +41,7 @@ class Speech:
     known: tuple[PromptMessage, ...]
     composed: Composed | None = None
     below: Below | None = None
+    interrupted: bool = False
 
     def ended(self, spoken: Spoken) -> Below:
         """What the buttons depend on now that the answer has ended."""
@@ -55,12 +56,12 @@ def status_of(spoken: Spoken) -> MessageStatus:
     return "complete" if spoken.reason == "stop" else "partial"
 
 
-def only(done: Done, notice: Notice | None) -> LanguageModel:
-    """A model that says nothing, for an answer that is only to be ended."""
+def only(done: Done, *before: Piece) -> LanguageModel:
+    """A model that is not asked, for an answer that is only to be ended."""
 
     async def model(turn: Turn) -> AsyncIterator[Piece]:
-        if notice is not None:
-            yield notice
+        for piece in before:
+            yield piece
         yield done
 
     return model

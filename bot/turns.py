@@ -31,7 +31,7 @@ from bot.model.registry import Registry
 from bot.platform import Adapter
 from bot.plugin import Plugin
 from bot.remembering import Remembering
-from bot.replies import Button, Done, Notice, Reply, ReplyStream, Resume, SentId, Speaker
+from bot.replies import Button, Controls, Done, Notice, Piece, Reply, ReplyStream, Resume, SentId, Speaker, Text
 from bot.runner import LocalRunner
 from bot.speech import DraftJournal, Speech, ending_with, only
 from bot.store import Conversation, Draft, NewMessage, Remembered, Store, Taking
@@ -45,6 +45,8 @@ log = structlog.get_logger(__name__)
 # Waits between attempts to reach the model for an answer that a crash interrupted.
 TAKE_UP_WAITS = (2.0, 5.0, 10.0, 20.0, 40.0, 60.0)
 INTERRUPTED = phrase("I was interrupted here. Say “go on” and I will continue.")
+# Below what a plugin let somebody say: it knows itself how that goes on.
+LINE_INTERRUPTED = phrase("I was interrupted here.")
 
 
 # Turns of the engine itself carry the context of no plugin.
@@ -242,16 +244,33 @@ class Turns:
         composed = await self._composer.compose(event.place, conversation.settings, until=draft.question)
         turn = self.turn_for(event, composed.prompt, composed.choice, tools=self._tools, speaker=draft.speaker)
         model = self.model_for(event, conversation, draft.question)
-        # What a plugin made its bot say was asked with a prompt of its own: its job decides how to go on.
-        complete = complete and draft.question is not None
+        if draft.question is None:
+            await self._put_down(Speech(event, draft, turn, Answer(turn, model, self._clock), ()))
+            return
         if draft.finished is not None or not complete:
-            model = only(Done(draft.finished or "truncated"), None if draft.finished else Notice(say(INTERRUPTED)))
+            model = only(Done(draft.finished or "truncated"), *(() if draft.finished else (Notice(say(INTERRUPTED)),)))
             answer = Answer(turn, model, self._clock, said=draft.text, go_on=False)
         else:
             answer = await self._reached(turn, model, draft)
         speech = Speech(event, draft, turn, answer, tool_messages(composed.prompt), composed)
         if question is not None:
             speech.below = await self._taken_up_below(draft, question, event)
+        await self._finish(speech, Resume(draft.sent, draft.text, draft.shown))
+
+    async def _put_down(self, speech: Speech) -> None:
+        """What a plugin made its bot say was asked with a prompt of its own: its job decides how to go on. What was to
+        take the place of another line, and had not begun, leaves that one as it was."""
+        draft = speech.draft
+        old = await self._store.message(draft.replaces) if draft.replaces is not None and not draft.text else None
+        whole = draft.finished is not None or (old is not None and old.status != "interrupted")
+        pieces: list[Piece] = [Text(old.text)] if old is not None else []
+        if not whole:
+            # What could be pressed while it was being said cannot be any more.
+            pieces += [Controls(), Notice(say(LINE_INTERRUPTED))]
+        ending = only(Done(draft.finished or ("stop" if whole else "truncated")), *pieces)
+        speech.draft = replace(draft, as_variant=draft.as_variant and old is None)
+        speech.answer = Answer(speech.turn, ending, self._clock, said=draft.text, go_on=False)
+        speech.interrupted = not whole
         await self._finish(speech, Resume(draft.sent, draft.text, draft.shown))
 
     async def _taken_up_below(self, draft: Draft, question: Remembered, event: AnyEvent) -> Below | None:
