@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeAlias
 
 import aiohttp
 from pydantic import JsonValue
@@ -60,6 +60,9 @@ from bot.api import (
 )
 
 log = logging.getLogger(__name__)
+
+# For what was said meanwhile: the newest message by place.
+Look: TypeAlias = Callable[[], Awaitable[Mapping[str, str]]]
 
 # Before the bot knows who it is there, the core asks what kind of platform this is.
 _NOT_YET = Capabilities(max_chars=MAX_TEXT, edits=True, buttons=True, forms=True, menus=True)
@@ -145,7 +148,7 @@ class SlackAdapter:
         app = bolt_app(calls.client, ears)
 
         async def online(since: float | None) -> None:
-            await self._tell_online(calls, workspace, handle, since)
+            await self._tell_online(lambda: newest(calls, workspace, threads), workspace, handle, since)
             if since is None:
                 self._beside(people.fill(timing.fill_after))
             if since is None and isinstance(ways, Links):
@@ -159,7 +162,7 @@ class SlackAdapter:
         spelling = Spelling(settings, workspace, commands)
         return Parts(workspace, calls, ways, ears, sending, live, reading, interacting, spelling, closes)
 
-    async def _tell_online(self, calls: Calls, workspace: Workspace, handle: Handle, since: float | None) -> None:
+    async def _tell_online(self, look: Look, workspace: Workspace, handle: Handle, since: float | None) -> None:
         """`since` is the moment from which on something may have been missed; None after a start. What an earlier life
         left is taken up at once, and what it missed once the channels were asked."""
         log.info("online as @%s in %s", workspace.user_name, workspace.name)
@@ -175,11 +178,11 @@ class SlackAdapter:
         await handle(online)
         # Who may read little must not be sent to read everywhere.
         if not self._settings.distributed:
-            self._beside(self._tell_missed(online, calls, workspace, handle))
+            self._beside(self._tell_missed(online, look, handle))
 
-    async def _tell_missed(self, online: Online, calls: Calls, workspace: Workspace, handle: Handle) -> None:
-        found = await newest(calls, workspace)
-        await handle(replace(online, id=f"{online.id}:missed", latest=found, silent=(workspace.team,)))
+    async def _tell_missed(self, online: Online, look: Look, handle: Handle) -> None:
+        found, team = await look(), online.place.workspace
+        await handle(replace(online, id=f"{online.id}:missed", latest=found, silent=(team,)))
 
     def _beside(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)

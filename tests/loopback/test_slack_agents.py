@@ -126,17 +126,19 @@ async def test_what_was_said_to_it_is_read_back_with_its_talk() -> None:
 
 
 async def test_what_was_missed_is_answered_in_its_talk(tmp_path: Path) -> None:
-    async with FakeSlack(agent=True) as slack, FakeOpenAI() as model:
-        model.will("Hello.", "Leaves.", "A fruit.")
+    async with FakeSlack(agent=True) as slack, FakeOpenAI("Yes.") as model:
         async with whole_slack_bot(tmp_path, slack, model) as bot:
-            first = slack.direct().messages[str((await bot.asked("hello", channel=slack.direct())).thread_ts)]
-        slack.outbox.deliveries.clear()
-        follow_up = slack.messages.add(slack.direct(), slack.ada, "what is tea?", thread_ts=first.ts)
+            answers = [await bot.asked(f"question {number}", channel=slack.direct()) for number in range(12)]
+            # Of talks in which something was heard later than there, the bot may look into few by itself.
+            roots = [slack.direct().messages[str(answer.thread_ts)] for answer in answers]
+        follow_up = slack.messages.add(slack.direct(), slack.ada, "and then?", thread_ts=roots[0].ts)
         question = slack.messages.add(slack.direct(), slack.ada, "what is an apple?")
         async with whole_slack_bot(tmp_path, slack, model) as bot:
-            await bot.until(lambda: len(slack.answers(thread=first)) == 2 and slack.answers(thread=question))
-            assert follow_up.thread_ts == first.ts
-            assert {slack.answers(thread=first)[-1], *slack.answers(thread=question)} == {"Leaves.", "A fruit."}
+            await bot.until(lambda: len(slack.answers(thread=roots[0])) == 2 and slack.answers(thread=question))
+            assert follow_up.thread_ts == roots[0].ts
+            await bot.idle()
+        assert [len(slack.answers(thread=root)) for root in (*roots, question)] == [2, *[1] * 12]
+        assert len(model.seen) == 14
 
 
 async def test_commands_are_answered_where_they_were_called() -> None:
