@@ -12,13 +12,11 @@ from bot.api import (
     Attachment,
     BotError,
     Button,
-    ButtonPressed,
     Context,
     DeliveryError,
     File,
     Message,
     Reply,
-    SentId,
     Taken,
     UsageError,
     clip,
@@ -32,6 +30,7 @@ from plugins.roleplay.persona_cards import Imported, exported, file_of, looks_li
 from plugins.roleplay.persona_commands import Named, told_of_new
 from plugins.roleplay.personas import find, literally, may_make
 from plugins.roleplay.settings import RoleplaySettings
+from plugins.roleplay.stage import without_buttons
 
 log = logging.getLogger(__name__)
 
@@ -90,21 +89,16 @@ async def press_take(ctx: Context, carried: str) -> str:
     """The card waits as a blob, so it may be imported after a restart."""
     found = await ctx.get_blob(base64.urlsafe_b64decode(carried + "=" * (-len(carried) % 4)).hex())
     if found is None:
-        await _without_buttons(ctx)
+        await without_buttons(ctx)
         raise UsageError(say("I no longer have this card. Please drop it here again."))
     imported = await take_in(ctx, await asyncio.to_thread(read_card, found[0]))
-    await _without_buttons(ctx)
+    await without_buttons(ctx)
     return _told(imported)
 
 
 @plugin.button("leave-card")
 async def press_leave(ctx: Context) -> None:
-    await _without_buttons(ctx)
-
-
-async def _without_buttons(ctx: Context) -> None:
-    if isinstance(ctx.event, ButtonPressed):
-        await ctx.edit(SentId(ctx.event.message), Reply())
+    await without_buttons(ctx)
 
 
 @group.command("import")

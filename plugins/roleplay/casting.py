@@ -14,6 +14,7 @@ from pydantic import JsonValue
 from bot.api import Context, UsageError, say
 from plugins.roleplay.cards import Card
 from plugins.roleplay.macros import Macros
+from plugins.roleplay.memory import recalled
 from plugins.roleplay.personas import (
     LONGEST_NAME,
     Persona,
@@ -123,8 +124,7 @@ async def _template_role(ctx: Context, role: TemplateRole, personas: Mapping[str
                 say("The role {name} is for the persona `{id}`, who is not here.", name=role.name, id=role.persona)
             )
         return Role(id=role.id, name=role.name, prompt=role.prompt, description=role.description)
-    check_age(ctx, persona)
-    player = await asyncio.to_thread(role_of, persona, role.id, await card_of_persona(ctx, persona))
+    player = await _played(ctx, persona, role.id, await card_of_persona(ctx, persona))
     prompt = "\n\n".join(part for part in (player.prompt, role.prompt) if part)
     return player.model_copy(
         update={"name": role.name, "prompt": prompt, "description": role.description or persona.description}
@@ -138,14 +138,20 @@ async def _player(ctx: Context, name: str, id: str, personas: Mapping[str, Perso
     persona = known(name, personas)
     if persona is None:
         return Player(improvised(name, id))
-    check_age(ctx, persona)
     card = await card_of_persona(ctx, persona)
-    role = await asyncio.to_thread(role_of, persona, id, card)
+    role = await _played(ctx, persona, id, card)
     if card is None:
         return Player(role, (persona.greeting,) if persona.greeting else ())
     greetings = card.group_greetings or (card.greeting, *card.other_greetings)
     shown = tuple(_called(text[:MOST_GREETING], card) for text in greetings if text.strip())
     return Player(role, shown, _called(card.scenario[:MOST_NOTE], card).strip())
+
+
+async def _played(ctx: Context, persona: Persona, id: str, card: Card | None) -> Role:
+    """With what it learned in other scenes, if it keeps that."""
+    check_age(ctx, persona)
+    role = await asyncio.to_thread(role_of, persona, id, card)
+    return role.model_copy(update={"knows": await recalled(ctx, persona.id)}) if persona.keeps_memory else role
 
 
 def role_of(persona: Persona, id: str, card: Card | None = None) -> Role:
@@ -164,6 +170,7 @@ def role_of(persona: Persona, id: str, card: Card | None = None) -> Role:
         model=persona.model,
         parameters=persona.parameters,
         book=persona.book,
+        remembers=persona.keeps_memory,
     )
     if card is None:
         return role

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pydantic import BaseModel, ConfigDict
 
 from bot.api import BotError, Context, Prompt, PromptMessage
+from plugins.roleplay.personas import home
 from plugins.roleplay.scene import Role, Scene, SceneLine
 from plugins.roleplay.speaking import choice_of
 
@@ -79,19 +80,19 @@ async def learn(ctx: Context, scene: Scene, lines: Sequence[SceneLine]) -> None:
 
 async def recalled(ctx: Context, persona: str) -> tuple[str, ...]:
     """What a persona learned in earlier scenes."""
-    kept = await ctx.load(Learned, scope="workspace", key=persona)
+    kept = await ctx.load(Learned, scope=home(ctx), key=persona)
     return kept.notes if kept is not None else ()
 
 
 async def forget(ctx: Context, persona: str) -> None:
-    await ctx.forget_state(Learned, scope="workspace", key=persona)
+    await ctx.forget_state(Learned, scope=home(ctx), key=persona)
 
 
 async def _keep(ctx: Context, role: Role, notes: Sequence[str]) -> None:
     if notes:
         before = await recalled(ctx, role.persona)
         new = tuple(note for note in notes if note not in before)
-        await ctx.save(Learned(notes=(*before, *new)[-MOST_NOTES:]), scope="workspace", key=role.persona)
+        await ctx.save(Learned(notes=(*before, *new)[-MOST_NOTES:]), scope=home(ctx), key=role.persona)
 
 
 def _is_full(ctx: Context, scene: Scene, lines: Sequence[SceneLine]) -> bool:

@@ -12,6 +12,8 @@ from bot.api import Arg, Attachment, Context, ModelError, UsageError, clip, coun
 from plugins.roleplay.cards import Card
 from plugins.roleplay.casting import role_of
 from plugins.roleplay.declared import persona as group
+from plugins.roleplay.memory import forget as forget_learned
+from plugins.roleplay.memory import recalled
 from plugins.roleplay.persona_cards import MAX_FACE, check_face, rewritten
 from plugins.roleplay.personas import (
     LONGEST_ADDRESS,
@@ -106,6 +108,7 @@ async def edit(
         str | None, Arg("What they begin a scene with; - for nothing", max_length=LONGEST_GREETING)
     ] = None,
     face: Annotated[str | None, Arg("The https address of a picture; - for none", max_length=LONGEST_ADDRESS)] = None,
+    memory: Annotated[bool | None, Arg("Whether they keep what they learn in scenes")] = None,
     picture: Annotated[Attachment | None, Arg("A picture to be their face")] = None,
 ) -> str:
     """Change a persona. Scenes that are performed already go on as before."""
@@ -118,9 +121,13 @@ async def edit(
     elif "face" in changes:
         _check_address(changes["face"])
         changes["face"] = changes["face"] or None
+    if memory is not None:
+        changes["keeps_memory"] = memory
     if not changes:
         raise UsageError(say("Say what is to change, such as `/persona edit {id} --name=Ada`.", id=found.id))
     now = await _changed(ctx, found, changes)
+    if memory is False:
+        await forget_learned(ctx, found.id)
     return say("✏️ **{name}** is changed.", name=literally(now.name))
 
 
@@ -196,6 +203,9 @@ async def show(ctx: Context, persona: NamedAtLast) -> str:
     lines.append("-# " + say("{tokens:,} tokens with every line", tokens=tokens))
     if greeting.strip():
         lines += [say("Begins with:"), _quoted(greeting, SHOWN_NOTES)]
+    if found.keeps_memory:
+        learned = [f"- {literally(note)}" for note in await recalled(ctx, found.id)]
+        lines += [say("Keeps what it learns in scenes:"), *(learned or [say("- nothing yet")])]
     if card is not None and card.notes.strip():
         lines += [say("Whoever made the card says:"), _quoted(card.notes, SHOWN_NOTES)]
     return "\n".join(lines)
@@ -227,6 +237,7 @@ async def delete(ctx: Context, persona: NamedAtLast) -> str:
     found = await find(ctx, persona)
     check_may_change(ctx, found)
     await forget(ctx, found)
+    await forget_learned(ctx, found.id)
     told = say("🗑 **{name}** is gone.", name=literally(found.name))
     if found.id in ctx.get(FromFiles).personas:
         told += " " + say("The one that comes with the bot is back.")

@@ -522,6 +522,26 @@ async def test_a_scene_goes_on_when_its_persona_is_deleted() -> None:
         assert bot.model.prompts[1].messages[0].text.count("counts everything") == 1
 
 
+async def test_a_persona_keeps_what_it_learned_only_if_told_to() -> None:
+    async with bot_with("Meow.", "Two.", "The cat owes me a fish.", "Purr.") as bot:
+        await bot.runs("/persona create Ada Counts.", user=BOB)
+        await bot.runs("/persona edit ada --memory=yes", user=BOB)
+        await bot.runs("/roleplay start a cat and Ada --turns=2 --pace=0", user=BOB)
+        await bot.presses("▶ Begin", user=BOB)
+        await bot.until("all lines were said")
+        await bot.idle()
+        await bot.runs("/persona show ada", user=BOB)
+        assert bot.shown_privately[-1].endswith("Keeps what it learns in scenes:\n- The cat owes me a fish.")
+        await bot.runs("/roleplay start Ada and a dog --turns=1 --pace=0", user=BOB)
+        await bot.presses("▶ Begin", user=BOB)
+        await bot.until("Purr.")
+        assert "[Ada alone knows: The cat owes me a fish.]" in bot.model.prompts[3].messages[-1].text
+        await bot.runs("/persona edit ada --memory=no", user=BOB)
+        await bot.runs("/persona edit ada --memory=yes", user=BOB)
+        await bot.runs("/persona show ada", user=BOB)
+        assert bot.shown_privately[-1].endswith("- nothing yet")
+
+
 async def test_a_template_is_named_with_all_its_words() -> None:
     async with bot_with() as bot:
         await bot.runs("/roleplay start doctor-patient", user=BOB)
