@@ -46,7 +46,8 @@ class Place:
 class User:
     """A person or bot. `permissions` are plain names: `admin`, `manage_messages`.
 
-    A person's own direct message gives them `admin`, and so does the terminal.
+    A person's own direct message gives them `admin`, and so does the terminal. Where anybody may make channels, whoever
+    made one has `own_channel` there.
     """
 
     id: str
@@ -57,6 +58,12 @@ class User:
 
     @property
     def is_moderator(self) -> bool:
+        """Of the place where they were heard."""
+        return self.leads or "own_channel" in self.permissions
+
+    @property
+    def leads(self) -> bool:
+        """Whether somebody made them a moderator, and not they themselves."""
         return bool(self.permissions & {"admin", "manage_messages"})
 
 

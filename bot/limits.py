@@ -119,7 +119,7 @@ class Limits:
     async def check(self, event: AnyEvent, capabilities: Capabilities) -> None:
         """Raises LimitReached with when to come back."""
         # In a direct message everybody is a moderator.
-        moderates = event.user.is_moderator and not capabilities.direct
+        moderates = event.user.leads and not capabilities.direct
         if capabilities.slow_mode and not moderates and (over := self._over_slow_mode(event, capabilities.slow_mode)):
             await self._refuse(event, over)
         if not self._settings.any or not event.user.id or (moderates and self._settings.moderators):
@@ -242,7 +242,7 @@ class Limits:
             return ()
         event, platform, told = turn.context.event, turn.place.platform, []
         capabilities = turn.context.capabilities
-        if self._settings.moderators and event.user.is_moderator and not capabilities.direct:
+        if self._settings.moderators and event.user.leads and not capabilities.direct:
             return ()
         for budget in self._budgets(event, self._allowed(event.user)):
             used = await self._used(platform, budget.whose) + _tokens(calls)

@@ -160,7 +160,7 @@ class People:
         if is_direct(place) or (found is not None and found.is_admin):
             held.add("admin")
         if (channel := self._channels.known(place.channel)) is not None and id and channel.creator == id:
-            held.add("manage_messages")
+            held.add("own_channel")
         if found is None:
             return User(id, self._name(id), is_bot=id in (SLACKBOT, self._workspace.user), permissions=frozenset(held))
         return User(id, found.name, found.is_bot, permissions=frozenset(held))

@@ -274,7 +274,7 @@ def check_may_make(ctx: Context) -> None:
 
 
 def may_make(ctx: Context) -> bool:
-    return ctx.get(RoleplaySettings).who == "anyone" or ctx.user.is_moderator
+    return ctx.get(RoleplaySettings).who == "anyone" or ctx.user.leads
 
 
 def check_may_change(ctx: Context, persona: Persona) -> None:
@@ -287,7 +287,7 @@ def check_may_change(ctx: Context, persona: Persona) -> None:
                 name=persona.name,
             )
         )
-    if persona.made_by != ctx.user.id and not ctx.user.is_moderator:
+    if persona.made_by != ctx.user.id and not ctx.user.leads:
         raise NotAllowed(
             "not their persona",
             public=say(

@@ -184,6 +184,14 @@ async def test_moderators_are_free_of_limits_where_that_is_wanted_but_not_in_dir
         assert len(bot.model.turns) == 1
 
 
+async def test_nobody_is_freed_of_limits_by_a_channel_of_their_own() -> None:
+    bob = replace(BOB, permissions=frozenset({"own_channel"}))
+    async with TestBot(costing(10), settings=limited(questions_per_minute=1), clock=HandClock()) as bot:
+        for _ in range(3):
+            await bot.says("hi", user=bob)
+        assert len(bot.model.turns) == 1
+
+
 # Tokens a day
 
 

@@ -22,7 +22,7 @@ async def test_whoever_is_there_at_the_start_is_known_before_they_say_something(
         place = Place("slack", slack.world.team, secret.id)
         assert people.known_person(bea.id, place).name == "Bea"
         assert people.known_locale(bea.id) == "de-DE"
-        assert people.known_person(slack.ada.id, place).permissions == {"manage_messages"}
+        assert people.known_person(slack.ada.id, place).permissions == {"own_channel"}
         assert people.known_person(slack.olga.id, place).permissions == {"admin"}
         assert people.known_channel(secret.id) == Channel(secret.id, "secret", "group", slack.ada.id, is_member=True)
         assert people.known_channel(elsewhere.id).name == ""

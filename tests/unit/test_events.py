@@ -122,7 +122,14 @@ def test_what_is_no_event_is_refused(wrong: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("permissions", "is_moderator"), [((), False), (("admin",), True), (("manage_messages",), True)]
+    ("permissions", "is_moderator", "leads"),
+    [
+        ((), False, False),
+        (("admin",), True, True),
+        (("manage_messages",), True, True),
+        (("own_channel",), True, False),
+    ],
 )
-def test_who_is_a_moderator(permissions: tuple[str, ...], is_moderator: bool) -> None:
-    assert User("1", "Ann", permissions=frozenset(permissions)).is_moderator is is_moderator
+def test_who_is_a_moderator(permissions: tuple[str, ...], is_moderator: bool, leads: bool) -> None:
+    user = User("1", "Ann", permissions=frozenset(permissions))
+    assert (user.is_moderator, user.leads) == (is_moderator, leads)
