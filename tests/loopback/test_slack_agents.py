@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 
 from adapters.slack.adapter import SlackAdapter
+from adapters.slack.missed import newest
 from adapters.slack.testing import SCOPES, FakeSlack
 from adapters.slack.testing import Message as Shown
-from adapters.slack.workspace import Workspace
+from adapters.slack.threads import Threads
+from adapters.slack.workspace import Workspace, asked
 from bot.api import (
     AnyEvent,
     CommandCall,
@@ -21,13 +23,15 @@ from bot.api import (
     Reacted,
     Reply,
     Route,
+    SystemClock,
 )
 from bot.testing.adapter_contract import contract_commands
 from bot.testing.openai_server import FakeOpenAI
 from bot.words import read_languages, speaking
 from tests.loopback.killing import telling
 from tests.loopback.slack_bot import connected, echo
-from tests.loopback.slack_whole_bot import whole_slack_bot
+from tests.loopback.slack_ears import calls_of
+from tests.loopback.slack_whole_bot import place_of, whole_slack_bot
 
 
 def title(slack: FakeSlack, talk: Shown) -> str:
@@ -128,17 +132,35 @@ async def test_what_was_said_to_it_is_read_back_with_its_talk() -> None:
 async def test_what_was_missed_is_answered_in_its_talk(tmp_path: Path) -> None:
     async with FakeSlack(agent=True) as slack, FakeOpenAI("Yes.") as model:
         async with whole_slack_bot(tmp_path, slack, model) as bot:
-            answers = [await bot.asked(f"question {number}", channel=slack.direct()) for number in range(12)]
-            # Of talks in which something was heard later than there, the bot may look into few by itself.
-            roots = [slack.direct().messages[str(answer.thread_ts)] for answer in answers]
-        follow_up = slack.messages.add(slack.direct(), slack.ada, "and then?", thread_ts=roots[0].ts)
+            answer = await bot.asked("hello", channel=slack.direct())
+            first = slack.direct().messages[str(answer.thread_ts)]
+        slack.messages.add(slack.direct(), slack.ada, "and then?", thread_ts=first.ts)
         question = slack.messages.add(slack.direct(), slack.ada, "what is an apple?")
         async with whole_slack_bot(tmp_path, slack, model) as bot:
-            await bot.until(lambda: len(slack.answers(thread=roots[0])) == 2 and slack.answers(thread=question))
-            assert follow_up.thread_ts == roots[0].ts
+            await bot.until(lambda: len(slack.answers(thread=first)) == 2 and slack.answers(thread=question))
             await bot.idle()
-        assert [len(slack.answers(thread=root)) for root in (*roots, question)] == [2, *[1] * 12]
-        assert len(model.seen) == 14
+        assert (len(slack.answers(thread=first)), len(slack.answers(thread=question))) == (2, 1)
+        assert len(model.seen) == 3
+
+
+async def test_threads_that_went_on_are_looked_into_where_the_bot_takes_part() -> None:
+    async with FakeSlack(agent=True) as slack:
+        calls, threads = calls_of(slack, SystemClock()), Threads(None)
+        talk, foreign, own = (
+            slack.messages.add(channel, slack.ada, "well?")
+            for channel in (slack.direct(), slack.general, slack.general)
+        )
+        replies = [
+            slack.messages.add(each.channel, slack.olga, "?", thread_ts=each.ts) for each in (talk, foreign, own)
+        ]
+        await threads.join(place_of(slack, thread=own))
+        found = await newest(calls, await asked(calls.client), threads)
+        assert found == {
+            str(place_of(slack, slack.direct())): talk.ts,
+            str(place_of(slack, thread=talk)): replies[0].ts,
+            str(place_of(slack)): own.ts,
+            str(place_of(slack, thread=own)): replies[2].ts,
+        }
 
 
 async def test_commands_are_answered_where_they_were_called() -> None:
