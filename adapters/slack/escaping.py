@@ -93,7 +93,7 @@ def from_markdown_text(text: str) -> str:
 def settled(markdown: str) -> int:
     """How many characters at the beginning of a growing text will become the same whatever follows."""
     end = len(markdown)
-    if end and "\ud800" <= markdown[end - 1] <= "\udbff":
+    if end and (markdown[end - 1] == "\r" or "\ud800" <= markdown[end - 1] <= "\udbff"):
         end -= 1
     found = _MAYBE_EVERYBODY.search(markdown, max(0, end - 12), end)
     return found.start() if found else end

@@ -28,10 +28,12 @@ _EMOJI = re.compile(
 
 def mrkdwn_length(markdown: str) -> int:
     """At least as long as what `to_mrkdwn` makes of it, and quick: it is asked for again and again."""
+    if "\r" in markdown:
+        markdown = as_text(markdown)
     count = markdown.count
-    length = (
-        _units(markdown) + 5 * count("&") + count("\\>") + 3 * (count("<") + count(">")) + 2 * count("`") + count("@")
-    )
+    # At the beginning of a line, `>` is kept from quoting it.
+    signs = 5 * count("&") + count("\\>") + 3 * count("<") + 4 * count(">") + 2 * count("`") + count("@")
+    length = _units(markdown) + signs
     for sign in "*_~":
         # Signs that stand together are treated as one.
         length += 2 * (count(sign) - count(sign * 2))
