@@ -179,8 +179,9 @@ class Sending:
 
     def is_whole(self, route: Route, resumed: Sequence[SentId] = ()) -> bool:
         """Whether an answer is said only when it is complete: what one person alone sees cannot be edited, nor what
-        a guest says."""
-        return is_private(route) or route.data.get("guest") is True or any(map(is_for_one, resumed))
+        a guest says or stands on App Home."""
+        is_page, is_guest = "home" in route.data, route.data.get("guest") is True
+        return is_page or is_guest or is_private(route) or any(map(is_for_one, resumed))
 
     def lane(self, route: Route, *, private: bool = False, resumed: Sequence[SentId] = ()) -> Lane:
         """Of one answer by posts and edits."""

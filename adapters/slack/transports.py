@@ -96,7 +96,7 @@ class Transports:
             limit = WHOLE_TEXT
         elif resume is not None and mrkdwn_length(resume.text) > MAX_TEXT * len(resumed):
             # What streams have said is more than is posted in a message.
-            limit, measure = MAX_MARKDOWN, markdown_length
+            limit, measure = MAX_MARKDOWN - (MAX_TEXT - limit), markdown_length
         return EditedStream(
             self._surface(resumed),
             self._house.sending.lane(self._route, resumed=resumed),

@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 
 from adapters.slack import home as home_module
 from adapters.slack.testing import FakeSlack, View, labels
-from bot.api import Context, Plugin, Reply
+from bot.api import Context, Plugin, Reply, Text
 from bot.testing.openai_server import FakeOpenAI
 from tests.loopback.slack_bot import connected
 from tests.loopback.slack_whole_bot import WholeSlackBot, whole_slack_bot
@@ -148,6 +148,27 @@ async def test_a_change_without_a_word_is_seen_there(tmp_path: Path) -> None:
         form = await bot.until(lambda: pressed.view)
         await slack.submits(form, level="11")
         await bot.until(lambda: part(slack.home(), "volume") == "It is 11.")
+
+
+async def test_what_is_told_bit_by_bit_stands_there_once(tmp_path: Path) -> None:
+    plugin = Plugin("weather", "Weather.")
+
+    @plugin.command("weather", immediate=True, overview=True)
+    async def weather(ctx: Context) -> None:
+        """Tell the weather."""
+        async with ctx.stream() as stream:
+            await stream.write(Text("Sun, "))
+            await asyncio.sleep(0.5)
+            await stream.write(Text("then rain."))
+
+    async with (
+        FakeSlack() as slack,
+        FakeOpenAI() as model,
+        whole_slack_bot(tmp_path, slack, model, plugins=(plugin,)) as bot,
+    ):
+        view = await opened(slack, bot)
+        assert part(view, "weather").count("Sun") == 1
+        assert "Sun, then rain." in part(view, "weather")
 
 
 async def test_what_is_wrong_with_a_change_is_told_there(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import pytest
 
 from adapters.slack.lengths import MAX_TEXT, mrkdwn_length
-from adapters.slack.testing import FakeSlack, labels
+from adapters.slack.testing import SCOPES, FakeSlack, labels
 from bot.api import Button, Controls, Done, Notice, Resume, SentId, Speaker, Text, ToolEnd, ToolStart
 from tests.loopback.slack_live import STREAMS, Talker, never_backwards, said_in, talking, words
 
@@ -288,6 +288,17 @@ async def test_an_answer_of_this_life_is_gone_on_with_at_once() -> None:
         assert stream.sent == first.sent
         # Nothing streams any more, so nothing has to be stopped.
         assert len(slack.called("chat.stopStream")) == 1
+
+
+async def test_a_long_answer_of_somebody_without_a_name_of_their_own_is_gone_on_with() -> None:
+    async with FakeSlack(scopes=SCOPES - {"chat:write.customize"}) as slack, talking(slack) as bot:
+        mara = Speaker("mara", "Mara, keeper of the lighthouse")
+        first = await bot.says(["Once w0 "], speaker=mara)
+        text = "Once w0 " + "".join(words(3000, 1))
+        async with talking(slack, root=bot.root) as again:
+            await again.says(["The end."], speaker=mara, resume=Resume(first.sent, text))
+        assert said_in(bot.messages) == list(range(3001))
+        assert [message.seen.startswith("**Mara") for message in bot.messages] == [True, False]
 
 
 async def test_what_was_said_but_never_shown_is_shown() -> None:
