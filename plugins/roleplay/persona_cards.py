@@ -19,16 +19,17 @@ from plugins.roleplay.cards.png import chunks_of, with_texts, written
 from plugins.roleplay.macros import Macros
 from plugins.roleplay.personas import (
     LONGEST_NAME,
+    FromFiles,
     KeptCard,
     Persona,
     card_of_persona,
     changed,
     check_may_make,
+    check_room,
     free_id,
     home,
     keep,
     own_personas,
-    personas_here,
 )
 from plugins.roleplay.templates import LONGEST_LINE, slug
 
@@ -53,11 +54,13 @@ class Imported:
 async def take_in(ctx: Context, card: Card) -> Imported:
     """Make a persona of a card. Raises UsageError and NotAllowed."""
     check_may_make(ctx)
-    same = await _same(ctx, card)
+    own = await own_personas(ctx)
+    same = await _same(ctx, card, own)
     if same is not None:
         return Imported(same, new=False)
+    check_room(own)
     face, notes = await _face_of(ctx, card)
-    made = {"id": free_id(card.name, await personas_here(ctx)), "source": "card", "picture": face}
+    made = {"id": free_id(card.name, {**ctx.get(FromFiles).personas, **own}), "source": "card", "picture": face}
     by = {"made_by": ctx.user.id, "maker": clip(ctx.user.name, LONGEST_NAME)}
     adult = any(_ADULT.fullmatch(tag.strip().casefold()) for tag in card.tags)
     blank = Persona(id="card", name="card", face=face, adult=adult)
@@ -67,10 +70,9 @@ async def take_in(ctx: Context, card: Card) -> Imported:
     return Imported(persona, (*notes, *_warnings(ctx, persona, card)))
 
 
-async def _same(ctx: Context, card: Card) -> Persona | None:
-    own = await own_personas(ctx)
-    begun = [persona for id, persona in own.items() if persona.source == "card" and id.startswith(slug(card.name))]
-    for persona in begun:
+async def _same(ctx: Context, card: Card, own: Mapping[str, Persona]) -> Persona | None:
+    called = re.compile(rf"{re.escape(slug(card.name))}(-\d+)?")
+    for persona in (each for id, each in own.items() if each.source == "card" and called.fullmatch(id)):
         kept = await ctx.load(KeptCard, scope=home(ctx), key=persona.id)
         if kept is not None and await asyncio.to_thread(json.loads, kept.text) == card.raw:
             return persona

@@ -27,6 +27,7 @@ from plugins.roleplay.personas import (
     check_age,
     check_may_change,
     check_may_make,
+    check_room,
     find,
     forget,
     keep,
@@ -76,7 +77,8 @@ async def create(ctx: Context, form: Create) -> str:
     check_may_make(ctx)
     made = persona_of(form.model_dump(), made_by=ctx.user.id, maker=clip(ctx.user.name, LONGEST_NAME))
     _check_address(form.face)
-    same = (await own_personas(ctx)).get(made.id)
+    own = await own_personas(ctx)
+    same = own.get(made.id)
     if same is not None:
         raise UsageError(
             say(
@@ -85,6 +87,7 @@ async def create(ctx: Context, form: Create) -> str:
                 id=same.id,
             )
         )
+    check_room(own)
     await keep(ctx, made)
     return told_of_new(made)
 

@@ -21,7 +21,7 @@ from plugins.roleplay.cards import Card, card_of
 from plugins.roleplay.files import personas_in, problems_of
 from plugins.roleplay.scene import NARRATOR
 from plugins.roleplay.settings import RoleplaySettings
-from plugins.roleplay.templates import LONGEST_ID, Id, Line, slug
+from plugins.roleplay.templates import LONGEST_ID, LONGEST_LINE, Id, slug
 
 log = logging.getLogger(__name__)
 
@@ -34,10 +34,12 @@ _ADDRESS = re.compile(r"https://[^\s/?#@\\]+\.[^\s@\\]+")
 _MARKUP = re.compile(r"([\\`*_~|#>\[\]])")
 
 
-def _name(given: Any) -> Any:
+def _line(given: Any) -> Any:
     """On one line, without what cannot be seen; joined emojis stay."""
     if not isinstance(given, str):
         return given
+    if given.isprintable():
+        return " ".join(given.split())
     bare = (char for char in " ".join(given.split()) if char == "\u200d" or unicodedata.category(char) not in _UNSEEN)
     return "".join(bare).strip()
 
@@ -46,7 +48,7 @@ _UNSEEN = ("Cc", "Cf", "Cs")
 
 
 def _text(given: Any) -> Any:
-    if not isinstance(given, str):
+    if not isinstance(given, str) or not given:
         return given
     return re.sub(r"\r\n?", "\n", given).replace("\0", "").encode("utf-8", "replace").decode().strip()
 
@@ -58,8 +60,8 @@ class Written(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: Annotated[str, BeforeValidator(_name), Field(min_length=1, max_length=LONGEST_NAME)]
-    description: Line = ""
+    name: Annotated[str, BeforeValidator(_line), Field(min_length=1, max_length=LONGEST_NAME)]
+    description: Annotated[str, BeforeValidator(_line), Field(max_length=LONGEST_LINE)] = ""
     prompt: Annotated[str, BeforeValidator(_text), Field(max_length=LONGEST_PROMPT)] = ""
     greeting: Annotated[str, BeforeValidator(_text), Field(max_length=LONGEST_GREETING)] = ""
     examples: Annotated[str, BeforeValidator(_text), Field(max_length=LONGEST_EXAMPLES)] = ""
@@ -184,13 +186,16 @@ async def personas_here(ctx: Context) -> dict[str, Persona]:
     return dict(sorted(every.items(), key=lambda each: (each[1].name.casefold(), each[0])))
 
 
-async def keep(ctx: Context, persona: Persona, card: Mapping[str, JsonValue] | None = None) -> None:
-    """Save it, with its card where there is one. Raises UsageError when there are too many."""
-    own = await own_personas(ctx)
-    if persona.id not in own and len(own) >= MOST_PERSONAS:
+def check_room(own: Mapping[str, Persona]) -> None:
+    """Raises UsageError when there are too many for one more."""
+    if len(own) >= MOST_PERSONAS:
         raise UsageError(
             say("There are {most} personas here already. Delete one first: `/persona delete`.", most=MOST_PERSONAS)
         )
+
+
+async def keep(ctx: Context, persona: Persona, card: Mapping[str, JsonValue] | None = None) -> None:
+    """Save it, with its card where there is one."""
     if card is not None:
         text = await asyncio.to_thread(json.dumps, card, ensure_ascii=True)
         await ctx.save(KeptCard(text=text), scope=home(ctx), key=persona.id)

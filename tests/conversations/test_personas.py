@@ -529,7 +529,7 @@ async def test_a_persona_keeps_what_it_learned_only_if_told_to() -> None:
         await bot.runs("/roleplay start a cat and Ada --turns=2 --pace=0", user=BOB)
         await bot.presses("▶ Begin", user=BOB)
         await bot.until("all lines were said")
-        await bot.idle()
+        await bot.runs("/persona edit ada --greeting=-", user=BOB)  # waits until the scene is done with
         await bot.runs("/persona show ada", user=BOB)
         assert bot.shown_privately[-1].endswith("Keeps what it learns in scenes:\n- The cat owes me a fish.")
         await bot.runs("/roleplay start Ada and a dog --turns=1 --pace=0", user=BOB)
