@@ -27,7 +27,7 @@ from bot.membership import Membership
 from bot.model import Provider, open_provider
 from bot.model.prices import Prices
 from bot.model.registry import Registry
-from bot.platform import Adapter, HasStatus, UsesShelf, is_connected
+from bot.platform import Adapter, HasStatus, StopsHearing, UsesShelf, is_connected
 from bot.plugin import Plugin
 from bot.recovery import Recovery
 from bot.runner import LocalRunner
@@ -290,6 +290,9 @@ class App:
 
     async def _wind_up(self) -> None:
         """Nothing new is begun; running answers get some time, then they are put down to be taken up again."""
+        for adapter in self._adapters.values():
+            if isinstance(adapter, StopsHearing):
+                adapter.stop_hearing()
         self.engine.close()
         await self.jobs.close()
         await self.runner.drain(self.settings.answers.shutdown_grace)

@@ -161,6 +161,15 @@ class DeclinesFiles(Protocol):
         ...
 
 
+@runtime_checkable
+class StopsHearing(Protocol):
+    """An adapter whose platform tells again what nobody heard, or says that it was not heard."""
+
+    def stop_hearing(self) -> None:
+        """The bot is being stopped: answers that run go on, and nothing else is handed over any more."""
+        ...
+
+
 class Shelf(Protocol):
     """What an adapter may keep between two starts, and the pictures of speakers."""
 

@@ -12,7 +12,7 @@ import aiohttp
 from pydantic import JsonValue
 
 from adapters.slack import SlackSettings
-from adapters.slack.bolt import bolt_app
+from adapters.slack.bolt import NotHeard, bolt_app
 from adapters.slack.budgets import SlackBudgets
 from adapters.slack.calls import Calls, client_of
 from adapters.slack.downloads import declined
@@ -39,6 +39,7 @@ from adapters.slack.uploads import Uploads
 from adapters.slack.web import Door
 from adapters.slack.workspace import Workspace
 from bot.api import (
+    AnyEvent,
     Attachment,
     Capabilities,
     Clock,
@@ -95,6 +96,7 @@ class SlackAdapter:
         self._shelf: Shelf | None = None
         self._parts: Parts | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        self._hears = True
 
     def use(self, shelf: Shelf) -> None:
         self._shelf = shelf
@@ -111,12 +113,18 @@ class SlackAdapter:
 
     async def run(self, handle: Handle, commands: Sequence[Command]) -> None:
         token = bot_token(self._settings)
+
+        async def hand_over(event: AnyEvent) -> None:
+            if not self._hears and not isinstance(event, Online):
+                raise NotHeard("the bot is being stopped")
+            await handle(event)
+
         budgets = SlackBudgets(self._clock)
         async with aiohttp.ClientSession() as session:
             client = client_of(self._settings, token, session)
             try:
                 workspace = await log_in(client, self._clock, self._timing)
-                parts = self._built(Calls(client, budgets, self._clock), workspace, handle, commands)
+                parts = self._built(Calls(client, budgets, self._clock), workspace, hand_over, commands)
                 self._parts = parts
                 await parts.ways.run()
             finally:
@@ -188,6 +196,9 @@ class SlackAdapter:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    def stop_hearing(self) -> None:
+        self._hears = False
 
     # Answering
 

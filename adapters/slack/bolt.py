@@ -17,7 +17,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.webhook.async_client import AsyncWebhookClient
 
 from adapters.slack.errors import CALL_ERRORS
-from bot.api import phrase, say
+from bot.api import BotError, phrase, say
 
 log = logging.getLogger(__name__)
 
@@ -37,9 +37,13 @@ NEWS: Mapping[str, str] = {
 }
 
 
+class NotHeard(BotError):
+    """The bot is being stopped: Slack tells it again, and people can try again."""
+
+
 class Ears(Protocol):
-    """Whoever hears. `event` returns once what happened is safe; everything else acknowledges by itself, with what
-    Slack shall show, and is acknowledged without a word where it does not."""
+    """Whoever hears, unless they raise NotHeard. `event` returns once what happened is safe; everything else
+    acknowledges by itself, with what Slack shall show, and is acknowledged without a word where it does not."""
 
     async def event(self, body: Body) -> None: ...
 
@@ -87,6 +91,8 @@ def _listen(app: AsyncApp, ears: Ears, client: AsyncWebClient) -> None:
         async def listener(body: dict[str, Any], ack: AsyncAck) -> None:
             try:
                 await hear(body, ack)
+            except NotHeard:
+                await sorry(client, body, ack)
             except Exception:
                 log.exception("%s could not be handled", _named(body))
                 await sorry(client, body, ack)
@@ -99,6 +105,8 @@ def _listen(app: AsyncApp, ears: Ears, client: AsyncWebClient) -> None:
         _tell_news(body["event"]["type"])
         try:
             await ears.event(body)
+        except NotHeard:
+            return BoltResponse(status=503)
         except Exception:
             # Not acknowledged, so Slack tells it again.
             log.exception("%s could not be handled", _named(body))
