@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from bot.api import Context, Done, Speaker, Text, say
+from bot.api import Context, Done, Speaker, Text, UsageError, say
 from plugins.roleplay.scene import MOST_NOTES, NARRATOR, Scene
 
 # What everybody on stage is told after something happened.
@@ -13,6 +13,8 @@ REACT = "Something just happened: “{text}” React to it in your line, as it c
 
 async def narrate(ctx: Context, scene: Scene, text: str) -> None:
     """Everybody sees it and everybody on stage knows it."""
+    if scene.root is None:
+        raise UsageError(say("The scene is just about to begin. Try it again in a moment."))
     stream = ctx.stream(Speaker(NARRATOR, say(NARRATOR)))
     async with stream:
         await stream.write(Text(f"*{text}*"))
