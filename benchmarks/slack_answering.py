@@ -198,12 +198,32 @@ def _made(channel: Channel, streamer: AsyncChatStream) -> list[Message]:
 
 
 def backwards(answer: Answered) -> int:
-    """How often a message did not go on where it had been."""
-    return sum(
-        not after.text.startswith(before.text.rstrip())
-        for message in answer.kept
-        for before, after in pairwise(message.states)
+    """How often less of the answer could be read than before, from its beginning and from one message to the next."""
+    said = "".join("".join(answer.script.tokens).split())
+    changes = sorted(
+        (state.at, number, state.text) for number, message in enumerate(answer.kept) for state in message.states
     )
+    now: dict[int, str] = {}
+    most = count = 0
+    for _, number, text in changes:
+        now[number] = "".join(text.split())
+        read = readable(said, [now[each] for each in sorted(now)])
+        count += read < most
+        most = max(most, read)
+    return count
+
+
+def readable(said: str, shown: Sequence[str]) -> int:
+    """How many letters of the beginning can be read; a message may begin with the end of the one before it."""
+    end = 0
+    for text in shown:
+        begin = next((at for at in range(end, -1, -1) if said.startswith(text, at)), None)
+        if begin is None:
+            # What was added to show an unfinished text is at its end.
+            common = next((size for size in range(len(text), 0, -1) if said.startswith(text[:size], end)), 0)
+            return end + common
+        end = max(end, begin + len(text))
+    return end
 
 
 def gaps(answer: Answered) -> list[float]:

@@ -295,7 +295,8 @@ class _Found:
     def __init__(self, text: str) -> None:
         self._text = text
         self._plain = _plain(text)
-        self._end = 0
+        # Of what was found last: a message may begin with what the one before it has not given up yet.
+        self._begin = self._end = 0
         # What the last message shows after the text.
         self.beyond = ""
 
@@ -306,21 +307,25 @@ class _Found:
             plain = _plain(shown[begin:])
             at = self._place_of(plain, somewhere)
             if at is not None:
-                self._end = min(at + len(plain), len(self._plain))
+                self._begin, self._end = at, min(at + len(plain), len(self._plain))
                 self.beyond = self._after(shown, at) if self._end == len(self._plain) else ""
                 return True
         return False
 
     def _place_of(self, plain: str, somewhere: bool) -> int | None:
-        at = self._end
-        while plain and 0 <= at < len(self._plain):
-            common = min(len(plain), len(self._plain) - at)
-            if plain[:common] == self._plain[at : at + common]:
+        if plain and self._goes_on_at(plain, self._end):
+            return self._end
+        if not somewhere or len(plain) < SURE_CHARS:
+            return None
+        at = self._begin
+        while (at := self._plain.find(plain[:SURE_CHARS], at + 1)) >= 0:
+            if self._goes_on_at(plain, at):
                 return at
-            if not somewhere or len(plain) < SURE_CHARS:
-                return None
-            at = self._plain.find(plain[:SURE_CHARS], at + 1)
         return None
+
+    def _goes_on_at(self, plain: str, at: int) -> bool:
+        common = min(len(plain), len(self._plain) - at)
+        return common > 0 and plain[:common] == self._plain[at : at + common]
 
     def _after(self, shown: str, at: int) -> str:
         """What was still open is closed for show, so only plain words are taken; the model says the rest again."""

@@ -154,6 +154,12 @@ class Screen:
     def shows(self, index: int, look: Look) -> bool:
         return index < len(self.parts) and self.parts[index].looks(look)
 
+    def shows_more(self, index: int, look: Look) -> bool:
+        """Whether a message would lose something that can be read there now."""
+        if not self.has(index):
+            return False
+        return len(self.parts[index].shown.rstrip()) > len(look.text.rstrip()) > 0
+
     def has(self, index: int) -> bool:
         return index < len(self.parts) and self.parts[index].sent is not None
 
@@ -250,12 +256,20 @@ class Screen:
         With `refused_files` afterwards, the message that was to carry them is as it was before, and nothing is deleted.
         """
         wanted = {index: look for index, look in enumerate(looks) if look is not None}
-        edits = [index for index in wanted if self.has(index)]
         posts = [index for index in wanted if not self.has(index)]
+        # What a message gives up to the next one is shown there first.
+        shrinking = [index for index in wanted if index + 1 in posts and self.shows_more(index, wanted[index])]
+        edits = [index for index in wanted if self.has(index) and index not in shrinking]
 
         async def post() -> None:
             for index in posts:
+                # Buttons stand under one message at a time.
+                look = wanted[index]
+                await self.show_now(index, replace(look, buttons=()) if shrinking and look.buttons else look)
+            for index in shrinking:
                 await self.show_now(index, wanted[index])
+            if shrinking and wanted[posts[-1]].buttons:
+                await self.show_now(posts[-1], wanted[posts[-1]])
 
         if len(edits) + bool(posts) == 1:
             # The usual case costs no task.

@@ -273,7 +273,7 @@ class EditedStream:
             self._unseen_since = since
         except DeliveryError as error:
             self._unseen_since = since
-            await self._rest(error)
+            await self._unless_left(self._screen.rest(error))
         else:
             self._first_shown.set()
             self._begun = self._begun or bool(latest[1].text)
@@ -282,9 +282,6 @@ class EditedStream:
     async def _admitted(self, call: Call) -> bool:
         """Wait for the lane, unless the stream is left in the meantime."""
         return await self._unless_left(self._lane.admit(call))
-
-    async def _rest(self, error: DeliveryError) -> None:
-        await self._unless_left(self._screen.rest(error))
 
     async def _unless_left(self, waiting: Awaitable[None]) -> bool:
         self._admission = asyncio.ensure_future(waiting)
@@ -317,10 +314,21 @@ class EditedStream:
             shown = text if index == last and text else _visible(self._pager.page(index))
             look = Look(shown, () if index < last else self._controls)
             if shown and not self._screen.shows(index, look):
-                return index, look
+                return self._before_it_shrinks(index, look, last, text)
             if index < last:
                 self._settled = index + 1
         return self._wanted_beyond(last)
+
+    def _before_it_shrinks(self, index: int, look: Look, last: int, text: str) -> tuple[int, Look]:
+        """A message that is full may have to give up its last lines to the next one, which is shown first: what people
+        can read never becomes less."""
+        behind = index + 1
+        if behind <= last and not self._screen.has(behind) and self._screen.shows_more(index, look):
+            following = text if behind == last and text else _visible(self._pager.page(behind))
+            if following:
+                # Buttons stand under one message at a time: those of the full one go when it is changed.
+                return behind, Look(following, ())
+        return index, look
 
     def _wanted_beyond(self, last: int) -> tuple[int, Look] | None:
         """Buttons under what an earlier version of this answer left."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Sequence
 
 import pytest
@@ -276,3 +277,37 @@ def test_leaving_while_cancelled_again_leaves_no_task_behind() -> None:
         assert asyncio.all_tasks() == {asyncio.current_task()}
 
     run_virtual(main())
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_what_can_be_read_never_becomes_less(seed: int) -> None:
+    """Also where a full message gives up its last lines to the next one."""
+    dice = random.Random(seed)
+    words = ["a", "tree", "grows", "where", "nobody", "waters", "it.\n\n", "Then", "leaves", "fall.\n"]
+    said = " ".join(dice.choices(words, k=200))
+
+    async def main() -> None:
+        board = Board()
+        board.watched = True
+        most = 0
+        async with live(board, limit=120) as stream:
+            for at in range(0, len(said), 7):
+                await stream.write(Text(said[at : at + 7]))
+                await asyncio.sleep(0.1 + dice.random() / 5)
+                read = readable(said, board.screen)
+                assert read >= most
+                most = read
+        assert board.screen == as_seen(said, 120)
+
+    run_virtual(main())
+
+
+def readable(said: str, screen: Sequence[str]) -> int:
+    """How many letters of the beginning of a text can be read, from one message to the next."""
+    plain, end = "".join(said.split()), 0
+    for shown in ("".join(text.split()) for text in screen):
+        begin = next((at for at in range(end, -1, -1) if plain[at:].startswith(shown)), None)
+        if begin is None:
+            break
+        end = max(end, begin + len(shown))
+    return end

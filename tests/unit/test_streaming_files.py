@@ -208,7 +208,7 @@ def test_a_crash_at_any_moment_changes_nothing_in_the_end(said: list[str], momen
     board.dead = False
     draft = Draft(1, 1, Route(Place("p", "w", "c")), "q", 1, journal[0], journal[1], 0, NOW)
     posted = [Posted(id, BOT, shown, NOW, own=True, in_reply_to="q") for id, shown in board.messages.items()]
-    found = with_shown(draft, posted, 200)
+    found = with_shown(draft, posted)
     assert text.startswith(found.text)
     rest = Text(text[len(found.text) :])
     say(board, rest, Controls((AGAIN,)), limit=200, most=most, resume=Resume(found.sent, found.text))
