@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.api import Attachment, Capabilities, DeliveryError, DeliveryRefused, Prompt, Reacted, TargetGone, User
+from bot.api import Attachment, Capabilities, DeliveryError, DeliveryRefused, Prompt, Reacted, Route, TargetGone, User
 from bot.model.scripted import Say, Scripted
 from bot.testing.bot import BOB, TestBot
 from bot.testing.hand_clock import HandClock
@@ -67,7 +67,7 @@ async def reacts(bot: TestBot, emoji: str, user: User, *, added: bool = True) ->
     event = Reacted(
         id=uuid.uuid4().hex,
         user=user,
-        route=bot._route(user, None),
+        route=Route(bot.place),
         at=bot.clock.now(),
         message=ballot.id,
         emoji=emoji,
@@ -170,6 +170,15 @@ async def test_one_scene_at_a_time() -> None:
         await bot.presses("▶ Begin", user=CARL)
         await bot.until("The scene is over")
         assert lines(bot)[-1] == "Cow: Meow."
+
+
+async def test_who_may_start_is_a_setting() -> None:
+    settings = {"commands": {"who": {"roleplay start": "moderators"}}}
+    async with TestBot(plugins=[roleplay], capabilities=STAGE, settings=settings) as bot:
+        await bot.runs("/roleplay start a cat and a dog", user=BOB)
+        assert "Only moderators may use `/roleplay start` here." in bot.last.text
+        await bot.runs("/roleplay start a cat and a dog")
+        assert bot.last.text.startswith("🎭 **Cat · Dog**")
 
 
 async def test_nothing_is_performed_and_everything_says_what_to_do() -> None:
@@ -374,6 +383,34 @@ async def test_a_tie_is_drawn_and_where_nobody_votes_nothing_happens() -> None:
         await counts(bot, "🗳 It is a tie, so the lot decides: **")
         await bot.until("*", 2)
         assert lines(bot)[-1] in ("Narrator: *It rains*", "Narrator: *A bear comes*")
+
+
+async def test_a_vote_ends_when_its_time_is_over() -> None:
+    clock = HandClock()
+    async with TestBot(["Meow."], plugins=[roleplay], capabilities=STAGE, clock=clock) as bot:
+        await opens(bot)
+        await opens_vote(bot, "It rains | It snows --seconds=45")
+        await bot.presses("2", user=CARL)
+        await clock.waits(45)
+        clock.passes(45)
+        await bot.until("The audience has decided: **It snows** (1 vote)")
+
+
+async def test_votes_outlive_the_bot(tmp_path: Path) -> None:
+    async with bot_with(folder=tmp_path) as bot:
+        await opens(bot)
+        await opens_vote(bot)
+        await reacts(bot, "1️⃣", CARL)
+        adapter = bot.adapter
+    async with TestBot(["Meow."], plugins=[roleplay], adapter=adapter, folder=tmp_path) as bot:
+        await bot.comes_online()
+        await bot.until("⏸ I was interrupted.")
+        await settles(bot)
+        await bot.presses("1", user=DORA)
+        assert bot.shown_privately[-1] == "🗳 You voted for It rains"
+        await bot.presses("▶ Go on", user=BOB)
+        await bot.until("The audience has decided: **It rains** (2 votes)")
+        await bot.until("*It rains*")
 
 
 async def test_what_may_happen_is_thought_of_every_few_lines() -> None:
