@@ -229,7 +229,10 @@ class Listening:
         item = event.get("item")
         if not isinstance(item, Mapping) or item.get("type") != "message" or event.get("user") == self._workspace.user:
             return False
-        return event.get("item_user") == self._workspace.user
+        if author := event.get("item_user"):
+            return bool(author == self._workspace.user)
+        # What is said under another name has no author, but was heard when the bot said it.
+        return self._people.knows_message(str(item.get("channel")), str(item.get("ts")))
 
     def _reacted(self, event: Told, id: str) -> Sequence[AnyEvent]:
         """Only what is done to the bot's own messages is told."""

@@ -185,6 +185,10 @@ class People:
     def known_thread_of(self, channel: str, ts: str) -> str | None:
         return self._roots.known(f"{channel}/{ts}") or None
 
+    def knows_message(self, channel: str, ts: str) -> bool:
+        """Whether it is one of the bot's own that was heard of lately."""
+        return self._roots.known(f"{channel}/{ts}") is not None
+
     def known_file(self, id: str) -> Told:
         """As Slack tells of it; empty where it does not."""
         return self._files.known(id) or {}

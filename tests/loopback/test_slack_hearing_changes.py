@@ -8,6 +8,7 @@ from adapters.slack.testing import EVENTS, FakeSlack
 from adapters.slack.testing import Message as Shown
 from bot.api import (
     CommandCall,
+    Done,
     Joined,
     Left,
     Message,
@@ -18,6 +19,8 @@ from bot.api import (
     Reply,
     Route,
     SentId,
+    Speaker,
+    Text,
 )
 from bot.testing.adapter_contract import contract_commands
 from tests.loopback.slack_bot import Listener, connected, echo
@@ -243,6 +246,18 @@ async def test_people_come_and_go() -> None:
         await slack.removes(mo, slack.general)
         left = await bot.heard(Left)
         assert (left.user.name, left.is_me) == ("Mo", False)
+
+
+async def test_reactions_to_what_was_said_under_another_name_are_heard() -> None:
+    async with FakeSlack() as slack, connected(slack) as bot:
+        async with bot.adapter.stream(Route(in_channel(slack)), Speaker("vera", "Vera")) as stream:
+            await stream.write(Text("I am Vera."))
+            await stream.write(Done("stop"))
+        said = slack.general.messages[stream.sent[0].id]
+        assert said.shown_as == "Vera"
+        await settled(slack)
+        await slack.reacts(said, "+1")
+        assert (await bot.heard(Reacted)).message == said.ts
 
 
 async def test_leaving_a_channel_is_not_leaving_the_workspace() -> None:

@@ -270,7 +270,9 @@ class People:
     def _reaction(self, kind: str, message: Message, name: str, who: Account) -> None:
         item = {"type": "message", "channel": message.channel.id, "ts": message.ts}
         event = {"type": kind, "user": who.id, "reaction": name, "item": item}
-        self.tell(event | {"item_user": message.author.id, "event_ts": self.world.new_ts()})
+        # What is said under another name has no author.
+        author = {"item_user": message.author.id} if message.shown_as is None else {}
+        self.tell(event | author | {"event_ts": self.world.new_ts()})
         self._changed()
 
     def _mention(self, message: Message) -> None:
