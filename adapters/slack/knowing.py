@@ -51,7 +51,7 @@ class Knowing:
 
     def person(self, deed: Deed) -> User:
         """Whoever did it, with what they may do there."""
-        user = self._people.known_person(deed.user, deed.place)
+        user = self._people.known_person(deed.user, deed.place, guest=deed.data.get("guest") is True)
         return replace(user, name=deed.name) if user.name == user.id and deed.name else user
 
     async def language(self, deed: Deed) -> str:

@@ -154,11 +154,14 @@ class People:
 
     # What is known without asking
 
-    def known_person(self, id: str, place: Place) -> User:
+    def known_person(self, id: str, place: Place, *, guest: bool = False) -> User:
+        """`guest` says that the bot has no part in the place: people who talk alone there are no admins for it."""
         found = self._people.known(id)
         held: set[str] = set()
-        if is_direct(place) or (found is not None and found.is_admin):
+        if found is not None and found.is_admin:
             held.add("admin")
+        if is_direct(place):
+            held.add("own_channel" if guest else "admin")
         if (channel := self._channels.known(place.channel)) is not None and id and channel.creator == id:
             held.add("own_channel")
         if found is None:

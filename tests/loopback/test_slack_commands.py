@@ -201,8 +201,11 @@ async def test_where_two_people_talk_alone_the_bot_is_a_guest_of_both() -> None:
         await slack.wait_until(lambda: slack.answers(theirs) == ["done: roll"])
         call = await bot.heard(CommandCall)
         assert call.route.data["guest"] is True
-        assert call.user.is_moderator
+        # What they decide there is for them alone.
+        assert (call.user.is_moderator, call.user.leads) == (True, False)
         assert slack.screen(slack.direct()) == []
+        await slack.runs("/duologue", "roll", channel=theirs, author=slack.account("Amy", is_admin=True))
+        assert (await bot.heard(CommandCall, 2)).user.leads
 
 
 @pytest.mark.parametrize(
