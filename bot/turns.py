@@ -261,6 +261,9 @@ class Turns:
         """What a plugin made its bot say was asked with a prompt of its own: its job decides how to go on. What was to
         take the place of another line, and had not begun, leaves that one as it was."""
         draft = speech.draft
+        if not draft.text.strip() and draft.replaces is None:
+            await self._store.abandon(draft)
+            return
         old = await self._store.message(draft.replaces) if draft.replaces is not None and not draft.text else None
         whole = draft.finished is not None or (old is not None and old.status != "interrupted")
         pieces: list[Piece] = [Text(old.text)] if old is not None else []

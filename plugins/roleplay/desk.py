@@ -5,13 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Annotated
 
-from bot.api import Arg, Context, UsageError, say
+from bot.api import Arg, ButtonPressed, Context, UsageError, say
 from plugins.roleplay.declared import plugin, roleplay
 from plugins.roleplay.order import passed_over
 from plugins.roleplay.performing import clear_panel, end
 from plugins.roleplay.personas import literally
 from plugins.roleplay.scene import Performed, Scene, SceneLine, forced, joined, left, lines_of, swapped, whispered
-from plugins.roleplay.stage import check_directs, directed, go_on_stage, role_named, scene_here, scene_job
+from plugins.roleplay.stage import (
+    check_directs,
+    directed,
+    go_on_stage,
+    role_named,
+    scene_here,
+    scene_job,
+    without_buttons,
+)
 from plugins.roleplay.starting import begin_looked_at
 from plugins.roleplay.telling import narrate, reacting
 
@@ -260,7 +268,9 @@ async def press_stop(ctx: Context) -> None:
 async def go_on(ctx: Context, scene: Scene, *, step: bool = False) -> None:
     await ctx.change(scene_job, lambda now: now.changed(step=step, waits_for="", over=""))
     await ctx.resume(scene_job)
-    await clear_panel(ctx, scene)
+    await without_buttons(ctx)
+    if not (isinstance(ctx.event, ButtonPressed) and scene.panel and scene.panel[0] == ctx.event.message):
+        await clear_panel(ctx, scene)
     # Else the next line would do it once more.
     await ctx.change(scene_job, lambda now: now.changed(panel=None) if now.panel == scene.panel else now)
 
