@@ -7,6 +7,10 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from adapters.discord.testing import Channel as DiscordChannel
+from adapters.discord.testing import FakeDiscord
+from adapters.discord.testing import Message as DiscordMessage
+from adapters.slack.testing import FakeSlack, labels
 from bot.testing.openai_server import FakeAnswer, Seen
 
 TEMPLATE = "The Safety Inspection"
@@ -72,3 +76,20 @@ def performed(cast: Sequence[str], count: int, words: int = WORDS) -> list[tuple
 
 def is_over(shown: Sequence[Shown]) -> bool:
     return bool(shown) and shown[-1].text.startswith("🎬 The scene is over: all lines were said.")
+
+
+def shown_on_discord(discord: FakeDiscord, channel: DiscordChannel | None = None) -> list[Shown]:
+    own = [each for each in discord.screen(channel) if each.author is discord.bot]
+    return [Shown(each.name, each.text, _labels(each), tuple(state.text for state in each.states)) for each in own]
+
+
+def _labels(message: DiscordMessage) -> tuple[str, ...]:
+    return tuple(button["label"] for row in message.components for button in row["components"])
+
+
+def shown_on_slack(slack: FakeSlack) -> list[Shown]:
+    own = [each for each in slack.screen() if each.author is slack.bot and each.seen_by is None]
+    return [
+        Shown(each.name, each.seen, tuple(labels(each.blocks)), tuple(state.seen for state in each.states))
+        for each in own
+    ]

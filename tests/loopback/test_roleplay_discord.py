@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters.discord.testing import FakeDiscord, Message
+from adapters.discord.testing import FakeDiscord
 from bot.testing.openai_server import FakeOpenAI
 from plugins.commands import plugin as commands
 from plugins.roleplay import plugin as roleplay
@@ -15,12 +15,12 @@ from tests.loopback.scenes import (
     INSPECTOR,
     OPENER,
     TEMPLATE,
-    Shown,
     acting,
     is_over,
     line,
     numbered,
     performed,
+    shown_on_discord,
     texts_of,
 )
 from tests.loopback.whole_bot import WholeBot, whole_bot
@@ -29,22 +29,13 @@ RUNNING = ("⏸ Pause", "⏭ Skip", "⏹ End")
 PLUGINS = (commands, roleplay)
 
 
-def labels(message: Message) -> tuple[str, ...]:
-    return tuple(button["label"] for row in message.components for button in row["components"])
-
-
-def shown(discord: FakeDiscord) -> list[Shown]:
-    own = [each for each in discord.screen() if each.author is discord.bot]
-    return [Shown(each.name, each.text, labels(each), tuple(state.text for state in each.states)) for each in own]
-
-
 async def begins(bot: WholeBot, cast: str, **options: object) -> None:
     before = len(bot.discord.screen())
     await bot.discord.runs("/roleplay start", cast=cast, **options)
     look = await bot.discord.wait_until(
-        lambda: next((each for each in bot.discord.screen()[before:] if labels(each)), None)
+        lambda: next((each for each in bot.discord.screen()[before:] if each.components), None)
     )
-    assert labels(look) == ("▶ Begin", "✖ Not now")
+    assert shown_on_discord(bot.discord)[-1].buttons == ("▶ Begin", "✖ Not now")
     await bot.discord.presses(look, "▶ Begin")
 
 
@@ -52,8 +43,8 @@ async def next_line(bot: WholeBot, number: int) -> None:
     """Nobody waits for the pace any longer."""
     await bot.idle()
     await bot.discord.runs("/roleplay next")
-    await bot.until(lambda: len(numbered(shown(bot.discord))) == number)
-    await bot.until(lambda: [bool(each.buttons) for each in shown(bot.discord)].count(True) == 1)
+    await bot.until(lambda: len(numbered(shown_on_discord(bot.discord))) == number)
+    await bot.until(lambda: [bool(each.buttons) for each in shown_on_discord(bot.discord)].count(True) == 1)
 
 
 @pytest.mark.parametrize(
@@ -67,9 +58,9 @@ async def test_a_scene_of_eight_lines(tmp_path: Path, cast: str, names: tuple[st
         await discord.allows("manage_webhooks")
         async with whole_bot(tmp_path, discord, model, plugins=PLUGINS) as bot:
             await begins(bot, cast, turns=8, pace=600)
-            await bot.until(lambda: shown(discord)[-1].buttons == RUNNING)
+            await bot.until(lambda: shown_on_discord(discord)[-1].buttons == RUNNING)
             assert model.seen == [], "it begins without a model"
-            opener = shown(discord)[-1]
+            opener = shown_on_discord(discord)[-1]
             assert (opener.name, opener.text) == (
                 (INSPECTOR, OPENER) if cast == TEMPLATE else ("Narrator", "The curtain rises.")
             )
@@ -78,13 +69,13 @@ async def test_a_scene_of_eight_lines(tmp_path: Path, cast: str, names: tuple[st
                     await discord.says("I bring a parrot!", author=discord.account("Eve"))
                     await bot.idle()
                 await next_line(bot, number)
-                assert shown(discord)[-1].buttons == RUNNING
+                assert shown_on_discord(discord)[-1].buttons == RUNNING
             await bot.idle()
             await discord.runs("/roleplay next")
-            await bot.until(lambda: is_over(shown(discord)))
+            await bot.until(lambda: is_over(shown_on_discord(discord)))
             await bot.idle()
 
-            said = shown(discord)
+            said = shown_on_discord(discord)
             assert numbered(said) == performed(names, 8)
             assert [each for each in said if each.buttons] == []
             assert len(model.seen) == 8
@@ -103,10 +94,10 @@ async def test_a_scene_at_its_own_pace_keeps_discords_limits(tmp_path: Path) -> 
         await discord.allows("manage_webhooks")
         async with whole_bot(tmp_path, discord, model, plugins=PLUGINS) as bot:
             await begins(bot, TEMPLATE, turns=4, pace=0)
-            await bot.until(lambda: is_over(shown(discord)))
+            await bot.until(lambda: is_over(shown_on_discord(discord)))
             await bot.idle()
-            assert numbered(shown(discord)) == performed((CAPTAIN, INSPECTOR), 4)
-            assert [each for each in shown(discord) if each.buttons] == []
+            assert numbered(shown_on_discord(discord)) == performed((CAPTAIN, INSPECTOR), 4)
+            assert [each for each in shown_on_discord(discord) if each.buttons] == []
             assert discord.refused == []
 
 
@@ -115,7 +106,7 @@ async def test_where_there_are_no_webhooks_the_names_stand_before_the_lines(tmp_
         discord.limits.enforced = False
         async with whole_bot(tmp_path, discord, model, plugins=PLUGINS) as bot:
             await begins(bot, "a pirate and a librarian", turns=2, pace=0)
-            await bot.until(lambda: is_over(shown(discord)))
-            assert [each.text for each in shown(discord)][-3:-1] == [
+            await bot.until(lambda: is_over(shown_on_discord(discord)))
+            assert [each.text for each in shown_on_discord(discord)][-3:-1] == [
                 f"**{name}:** {text}" for _, name, text in performed(("Pirate", "Librarian"), 2)
             ]
