@@ -211,7 +211,7 @@ async def _keep(ctx: Context, template: Template) -> str:
 
 async def _check_owner(ctx: Context, template: Template) -> None:
     saved = await ctx.load(Saved, scope=home(ctx), key=template.id)
-    if ctx.user.is_moderator or (saved is not None and saved.by == ctx.user.id):
+    if ctx.user.leads or (saved is not None and saved.by == ctx.user.id):
         return
     name = literally(saved.name) if saved is not None else "?"
     raise NotAllowed(

@@ -8,6 +8,7 @@ import io
 import json
 import re
 import zipfile
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from plugins.roleplay.cards.png import chunks_of, plain
 CAN = {"max_chars": 2000, "edits": True, "private": True, "buttons": True, "speakers": True}
 STAGE = Capabilities(**CAN, max_file_bytes=1_000_000)
 CAROL = User("u-carol", "Carol")
+OWNER = User("u-owner", "Otto", permissions=frozenset({"own_channel"}))
 FACE = "https://faces.example/ada.png"
 PICTURE = plain(3, 2, (10, 200, 30))
 ADA: dict[str, Any] = {
@@ -142,8 +144,9 @@ async def test_what_cannot_be_a_persona_is_told() -> None:
 async def test_only_whoever_made_it_and_moderators_change_it() -> None:
     async with bot_with() as bot:
         await bot.runs("/persona create Ada Counts.", user=BOB)
-        for line in ("/persona edit ada --name=Eve", "/persona delete ada"):
-            await bot.runs(line, user=CAROL)
+        # A channel of one's own does not make one a moderator of what all channels share.
+        for user, line in product((CAROL, OWNER), ("/persona edit ada --name=Eve", "/persona delete ada")):
+            await bot.runs(line, user=user)
             assert "Only Bob, who made Ada, and moderators may do that." in bot.last.text
         await bot.runs("/persona edit ada --name=Eve --greeting=Hello!", user=BOB)
         assert bot.last.text == "✏️ **Eve** is changed."
