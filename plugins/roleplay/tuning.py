@@ -29,15 +29,15 @@ async def order(ctx: Context, order: Annotated[Order, Arg("Who speaks next")]) -
     await ctx.change(scene_job, lambda scene: scene.changed(order=order, next=""))
     match order:
         case "alternate":
-            return say("From now on speaks whoever was silent the longest.")
+            return say("From now on, whoever was silent the longest speaks next.")
         case "round-robin":
-            return say("From now on they speak one after the other.")
+            return say("From now on, they speak one after the other.")
         case "mention":
-            return say("From now on speaks whoever is named.")
+            return say("From now on, whoever is named speaks next.")
         case "director":
-            return say("From now on a language model decides who speaks next.")
+            return say("From now on, a language model decides who speaks next.")
         case "manual":
-            return say("From now on you decide who speaks next: `/roleplay next Ada`.")
+            return say("From now on, you decide who speaks next: `/roleplay next Ada`.")
 
 
 @roleplay.command("pace", immediate=True)
@@ -70,15 +70,13 @@ async def budget(
 
 
 def _spent(scene: Scene) -> str:
-    none = say("no limit")
-    tokens = say("{tokens:,} tokens", tokens=scene.budget_tokens) if scene.budget_tokens else none
-    cost = say("${cost:.2f}", cost=scene.budget_cost) if scene.budget_cost else none
-    return "\n".join(
-        [
-            say("- tokens: {spent:,}, at most {most}", spent=scene.tokens, most=tokens),
-            say("- cost: ${spent:.4f}, at most {most}", spent=scene.cost, most=cost),
-        ]
-    )
+    tokens = say("- tokens: {spent:,}, without a limit", spent=scene.tokens)
+    if scene.budget_tokens:
+        tokens = say("- tokens: {spent:,} of at most {most:,}", spent=scene.tokens, most=scene.budget_tokens)
+    cost = say("- cost: ${spent:.4f}, without a limit", spent=scene.cost)
+    if scene.budget_cost:
+        cost = say("- cost: ${spent:.4f} of at most ${most:.2f}", spent=scene.cost, most=scene.budget_cost)
+    return f"{tokens}\n{cost}"
 
 
 @roleplay.command("branch", immediate=True)

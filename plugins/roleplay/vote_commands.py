@@ -85,7 +85,7 @@ async def _cast(ctx: Context, scene: Scene, option: int) -> Reply:
     assert ballot is not None, "asked only while a vote is open"
     assert ballot.message is not None, "asked only while a vote is open"
     if not 0 <= option < len(ballot.options):
-        raise UsageError(say("There are the numbers from 1 to {most} to vote for.", most=len(ballot.options)))
+        raise UsageError(say("You can vote for a number from 1 to {most}.", most=len(ballot.options)))
     user, message = ctx.user.id, ballot.message[0]
 
     def change(now: Scene) -> Scene | None:

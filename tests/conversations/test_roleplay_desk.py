@@ -54,6 +54,7 @@ async def says_next(bot: TestBot, line: str, times: int = 1) -> None:
     await bot.idle()
     await bot.runs("/roleplay next", user=BOB)
     await bot.until(line, times)
+    await settles(bot)
 
 
 async def pauses(bot: TestBot, times: int = 1) -> None:
@@ -317,7 +318,7 @@ async def test_order_pace_and_budget_are_changed_on_the_way() -> None:
     async with bot_with("One.", "Two.") as bot:
         await opens(bot)
         await bot.runs("/roleplay order manual", user=BOB)
-        assert bot.last.text.startswith("From now on you decide who speaks next")
+        assert bot.last.text.startswith("From now on, you decide who speaks next")
         await bot.runs("/roleplay pace 0", user=BOB)
         await bot.runs("/roleplay next", user=BOB)
         await bot.until("⏸ Who speaks next?")
@@ -325,9 +326,9 @@ async def test_order_pace_and_budget_are_changed_on_the_way() -> None:
         await bot.until("⏸ Who speaks next?", 2)
         assert lines(bot)[1:] == ["Dog: One."]
         await bot.runs("/roleplay budget --tokens=1", user=BOB)
-        assert "at most 1 tokens" in bot.last.text
+        assert " of at most 1\n" in bot.last.text
         await bot.runs("/roleplay budget", user=CARL)
-        assert "- cost: $0.0000, at most no limit" in bot.last.text
+        assert "- cost: $0.0000, without a limit" in bot.last.text
         await bot.runs("/roleplay next Cat", user=BOB)
         await bot.until("The scene is over: the next line would cost more")
 
