@@ -33,6 +33,8 @@ Send: TypeAlias = Callable[[Message], Awaitable[None]]
 
 EVENTS, PICTURES = "/slack/events", "/slack/pictures/"
 MOST_BYTES = 1024 * 1024
+# So many that are larger than most of Slack's are taken at once, for nobody knows yet who sends them.
+LARGE_BYTES, MOST_LARGE = 64 * 1024, 32
 BODY_SECONDS = 5.0
 # Slack's requests are finished when the bot is stopped.
 LEAVE_SECONDS = 3
@@ -137,6 +139,7 @@ class Requests:
 
     def __init__(self, secret: str, app: AsyncApp, pictures: Pictures, *, below: str = "") -> None:
         self.taken = self.refused = 0
+        self._large = asyncio.Semaphore(MOST_LARGE)
         self._verifier = SignatureVerifier(secret) if secret.strip() else None
         self._app = app
         self._pictures = pictures
@@ -178,7 +181,7 @@ class Requests:
             return self._refuse("no signature")
         try:
             async with asyncio.timeout(BODY_SECONDS):
-                body = await _body(headers, receive)
+                body = await self._body(headers, receive)
         except TooLarge:
             return Answer(413)
         except TimeoutError:
@@ -189,6 +192,26 @@ class Requests:
             return self._refuse("wrong or old signature")
         self.taken += 1
         return await self._dispatch(headers, body.decode())
+
+    async def _body(self, headers: Mapping[str, str], receive: Receive) -> bytes | None:
+        """None when whoever asks went away. Raises TooLarge."""
+        length = headers.get("content-length", "0")
+        if not length.isdecimal() or len(length) > 10 or int(length) > MOST_BYTES:
+            raise TooLarge
+        body, more = bytearray(), True
+        async with contextlib.AsyncExitStack() as room:
+            while more:
+                message = await receive()
+                if message["type"] != "http.request":
+                    return None
+                before = len(body)
+                body += message.get("body", b"")
+                if len(body) > MOST_BYTES:
+                    raise TooLarge
+                if before <= LARGE_BYTES < len(body):
+                    await room.enter_async_context(self._large)
+                more = message.get("more_body", False)
+        return bytes(body)
 
     def _is_slack(self, verifier: SignatureVerifier, headers: Mapping[str, str], body: bytes) -> bool:
         """Signed with the app's secret, within the last five minutes."""
@@ -320,24 +343,6 @@ def _headers(scope: Message) -> dict[str, str]:
         key, text = name.decode("latin-1").lower(), value.decode("latin-1")
         headers[key] = f"{headers[key]}, {text}" if key in headers else text
     return headers
-
-
-async def _body(headers: Mapping[str, str], receive: Receive) -> bytes | None:
-    """None when whoever asks went away. Raises TooLarge."""
-    length = headers.get("content-length", "0")
-    if not length.isdecimal() or len(length) > 10 or int(length) > MOST_BYTES:
-        raise TooLarge
-    parts, size, more = [], 0, True
-    while more:
-        message = await receive()
-        if message["type"] != "http.request":
-            return None
-        parts.append(message.get("body", b""))
-        size += len(parts[-1])
-        if size > MOST_BYTES:
-            raise TooLarge
-        more = message.get("more_body", False)
-    return b"".join(parts)
 
 
 def _read(kind: str, body: str) -> Mapping[str, Any] | None:

@@ -146,6 +146,28 @@ async def test_a_body_is_bounded(told: str) -> None:
         assert door.connected
 
 
+async def test_large_bodies_of_strangers_are_not_all_held_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(web, "MOST_LARGE", 1)
+    async with FakeSlack() as slack, by_http(slack, Ears()) as door:
+        head = "POST /slack/events HTTP/1.1\r\nHost: x\r\nX-Slack-Signature: v0=1\r\nX-Slack-Request-Timestamp: 1\r\n"
+        size = MOST_BYTES // 2
+        strangers = [await asyncio.open_connection("127.0.0.1", door.port) for _ in range(2)]
+        for _, writer in strangers:
+            writer.write(f"{head}Content-Length: {size}\r\n\r\n".encode() + b"a" * (size - 1))
+            await writer.drain()
+            # What Slack mostly sends has its room.
+            assert (await slack.forges(MENTION, secret=slack.signing_secret)).status == 200
+        (reader, writer), (other, waiting) = strangers
+        waiting.write(b"a")
+        answer = asyncio.create_task(other.readline())
+        done, _ = await asyncio.wait({answer}, timeout=0.2)
+        assert done == set()
+        writer.write(b"a")
+        assert (b" 401 " in await reader.readline(), b" 401 " in await answer) == (True, True)
+        writer.close()
+        waiting.close()
+
+
 async def test_nobody_is_waited_for_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(web, "BODY_SECONDS", 0.01)
     async with FakeSlack() as slack, by_http(slack, Ears()) as door:
