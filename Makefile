@@ -4,7 +4,7 @@
 #   make test     the gate: make check, then all tests
 #   make check    formatting, lint, types, architecture
 #   make bench    the benchmarks, with a minute of make soak
-#   make crashes  the bot killed before and after every call and before every commit of an answer
+#   make crashes  the bot killed before and after every call and before every commit of an answer and of a scene
 #   make soak     ten minutes of twenty busy channels on a Discord that fails by lot (ARGS="--minutes 1 --seed 7")
 #   make docs     write settings, commands and bot.api into config/bot.toml, docs/api.md and the README
 #   make lock     bring the locks up to date with pyproject.toml (UPGRADE=1: with the newest versions)
@@ -47,7 +47,8 @@ bench: $(VENV)/.dev $(VENV)/.local-model
 	$(BIN)/python -m benchmarks $(ARGS)
 
 crashes: $(VENV)/.dev
-	DUOLOGUE_EVERY_CRASH=1 $(BIN)/python -m pytest tests/loopback/test_crash.py tests/loopback/test_slack_crash.py $(ARGS)
+	DUOLOGUE_EVERY_CRASH=1 $(BIN)/python -m pytest tests/loopback/test_crash.py tests/loopback/test_slack_crash.py \
+		tests/loopback/test_roleplay_crash.py $(ARGS)
 
 soak: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.soak $(ARGS)
