@@ -13,7 +13,7 @@ from pydantic import JsonValue
 from adapters.slack import SlackSettings
 from adapters.slack.blocks import said_in
 from adapters.slack.escaping import plain_name
-from adapters.slack.people import People
+from adapters.slack.people import SLACKBOT, People
 from adapters.slack.places import is_direct, place_of
 from adapters.slack.reading_markup import mentions, message_text, to_markdown
 from adapters.slack.threads import Threads
@@ -266,7 +266,7 @@ def _attachment(file: Told) -> Attachment:
 
 
 def _is_bots(message: Told) -> bool:
-    return bool(message.get("bot_id")) or message.get("subtype") == "bot_message"
+    return bool(message.get("bot_id")) or message.get("subtype") == "bot_message" or message.get("user") == SLACKBOT
 
 
 def _own_name(message: Told) -> str:

@@ -115,6 +115,17 @@ async def test_edits_and_deletions_in_a_thread_stay_there() -> None:
         assert (await bot.heard(MessageEdited, 2)).place == place_of(slack)
 
 
+async def test_slackbot_is_not_answered_where_bots_are_not_heard() -> None:
+    async with FakeSlack() as slack, connected(slack, echo) as bot:
+        root = await slack.mentions("tea?")
+        await slack.wait_until(lambda: slack.answers(thread=root))
+        event = {"type": "message", "channel": slack.general.id, "user": "USLACKBOT", "channel_type": "channel"}
+        event |= {"text": "Somebody said tea!", "ts": slack.world.new_ts(), "thread_ts": root.ts}
+        slack.tell(event, channel=slack.general)
+        await settled(slack)
+        assert [each.text for each in bot.of(Message)] == ["tea?"]
+
+
 # First contact
 
 
