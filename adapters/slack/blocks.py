@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from adapters.slack.escaping import ZERO_WIDTH_SPACE, Mention, as_text, from_markdown_text, to_markdown_text
-from adapters.slack.lengths import MAX_TEXT, mrkdwn_length
+from adapters.slack.lengths import MAX_BYTES, MAX_TEXT, mrkdwn_length, size
 from adapters.slack.markup import to_mrkdwn
 from adapters.slack.reading_markup import Names, message_text, to_markdown
 from bot.api import Button, ButtonId, button_id, clip, parse_button_id
@@ -47,8 +47,10 @@ def fallback(text: str, controls: Sequence[Block] = (), mention: Mention | None 
     """The `text` beside blocks, which notifications show and Slack keeps within limits of its own."""
     if not text.strip():
         return to_mrkdwn(" · ".join(_labels(controls))) or "…"
-    shown = clip(_below(text, mention), MAX_TEXT - (20 if mention else 0), mrkdwn_length)
-    return to_mrkdwn(shown, mention=mention)
+    room = MAX_TEXT - (20 if mention else 0)
+    while size(told := to_mrkdwn(clip(_below(text, mention), room, mrkdwn_length), mention=mention)) > MAX_BYTES:
+        room -= room // 10
+    return told
 
 
 def _below(text: str, mention: Mention | None) -> str:

@@ -6,9 +6,9 @@ import re
 
 from adapters.slack.escaping import GRAVE, ZERO_WIDTH_SPACE, as_text, unescape
 
-# `chat.update` refuses a text above 4,000 characters, and what it takes for one is not told exactly.
-MAX_TEXT = 3_900
-# One `markdown_text`, and all the Markdown of one message.
+# `chat.update` refuses a text above 4,000 bytes in UTF-8, whatever it says of characters.
+MAX_TEXT, MAX_BYTES = 3_900, 4_000
+# One `markdown_text`, and all the Markdown of one message; in bytes, to be sure.
 MAX_MARKDOWN = 12_000
 
 _ROWS = re.compile(r"^[^\n]*\|[^\n]*$", re.MULTILINE)
@@ -27,13 +27,15 @@ _EMOJI = re.compile(
 
 
 def mrkdwn_length(markdown: str) -> int:
-    """At least as long as what `to_mrkdwn` makes of it, and quick: it is asked for again and again."""
+    """At least as long as what `to_mrkdwn` makes of it, but for signs that are longer in bytes, and quick: it is asked
+    for again and again."""
     if "\r" in markdown:
         markdown = as_text(markdown)
     count = markdown.count
     # At the beginning of a line, `>` is kept from quoting it.
-    signs = 5 * count("&") + count("\\>") + 3 * count("<") + 4 * count(">") + 2 * count("`") + count("@")
-    length = _units(markdown) + signs
+    signs = 5 * count("&") + count("\\>") + 3 * count("<") + 4 * count(">") + 2 * count("`") + 3 * count("@")
+    bullets = 2 * (count("- ") + count("* ") + count("+ "))
+    length = size(markdown) + signs + bullets
     for sign in "*_~":
         # Signs that stand together are treated as one.
         length += 2 * (count(sign) - count(sign * 2))
@@ -41,7 +43,7 @@ def mrkdwn_length(markdown: str) -> int:
     if "|" in markdown:
         length += sum(len(row) + 12 + 2 * row.count("|") for row in _ROWS.findall(markdown))
     count = f"\n\n{markdown}".count
-    length += 12 * sum(map(count, _RULES)) + 8 * sum(map(count, _INDENTED))
+    length += 36 * sum(map(count, _RULES)) + 8 * sum(map(count, _INDENTED))
     # A fence that is open is closed.
     return length + (4 if "```" in markdown or "~~~" in markdown else 0)
 
@@ -49,7 +51,7 @@ def mrkdwn_length(markdown: str) -> int:
 def markdown_length(markdown: str) -> int:
     """At least as long as what `to_markdown_text` makes of it, exactly where nobody is called."""
     text = as_text(markdown)
-    return _units(text) + 4 * text.count("&") + 3 * (text.count("<") + text.count(">")) + text.count("@")
+    return size(text) + 4 * text.count("&") + 3 * sum(map(text.count, "<>@"))
 
 
 def same(sent: str, returned: str) -> bool:
@@ -70,5 +72,6 @@ def _shown(address: str, label: str | None) -> str:
     return bare if label is None or _SCHEME.sub("", label) == bare else f"{label} {bare}"
 
 
-def _units(text: str) -> int:
-    return len(text) if text.isascii() else len(text.encode("utf-16-le", "surrogatepass")) // 2
+def size(text: str) -> int:
+    """In bytes."""
+    return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))

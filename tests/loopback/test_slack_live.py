@@ -39,6 +39,20 @@ async def test_at_the_top_of_a_channel_an_answer_grows_by_edits() -> None:
         assert not slack.called("assistant.threads.setStatus")
 
 
+@pytest.mark.parametrize("word", ["größer", "больше", "もっと", "👩‍👩‍👧"])
+async def test_edits_stay_within_what_slack_counts_in_bytes(word: str) -> None:
+    async with FakeSlack() as slack, talking(slack) as bot:
+        slack.limits.enforced = False
+        said = [f"{word} w{number} " for number in range(600)]
+        at_once = [said[0], "".join(said[1:])]
+        await bot.says(at_once, every=1, route=bot.mouth.route())
+        await bot.says(at_once, every=1)
+        at_top = [each for each in slack.screen() if each.author is slack.bot]
+        assert said_in(at_top) == said_in(bot.messages) == list(range(600))
+        assert bot.called("chat.update", "chat.appendStream")
+        assert not [call for call in slack.calls if call.error]
+
+
 async def test_a_direct_message_outside_of_threads_knows_no_streams() -> None:
     async with FakeSlack() as slack, talking(slack) as bot:
         await bot.says(words(30), route=bot.mouth.route(slack.direct()))

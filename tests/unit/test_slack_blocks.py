@@ -105,3 +105,12 @@ def test_a_fallback_is_never_too_long_and_its_code_is_closed() -> None:
     shown = fallback("```\n" + "a & b\n" * 2_000 + "```", (), Mention("U1"))
     assert len(shown) <= 4_000
     assert shown.count("```") == 2
+
+
+@pytest.mark.parametrize(
+    "piece",
+    ["- größer\n", "больше *\n", "| a | 漢字 |\n|---|---|\n| 1 | 2 |\n\n", "2 * 3\n", "---\n", "`a` @here 👩‍👩‍👧\n"],
+)
+def test_what_stands_beside_blocks_is_never_too_long_for_an_edit(piece: str) -> None:
+    told = fallback(piece * 900)
+    assert 1_500 < len(told.encode()) <= 4_000

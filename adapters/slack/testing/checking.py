@@ -10,8 +10,8 @@ from typing import Any
 from adapters.slack.testing.world import ApiError, Json, World
 
 MAX_TEXT = 40_000  # what is longer is cut
-MAX_EDIT = 4_000
-MAX_MARKDOWN = 12_000
+MAX_EDIT = 4_000  # bytes in UTF-8, as was seen
+MAX_MARKDOWN = 12_000  # bytes too, as the strictest reading
 MAX_MARKDOWN_IN_ALL = 13_200
 MAX_BLOCKS = 50
 MAX_VIEW_BLOCKS = 100
@@ -44,9 +44,13 @@ def check_text(text: object) -> tuple[str, list[str]]:
 def check_markdown(text: object) -> str:
     if not isinstance(text, str):
         raise ApiError("invalid_arguments")
-    if len(text) > MAX_MARKDOWN:
+    if size(text) > MAX_MARKDOWN:
         raise ApiError("msg_too_long")
     return text
+
+
+def size(text: str) -> int:
+    return len(text.encode("utf-8", "surrogatepass"))
 
 
 def check_blocks(blocks: object, *, allowed: frozenset[str] = MESSAGE_BLOCKS, most: int = MAX_BLOCKS) -> list[Json]:
@@ -96,7 +100,7 @@ def _wrong_block(block: Json, at: str) -> Iterator[str]:
             yield from _wrong_text(block.get("text"), 150, f"{at}/text")
         case "markdown":
             text = block.get("text")
-            if not isinstance(text, str) or not 0 < len(text) <= MAX_MARKDOWN:
+            if not isinstance(text, str) or not 0 < size(text) <= MAX_MARKDOWN:
                 yield f"must be between 1 and {MAX_MARKDOWN} characters [json-pointer:{at}/text]"
         case "actions" | "context_actions" | "context":
             elements = block.get("elements", [])

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from adapters.slack.testing import payloads
-from adapters.slack.testing.checking import MAX_EDIT, check_blocks, check_markdown, check_text, pinged, shown_text
+from adapters.slack.testing.checking import MAX_EDIT, check_blocks, check_markdown, check_text, pinged, shown_text, size
 from adapters.slack.testing.server import Endpoint, Server, flag, needed
 from adapters.slack.testing.world import Account, ApiError, Channel, File, Json, Message, State, World
 
@@ -131,7 +131,7 @@ class Messages:
                 raise ApiError("no_text")
             return text, text, [], []
         given = args.get("text")
-        if most is not None and isinstance(given, str) and len(given) > most:
+        if most is not None and isinstance(given, str) and size(given) > most:
             raise ApiError("msg_too_long")
         text, warnings = check_text("" if given is None else given)
         blocks = check_blocks(args["blocks"]) if args.get("blocks") else []

@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from adapters.slack.testing import payloads
-from adapters.slack.testing.checking import MAX_BLOCKS, MAX_MARKDOWN, check_blocks, check_chunks, check_markdown, pinged
+from adapters.slack.testing.checking import (
+    MAX_BLOCKS,
+    MAX_MARKDOWN,
+    check_blocks,
+    check_chunks,
+    check_markdown,
+    pinged,
+    size,
+)
 from adapters.slack.testing.messages import WRITE, Messages
 from adapters.slack.testing.server import Endpoint
 from adapters.slack.testing.world import ApiError, Channel, Json, Message, Stream, World
@@ -121,7 +129,7 @@ class Streams:
             raise ApiError("msg_blocks_too_many")
         text = message.text + _text(chunks)
         # Not documented: all that a stream says has room for as much as one call may bring.
-        if len(text) > MAX_MARKDOWN:
+        if size(text) > MAX_MARKDOWN:
             raise ApiError("msg_too_long")
         message.show(text, [*blocks, *more])
         message.stream.chunks += chunks
@@ -146,7 +154,7 @@ def _chunks(args: Json) -> list[Json]:
     if args.get("markdown_text"):
         return [{"type": "markdown_text", "text": check_markdown(args["markdown_text"])}]
     chunks = check_chunks(args["chunks"]) if args.get("chunks") else []
-    if len(_text(chunks)) > MAX_MARKDOWN:
+    if size(_text(chunks)) > MAX_MARKDOWN:
         raise ApiError("msg_too_long")
     return chunks
 
