@@ -25,8 +25,8 @@ _BOLD = re.compile(r"(?<![\w*])\*(?=[^\s*])(?P<text>[^*\n]*?[^\s*])\*(?![\w*])")
 _STRUCK = re.compile(r"(?<![\w~])~(?=[^\s~])(?P<text>[^~\n]*?[^\s~])~(?![\w~])")
 _QUOTED = re.compile(r"^&gt;&gt;&gt;[ ]?(?P<all>.*)|^&gt;[ ]?(?P<line>[^\n]*)", re.MULTILINE | re.DOTALL)
 _BULLET = re.compile(r"^([ \t]*)[•◦▪▫‣][ \t]+", re.MULTILINE)
-# Keeps code apart while the rest is changed; no text that was made `as_text` holds it.
-_KEPT = "\0"
+# Keeps code apart, by number, while the rest is changed; no text that was made `as_text` holds such signs.
+_KEPT = re.compile("\0(\\d+)\0")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ def to_markdown(text: str, names: Names) -> str:
 
     def keep(found: re.Match[str]) -> str:
         kept.append(_code(found, names))
-        return _KEPT
+        return f"\0{len(kept) - 1}\0"
 
     text = _CODE.sub(keep, text)
     text = _QUOTED.sub(_quoted, text)
@@ -57,8 +57,7 @@ def to_markdown(text: str, names: Names) -> str:
     text = _STRUCK.sub(r"~~\g<text>~~", _BOLD.sub(r"**\g<text>**", text))
     text = unquieted(unescape(_SIGN.sub(lambda found: _said(found, names), text)))
     text = text.replace(ZERO_WIDTH_SPACE, "")
-    rest = iter(kept)
-    return re.sub(_KEPT, lambda _: next(rest), text).strip()
+    return _KEPT.sub(lambda found: kept[int(found[1])], text).strip()
 
 
 def message_text(message: Mapping[str, Any]) -> str:

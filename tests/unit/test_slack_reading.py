@@ -37,6 +37,7 @@ NAMES = Names(
         ("so:\n&gt;&gt;&gt; all\nof it", "so:\n> all\n> of it"),
         ("• one\n    ◦ two", "- one\n    - two"),
         ("`a &lt; *b*` and ```if a &lt; b:\n    *c*```ok", "`a < *b*` and \n```\nif a < b:\n    *c*\n```\nok"),
+        ("<@U1|`x`> says `one` and `two`", "@Ann says `one` and `two`"),
         ("```<https://x.y|x.y> <mailto:a@b.c|a@b.c> <@U1>```", "```\nx.y a@b.c @Ann\n```"),
         ("&amp;lt; <not a thing", "&lt; <not a thing"),
         ("@\u200bhere un\u200b*x*", "@here un**x**"),
