@@ -15,9 +15,7 @@ def tells_of(workspace: Workspace, body: Body) -> bool:
     """An event is for whoever is authorized to hear it. Of an app that was removed nobody is any more."""
     listed = body.get("authorizations")
     if isinstance(listed, list) and listed:
-        teams = {_team(each) for each in listed if isinstance(each, Mapping)}
-        # Whoever installed it in a whole organization is named without a workspace.
-        return workspace.team in teams or "" in teams
+        return any(_is_its(workspace, each) for each in listed if isinstance(each, Mapping))
     return _is_among(workspace, body.get("team_id"), body.get("context_team_id"))
 
 
@@ -32,7 +30,7 @@ def done_in(workspace: Workspace, body: Body) -> bool:
     if _in(body, "container").get("is_ephemeral"):
         return True
     # In an organization people come from all of its workspaces.
-    if body.get("enterprise") or body.get("enterprise_id"):
+    if workspace.enterprise and workspace.enterprise in (_in(body, "enterprise").get("id"), body.get("enterprise_id")):
         return True
     return _is_among(workspace, _in(body, "team").get("id"), body.get("team_id"))
 
@@ -42,8 +40,11 @@ def _is_among(workspace: Workspace, *teams: object) -> bool:
     return workspace.team in named or not named
 
 
-def _team(authorization: Body) -> str:
-    return str(authorization.get("team_id") or "")
+def _is_its(workspace: Workspace, authorization: Body) -> bool:
+    """Whoever installed the app in a whole organization is named without a workspace."""
+    if team := authorization.get("team_id"):
+        return bool(team == workspace.team)
+    return (authorization.get("enterprise_id") or "") in ("", workspace.enterprise)
 
 
 def _in(body: Body, name: str) -> Body:

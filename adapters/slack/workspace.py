@@ -17,7 +17,7 @@ ASSISTANT = "assistant:write"
 @dataclass(frozen=True, slots=True)
 class Workspace:
     """`user` is the bot's user id, by which it is mentioned; `bot` the id of the app's posts. `scopes` is empty where
-    Slack did not tell them: then everything is tried."""
+    Slack did not tell them: then everything is tried. `enterprise` is the organization that it belongs to."""
 
     team: str
     name: str
@@ -26,6 +26,7 @@ class Workspace:
     user_name: str
     bot: str
     scopes: frozenset[str] = frozenset()
+    enterprise: str = ""
 
     def may(self, scope: str) -> bool:
         return not self.scopes or scope in self.scopes
@@ -50,6 +51,7 @@ async def asked(client: AsyncWebClient) -> Workspace:
         user_name=str(told.get("user", "")),
         bot=str(told.get("bot_id", "")),
         scopes=scopes_of(response.headers),
+        enterprise=str(told.get("enterprise_id") or ""),
     )
 
 
