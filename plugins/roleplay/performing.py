@@ -309,10 +309,12 @@ async def _line(
         buttons=panel(scene, running=True),
         instead_of=cut.id if cut is not None else None,
         as_variant=cut is not None and not cut.cut,
+        # Nobody waits for it, unless it stands below this line itself.
+        begun=(lambda: clear_panel(ctx, scene)) if cut is None else None,
     )
     if spoken.line is None:
         return None
-    scene = _counted(scene, role, spoken)
+    scene = _counted(scene, role, spoken).changed(panel=None if cut is None else scene.panel)
     circles = [*lines, _as_line(role, spoken.line)]
     if scene.ends_itself and repeats([line.said for line in circles if not line.narrated]):
         if scene.steered_at is not None and scene.turn - scene.steered_at <= STEERED_TURNS:
@@ -350,7 +352,8 @@ def _paid(scene: Scene, spoken: Spoken) -> Scene:
 
 async def _shown(ctx: Context, scene: Scene, line: Line, *, over: Reason | Literal[""]) -> Scene:
     """The desk stands below the newest line alone."""
-    await clear_panel(ctx, scene)
+    if scene.panel != _last(line):
+        await clear_panel(ctx, scene)
     return scene.changed(panel=_last(line), over=over)
 
 

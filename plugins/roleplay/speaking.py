@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Any, TypeAlias
 
 from bot.api import (
     Button,
@@ -26,6 +28,8 @@ from bot.api import (
 from plugins.roleplay.cleaning import LineCleaner
 from plugins.roleplay.scene import Role, Scene, SceneLine
 from plugins.roleplay.views import PER_MESSAGE, view
+
+Beside: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +52,17 @@ class Estimate:
 
 
 class LineFilter:
-    """Around the model of one line. It ends the model when the line is over."""
+    """Around the model of one line. It ends the model when the line is over. The `buttons` come with the first words;
+    `begun` runs beside the line from then on, and `settled` waits for it."""
 
-    def __init__(self, speaker: str, others: Sequence[str], buttons: Sequence[Button] = ()) -> None:
+    def __init__(
+        self, speaker: str, others: Sequence[str], buttons: Sequence[Button] = (), begun: Beside | None = None
+    ) -> None:
         self._cleaner = LineCleaner(speaker, others)
         self._buttons = tuple(buttons)
+        self._begun = begun
+        self._beside: asyncio.Task[None] | None = None
+        self._has_begun = False
         self.answered = False
 
     @property
@@ -73,7 +83,8 @@ class LineFilter:
                     yield piece
                     continue
                 if shown := self._cleaner.feed(piece.text):
-                    yield Text(shown)
+                    for each in self._with_buttons(shown):
+                        yield each
                 if self._cleaner.cut or self._cleaner.ended:
                     self.answered = True
                     for each in self._rest():
@@ -83,8 +94,19 @@ class LineFilter:
 
     def _rest(self) -> list[Piece]:
         rest = self._cleaner.finish()
-        pieces: list[Piece] = [Text(rest)] if rest else []
-        return [*pieces, Controls(self._buttons)] if self._cleaner.text and self._buttons else pieces
+        return self._with_buttons(rest) if rest else []
+
+    def _with_buttons(self, text: str) -> list[Piece]:
+        if self._has_begun:
+            return [Text(text)]
+        self._has_begun = True
+        if self._begun is not None:
+            self._beside = asyncio.create_task(self._begun())
+        return [Text(text), Controls(self._buttons)] if self._buttons else [Text(text)]
+
+    async def settled(self) -> None:
+        if self._beside is not None:
+            await self._beside
 
 
 def recited(text: str, buttons: Sequence[Button] = ()) -> LineFilter:
@@ -137,11 +159,12 @@ async def speak(
     buttons: Sequence[Button] = (),
     instead_of: int | None = None,
     as_variant: bool = False,
+    begun: Beside | None = None,
 ) -> Spoken:
     """Raises BotError when the model cannot be asked."""
     others = [each.name for each in scene.roles if each.id != role.id]
     for attempt in (prompt, _nudged(prompt, role)):
-        through = LineFilter(role.name, others, buttons)
+        through = LineFilter(role.name, others, buttons, begun)
         try:
             line = await ctx.say(
                 role.speaker,
@@ -156,6 +179,8 @@ async def speak(
             if not through.answered:
                 raise
             continue
+        finally:
+            await through.settled()
         tokens, cost = paid(line)
         return Spoken(line, through.ends, tokens, cost)
     return Spoken(None, False, 0, 0.0)
