@@ -57,10 +57,11 @@ def markdown_length(markdown: str) -> int:
 def same(sent: str, returned: str) -> bool:
     """Whether Slack kept a text: it writes entities, links and emoji its own way, and drops white space at ends of
     lines."""
-    return sent == returned or _bare(sent) == _bare(returned)
+    return sent == returned or bare(sent) == bare(returned)
 
 
-def _bare(text: str) -> str:
+def bare(text: str) -> str:
+    """What is left however Slack writes entities, links and emoji."""
     text = _LINK.sub(lambda found: _shown(found["to"], found["label"]), text)
     text = unescape(text).replace(ZERO_WIDTH_SPACE, "").replace(GRAVE, "`").replace("\u00a0", " ")
     return "\n".join(line.rstrip() for line in _EMOJI.sub("", _SCHEME.sub("", text)).strip().split("\n"))

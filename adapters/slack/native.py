@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -11,8 +12,9 @@ from adapters.slack.blocks import plain
 from adapters.slack.budgets import APPEND, START, STOP
 from adapters.slack.calls import Calls
 from adapters.slack.errors import NoStreams, NotStreaming, NotTaken, Throttled
-from adapters.slack.escaping import from_markdown_text, unescape
+from adapters.slack.escaping import from_markdown_text
 from adapters.slack.faces import Faces
+from adapters.slack.lengths import bare
 from adapters.slack.streams import Card
 from adapters.slack.workspace import Workspace
 from bot.api import Button, DeliveryError, DeliveryRefused, Place, SentId, Speaker, TargetGone
@@ -30,6 +32,8 @@ UNDONE = (Throttled, NotStreaming, NoStreams, NotTaken, TargetGone, DeliveryRefu
 # make sure that two texts are one.
 _LOOKED_THROUGH, _SURE = 100, 12
 _KEPT, _MAX_ID = 1024, 200
+# Slack does not tell the language of a block of code.
+_FENCE = re.compile(r"```\w*")
 
 
 class Ids:
@@ -160,8 +164,8 @@ class SlackStreams:
 
 
 def letters(text: str) -> str:
-    """What is left of a text whatever is done to its signs and spaces."""
-    return "".join(filter(str.isalnum, unescape(text)))
+    """What is left of a text whatever is done to its signs, emoji and spaces."""
+    return "".join(filter(str.isalnum, bare(_FENCE.sub("", text))))
 
 
 def _content(text: str, cards: Sequence[Card]) -> dict[str, Any]:

@@ -350,6 +350,15 @@ async def test_by_chance_nothing_is_lost_doubled_or_left_open(seed: int) -> None
         assert slack.streaming == []
 
 
+async def test_a_lost_stream_is_known_again_however_slack_tells_its_text() -> None:
+    async with FakeSlack(translates=True) as slack, talking(slack) as bot:
+        slack.fails("chat.startStream", status=500, acted=True)
+        await bot.says(["😀 Hello ", "[you](https://example.com)\n\n", *words(60)])
+        assert said_in(bot.messages) == list(range(60))
+        assert len(slack.called("chat.startStream")) == 1
+        assert slack.streaming == []
+
+
 async def test_a_stream_that_nobody_knew_of_is_taken_away() -> None:
     async with FakeSlack() as slack, talking(slack) as bot:
         slack.fails("chat.startStream", status=500, acted=True)
