@@ -8,7 +8,16 @@ from __future__ import annotations
 import argparse
 import asyncio
 
-from benchmarks import discord_answers, memory_path, slack_answers, slack_whole_bot, soak, starting, whole_bot
+from benchmarks import (
+    discord_answers,
+    memory_path,
+    roleplay_scenes,
+    slack_answers,
+    slack_whole_bot,
+    soak,
+    starting,
+    whole_bot,
+)
 from benchmarks.figures import load
 
 
@@ -24,6 +33,8 @@ def main(quick: bool, minutes: float) -> None:
     asyncio.run(slack_answers.main(quick))
     print("\n## The whole bot on Slack\n", flush=True)
     asyncio.run(slack_whole_bot.main(quick))
+    print("\n## Scenes\n", flush=True)
+    asyncio.run(roleplay_scenes.main(quick))
     print("\n## Twenty busy channels of a Discord that fails by lot\n", flush=True)
     asyncio.run(soak.main(minutes))
     print("\n## The memory\n", flush=True)

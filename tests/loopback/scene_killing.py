@@ -37,7 +37,8 @@ START = f'roleplay start "{TEMPLATE}" --turns={LINES} --pace=0'
 
 class Scenic(Setup):
     def environment(self) -> dict[str, str]:
-        return super().environment() | {"DUOLOGUE_PLUGINS__ENABLED": json.dumps(["commands", "plugins.roleplay:plugin"])}
+        enabled = json.dumps(["commands", "plugins.roleplay:plugin"])
+        return super().environment() | {"DUOLOGUE_PLUGINS__ENABLED": enabled}
 
 
 class Theatre(Stage):

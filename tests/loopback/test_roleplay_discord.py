@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -29,14 +30,12 @@ RUNNING = ("⏸ Pause", "⏭ Skip", "⏹ End")
 PLUGINS = (commands, roleplay)
 
 
-async def begins(bot: WholeBot, cast: str, **options: object) -> None:
+async def begins(bot: WholeBot, cast: str, **options: Any) -> None:
     before = len(bot.discord.screen())
     await bot.discord.runs("/roleplay start", cast=cast, **options)
-    look = await bot.discord.wait_until(
-        lambda: next((each for each in bot.discord.screen()[before:] if each.components), None)
-    )
+    looks = await bot.discord.wait_until(lambda: [each for each in bot.discord.screen()[before:] if each.components])
     assert shown_on_discord(bot.discord)[-1].buttons == ("▶ Begin", "✖ Not now")
-    await bot.discord.presses(look, "▶ Begin")
+    await bot.discord.presses(looks[-1], "▶ Begin")
 
 
 async def next_line(bot: WholeBot, number: int) -> None:

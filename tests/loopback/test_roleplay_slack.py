@@ -30,8 +30,8 @@ PLUGINS = (commands, roleplay)
 
 async def begins(bot: WholeSlackBot, text: str) -> None:
     await bot.slack.runs("/duologue", f"roleplay start {text}")
-    look = await bot.until(lambda: next((each for each in bot.own() if "▶ Begin" in str(each.blocks)), None))
-    await bot.slack.presses(look, "▶ Begin")
+    looks = await bot.until(lambda: [each for each in bot.own() if "▶ Begin" in str(each.blocks)])
+    await bot.slack.presses(looks[-1], "▶ Begin")
 
 
 async def remembers(bot: WholeSlackBot, text: str) -> None:
