@@ -311,7 +311,7 @@ class EditedStream:
         if self._begun and self._rewrites and (old := self._wanted_beyond(last)):
             return old
         for index in range(self._settled, last + 1):
-            shown = text if index == last and text else _visible(self._pager.page(index))
+            shown = text if index == last and text else self._pager.page(index).visible
             look = Look(shown, () if index < last else self._controls)
             if shown and not self._screen.shows(index, look):
                 return self._before_it_shrinks(index, look, last, text)
@@ -324,7 +324,7 @@ class EditedStream:
         can read never becomes less."""
         behind = index + 1
         if behind <= last and not self._screen.has(behind) and self._screen.shows_more(index, look):
-            following = text if behind == last and text else _visible(self._pager.page(behind))
+            following = text if behind == last and text else self._pager.page(behind).visible
             if following:
                 # Buttons stand under one message at a time: those of the full one go when it is changed.
                 return behind, Look(following, ())
@@ -357,7 +357,7 @@ class EditedStream:
         self._pager.feed("".join(self._unpaged))
         self._unpaged.clear()
         pages = self._pager.finish()
-        texts = [_visible(page) for page in pages]
+        texts = [page.visible for page in pages]
         while texts and not texts[-1]:
             texts.pop()
         notes = self._notes(error, bool(texts))
@@ -397,7 +397,3 @@ class EditedStream:
         lines = [line for note in notes for line in clip(note, _NOTE_CHARS).splitlines() if line.strip()]
         text = "\n".join(self._small + line for line in lines)
         return clip(text, self._limit, self._measure)
-
-
-def _visible(page: Page) -> str:
-    return "" if page.is_blank or not page.text.strip() else page.text

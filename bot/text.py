@@ -49,6 +49,11 @@ class Page:
         """Whether there is nothing to show but white space and the end of a block that is closed already."""
         return not (self.body.strip("`~> \t\r\n") if self.opening else self.body.strip())
 
+    @property
+    def visible(self) -> str:
+        """What can be seen of it; empty for a blank one."""
+        return "" if self.is_blank or not self.text.strip() else self.text
+
 
 def utf16_length(text: str) -> int:
     """What platforms count that count UTF-16 units."""
