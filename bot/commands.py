@@ -235,9 +235,12 @@ class Commands(Sequence[Command]):
         if inside := self._groups.get(words[0].lower()):
             endings = [command.name.partition(" ")[2] for command in inside]
             return say("`/{name}` needs one more word: {endings}.", name=words[0].lower(), endings=one_of(endings))
-        told = [say("Unknown command: {typed}.", typed=shown("/" + words[0]))]
+        # Without the sign before it, which is another one in some places.
+        told = [say("Unknown command: {typed}.", typed=shown(words[0]))]
         if nearest := self.nearest(line):
             told.append(say("Did you mean `/{name}`?", name=nearest))
+        elif len(words) > 1 and self.find("ask"):
+            told.append(say("To ask me something, begin with `/ask`."))
         if self.find("help"):
             told.append(say("`/help` lists all of them."))
         return " ".join(told)

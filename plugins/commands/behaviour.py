@@ -35,7 +35,7 @@ LONGEST_WAIT = 3600
 DEFAULT = "default"
 
 
-@plugin.command("speak", who="moderators", look=True, overview=True)
+@plugin.command("speak", who="moderators", look=True)
 async def speak(
     ctx: Context,
     when: Annotated[
@@ -131,7 +131,7 @@ async def _codes(ctx: Context, typed: str) -> Sequence[str]:
     return suggestions((DEFAULT, *(language.code for language in languages_known().all)), typed)
 
 
-@plugin.command("language", who="moderators", look=True)
+@plugin.command("language", who="moderators", look=True, overview=True)
 async def language(
     ctx: Context,
     name: Annotated[str | None, Arg("Such as `en` or `de`", max_length=40, complete=_codes)] = None,

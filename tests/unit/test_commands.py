@@ -598,21 +598,28 @@ def test_a_command_is_found_by_its_full_name() -> None:
 @pytest.mark.parametrize(
     ("line", "says"),
     [
-        ("/rol 20", "Unknown command: `/rol`. Did you mean `/roll`?"),
+        ("/rol 20", "Unknown command: `rol`. Did you mean `/roll`?"),
         ("/hepl", "Did you mean `/help`?"),
         ("/hist", "Did you mean `/history`?"),
         ("/system sho", "`/system` needs one more word: `show` or `set`."),
         ("/system", "`/system` needs one more word: `show` or `set`."),
         ("/SYSTM set x", "Did you mean `/system set`?"),
-        ("/xyzzy", "Unknown command: `/xyzzy`. `/help` lists all of them."),
+        ("/xyzzy", "Unknown command: `xyzzy`. `/help` lists all of them."),
         ("/", "Type `/help` to see what I can do."),
-        ("/`@everyone`" + "x" * 500, "Unknown command: `/'@everyone'"),
+        ("/`@everyone`" + "x" * 500, "Unknown command: `'@everyone'"),
     ],
 )
 def test_an_unknown_command_gets_a_friendly_answer(line: str, says: str) -> None:
     answer = KNOWN.unknown(line)
     assert says in answer
     assert len(answer) < 200
+
+
+def test_who_wrote_a_question_where_a_command_belongs_is_told_how_to_ask() -> None:
+    known = Commands(named("ask", "help"))
+    hint = "To ask me something, begin with `/ask`."
+    assert hint in known.unknown("tell me a joke")
+    assert hint not in known.unknown("/xyzzy")
 
 
 def test_what_is_meant_as_a_command() -> None:
