@@ -67,7 +67,7 @@ def declined(attachment: Attachment, api_url: str) -> str:
     if not attachment.url:
         return say("I cannot read `{name}`.", name=attachment.name)
     if not _is_slacks(attachment.url, api_url):
-        return say("I cannot read `{name}`: it is kept outside of Slack.", name=attachment.name)
+        return say("I cannot read `{name}`: it is kept outside of Slack. Please upload it here.", name=attachment.name)
     return ""
 
 

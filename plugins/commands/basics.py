@@ -58,7 +58,7 @@ async def show_help(
     menus = [say(each.title) for each in ctx.commands if each.target is not None]
     if menus and ctx.capabilities.menus:
         told = ", ".join(f"**{title}**" for title in menus)
-        lines += ["", say("In the menu of a message, under “Apps”: {menus}.", menus=told)]
+        lines += ["", say("In the menu of a message, among the apps: {menus}.", menus=told)]
     lines += ["", say("`/help <command>` tells more about one of them.")]
     return "\n".join(lines)
 
@@ -136,7 +136,7 @@ def _about(ctx: Context, name: str) -> str:
     lines = [f"`{found.usage}` – {say(found.description)}", *map(_about_parameter, found.parameters)]
     if found.target is not None:
         title = f"**{say(found.title)}**"
-        lines = [f"{title} – {say(found.description)}", say("You find it in the menu of a message, under “Apps”.")]
+        lines = [f"{title} – {say(found.description)}", say("You find it in the menu of a message, among the apps.")]
     if found.who == "moderators":
         lines.append(say("Only for moderators, unless whoever runs me decided otherwise."))
     return "\n".join(lines)

@@ -222,7 +222,7 @@ async def test_help_names_the_menus_where_there_are_some() -> None:
     async with TestBot(plugins=[plugin], capabilities=Capabilities(private=True, menus=True)) as bot:
         await bot.runs("/help")
         menus = "**Ask about this**, **Who said this**, **As a file**, **Summarise from here**."
-        assert f"In the menu of a message, under “Apps”: {menus}" in bot.shown_privately[-1]
+        assert f"In the menu of a message, among the apps: {menus}" in bot.shown_privately[-1]
         assert "ask_about_this" not in bot.shown_privately[-1]
 
 

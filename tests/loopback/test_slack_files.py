@@ -103,7 +103,7 @@ async def test_what_is_kept_elsewhere_is_declined(tmp_path: Path) -> None:
     async with FakeSlack() as slack, FakeOpenAI("No.") as model, whole_slack_bot(tmp_path, slack, model) as bot:
         await slack.shares_document("a.txt", channel=slack.direct(), url="https://docs.example.com/a.txt")
         await bot.until(bot.own)
-        assert bot.newest.seen == "I cannot read `a.txt`: it is kept outside of Slack."
+        assert bot.newest.seen == "I cannot read `a.txt`: it is kept outside of Slack. Please upload it here."
 
 
 # Fetching
