@@ -165,6 +165,7 @@ class AnswersContract:
             await store.spend(replace(cheap, channel="cheaper"), [call("1E-20")])
             assert [one.cost for one in await store.usage(cheap)] == [Decimal("8E-20")]
             assert [one.cost for one in await store.usage(thread)] == [Decimal("1E-20")]
-            assert len(await store.usage(PLACE)) == 2
+            assert len(await store.usage(PLACE)) == 4
+            assert len(await store.usage(OTHER)) == 2
             assert await store.usage(PLACE, since=datetime.now(UTC) + timedelta(hours=1)) == ()
-            assert len(await store.usage(PLACE, since=datetime.now(UTC) - timedelta(hours=1))) == 2
+            assert len(await store.usage(PLACE, since=datetime.now(UTC) - timedelta(hours=1))) == 4

@@ -87,7 +87,7 @@ async def start(ctx: Context, form: Start) -> Reply:
     """Begin a scene between two characters, after a look at what it will cost."""
     standing = await ctx.job(scene_job)
     check_is_free(standing)
-    whole = form.cast.strip().strip("\"“”„«»")
+    whole = form.cast.strip().strip('"“”„«»')
     scene = await cast_of(ctx, [name for name in _BETWEEN.split(whole) if name.strip()], whole=whole)
     if len(scene.roles) > MOST_ROLES:
         raise UsageError(say("At most {most} can be on stage.", most=MOST_ROLES))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from adapters.discord.testing import Channel as DiscordChannel
 from adapters.discord.testing import FakeDiscord
@@ -93,3 +95,20 @@ def shown_on_slack(slack: FakeSlack) -> list[Shown]:
         Shown(each.name, each.seen, tuple(labels(each.blocks)), tuple(state.seen for state in each.states))
         for each in own
     ]
+
+
+class Remembering(Protocol):
+    """A whole bot, on whatever platform."""
+
+    async def memory(self) -> list[tuple[str, str, str]]: ...
+
+    async def idle(self) -> None: ...
+
+
+async def remembers(bot: Remembering, text: str) -> None:
+    """What somebody said has arrived."""
+    for _ in range(500):
+        if text in [said for _, said, _ in await bot.memory()]:
+            break
+        await asyncio.sleep(0.02)
+    await bot.idle()

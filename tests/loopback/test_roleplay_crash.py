@@ -15,8 +15,8 @@ pytestmark = [pytest.mark.crash, pytest.mark.timeout(120)]
 DISCORD_CALLS = ("POST /webhooks/*", "PATCH /webhooks/*", "POST /channels/*/messages", "PATCH /channels/*/messages/*")
 SLACK_CALLS = ("chat.postMessage", "chat.update")
 SKIPS = range(12) if EVERY else (1,)
-COMMITS = [range(first, first + 8) for first in range(1, 65, 8)] if EVERY else [(8, 11, 14, 17)]
-SEEDS = [range(first, first + 8) for first in range(0, 40, 8)] if EVERY else [range(3)]
+COMMITS = [range(first, first + 8) for first in range(1, 65, 8)] if EVERY else []
+SEEDS = [range(first, first + 8) for first in range(0, 40, 8)] if EVERY else [range(1)]
 
 
 @pytest.mark.parametrize("acted", [False, True], ids=["before", "after"])

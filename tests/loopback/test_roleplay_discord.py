@@ -21,6 +21,7 @@ from tests.loopback.scenes import (
     line,
     numbered,
     performed,
+    remembers,
     shown_on_discord,
     texts_of,
 )
@@ -66,7 +67,7 @@ async def test_a_scene_of_eight_lines(tmp_path: Path, cast: str, names: tuple[st
             for number in range(1, 8):
                 if number == 4:
                     await discord.says("I bring a parrot!", author=discord.account("Eve"))
-                    await bot.idle()
+                    await remembers(bot, "I bring a parrot!")
                 await next_line(bot, number)
                 assert shown_on_discord(discord)[-1].buttons == RUNNING
             await bot.idle()

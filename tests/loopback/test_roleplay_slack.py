@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 
 from adapters.slack.testing import SCOPES, FakeSlack
@@ -19,6 +18,7 @@ from tests.loopback.scenes import (
     line,
     numbered,
     performed,
+    remembers,
     shown_on_slack,
     texts_of,
 )
@@ -32,14 +32,6 @@ async def begins(bot: WholeSlackBot, text: str) -> None:
     await bot.slack.runs("/duologue", f"roleplay start {text}")
     looks = await bot.until(lambda: [each for each in bot.own() if "▶ Begin" in str(each.blocks)])
     await bot.slack.presses(looks[-1], "▶ Begin")
-
-
-async def remembers(bot: WholeSlackBot, text: str) -> None:
-    for _ in range(500):
-        if text in [said for _, said, _ in await bot.memory()]:
-            break
-        await asyncio.sleep(0.02)
-    await bot.idle()
 
 
 async def next_line(bot: WholeSlackBot, number: int) -> None:
