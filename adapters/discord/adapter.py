@@ -136,6 +136,7 @@ class DiscordAdapter:
         finally:
             self._connected = None
             replies.close()
+            await self._faces.aclose()
             await pictures.aclose()
             await lanes.aclose()
             await client.close()

@@ -134,6 +134,9 @@ class Faces:
         self._pictures = pictures
         self._webhooks = Webhooks(client, lanes, clock, self._name)
 
+    async def aclose(self) -> None:
+        await self._webhooks.aclose()
+
     def can(self, route: Route) -> bool:
         """From what Discord told of permissions, without asking it."""
         place = route.place

@@ -49,6 +49,7 @@ class Webhooks:
         self._name = name
         self._hooks: dict[int, Hook] = {}
         self._locks: dict[int, asyncio.Lock] = {}
+        self._looks: set[asyncio.Task[Hook | None]] = set()
         self._left_alone: dict[int, float] = {}
         self._known: OrderedDict[int, None] = OrderedDict()
 
@@ -56,8 +57,28 @@ class Webhooks:
         """False for a while where Discord refused to make one."""
         return self._clock.monotonic() >= self._left_alone.get(channel, float("-inf"))
 
+    async def aclose(self) -> None:
+        for look in self._looks:
+            look.cancel()
+        await asyncio.gather(*self._looks, return_exceptions=True)
+
     async def of(self, channel: int) -> Hook | None:
         """None where there can be none. Raises what discord.py raises when Discord cannot be asked."""
+        if (known := self._hooks.get(channel)) is not None:
+            return known
+        # Whoever no longer wants to know must not break the request off: discord.py would hold up the next one like it
+        # for half a minute.
+        look = asyncio.create_task(self._look(channel))
+        self._looks.add(look)
+        look.add_done_callback(self._looked)
+        return await asyncio.shield(look)
+
+    def _looked(self, look: asyncio.Task[Hook | None]) -> None:
+        self._looks.discard(look)
+        if not look.cancelled():
+            look.exception()  # told to whoever still waits
+
+    async def _look(self, channel: int) -> Hook | None:
         async with self._locks.setdefault(channel, asyncio.Lock()):
             if channel in self._hooks:
                 return self._hooks[channel]
@@ -77,15 +98,17 @@ class Webhooks:
 
     async def reach(self, channel: int, id: int) -> Hook | None:
         """The webhook that a message came through, None when that one is gone."""
-        known = self._hooks.get(channel)
-        if known is None or known.id != id:
-            try:
-                known = await self._found(channel, id)
-            except discord.Forbidden:
-                return None
-            if known is not None:
-                self._hooks.setdefault(channel, known)
-        return known
+        # Asked side by side for the first time, discord.py may let all but one wait for half a minute.
+        async with self._locks.setdefault(channel, asyncio.Lock()):
+            known = self._hooks.get(channel)
+            if known is None or known.id != id:
+                try:
+                    known = await self._found(channel, id)
+                except discord.Forbidden:
+                    return None
+                if known is not None:
+                    self._hooks.setdefault(channel, known)
+            return known
 
     def forget(self, hook: Hook) -> None:
         """It was deleted: the next one who speaks makes another."""
