@@ -122,17 +122,21 @@ async def test_a_whisper_reaches_one_of_them_once() -> None:
 
 
 async def test_somebody_plays_a_character_and_gives_it_back() -> None:
+    waits = "⏸ Cat is played by Carl: the scene goes on with their next message."
     async with bot_with("Woof.", "Purr.") as bot:
-        await begins(bot, "a cat and a dog --turns=4 --pace=0")
-        await bot.runs("/roleplay pause", user=BOB)
-        await bot.until("⏸")
-        said = len(bot.model.prompts)
+        await begins(bot, "a cat and a dog --turns=4 --pace=600")
+        await bot.until("The curtain rises.")
         await bot.runs("/roleplay join cat", user=CARL)
-        await bot.presses("▶ Go on", user=BOB)
-        await bot.until("⏸ Cat is played by Carl: the scene goes on with their next message.")
+        await wakes(bot)
+        await bot.until(waits)
         await bot.says("I want milk.", user=CARL)
-        await bot.until("⏸ Cat is played by Carl", 2 if said < 2 else 1)
-        assert "Cat: I want milk." in str([prompt.messages[-1].text for prompt in bot.model.prompts])
+        await bot.until("Woof.")
+        assert "Cat: I want milk." in bot.model.prompts[-1].messages[-1].text
+        await wakes(bot)
+        await bot.until(waits, 2)
+        await bot.runs("/roleplay leave", user=CARL)
+        await bot.until("Purr.")
+        assert lines(bot)[1:] == ["Dog: Woof.", "Cat: Purr."]
 
 
 async def test_a_line_is_cleaned_and_said_once_more_when_nothing_is_left() -> None:

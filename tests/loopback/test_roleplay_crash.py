@@ -14,9 +14,10 @@ pytestmark = [pytest.mark.crash, pytest.mark.timeout(120)]
 # What a platform is asked while a scene is performed.
 DISCORD_CALLS = ("POST /webhooks/*", "PATCH /webhooks/*", "POST /channels/*/messages", "PATCH /channels/*/messages/*")
 SLACK_CALLS = ("chat.postMessage", "chat.update")
-SKIPS = range(12) if EVERY else (1,)
+# The daily run has none of them: they take as long as all other kills together.
+SKIPS = range(12) if EVERY else ()
 COMMITS = [range(first, first + 8) for first in range(1, 65, 8)] if EVERY else []
-SEEDS = [range(first, first + 8) for first in range(0, 40, 8)] if EVERY else [range(1)]
+SEEDS = [range(first, first + 8) for first in range(0, 40, 8)] if EVERY else []
 
 
 @pytest.mark.parametrize("acted", [False, True], ids=["before", "after"])

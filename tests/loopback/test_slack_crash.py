@@ -13,8 +13,8 @@ from tests.loopback.slack_killing import DIRECT, EDITED, FLAT, NATIVE, POSTED, S
 pytestmark = [pytest.mark.crash, pytest.mark.timeout(90)]
 
 CALLS = range(12) if EVERY else range(1)
-COMMITS = [range(first, first + 5) for first in range(1, 41, 5)] if EVERY else [range(1, 6)]
-SEEDS = [range(10), range(10, 20)] if EVERY else [range(5)]
+COMMITS = [range(first, first + 5) for first in range(1, 41, 5)] if EVERY else [range(1, 5)]
+SEEDS = [range(10), range(10, 20)] if EVERY else [range(3)]
 POSTED_AND_EDITED = ("chat.postMessage", "chat.update")
 STREAMED = ("chat.startStream", "chat.appendStream", "chat.stopStream")
 MADE_BY = [
