@@ -252,7 +252,7 @@ async def test_a_stop_ends_everything_that_is_held() -> None:
         await begun.wait()
         async with asyncio.timeout(10):
             # The model is asked a moment before the answer can be stopped.
-            while not await bot.app.runner.stop(bot.place):
+            while not await bot.app.runner.stop(bot.place):  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
         await bot.idle()
         assert not [task for task in asyncio.all_tasks() if "objection" in repr(task.get_coro())]
