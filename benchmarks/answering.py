@@ -90,10 +90,11 @@ def letters(text: str) -> int:
 
 
 def prose(seconds: float, rate: float, seed: int) -> Script:
-    """Tokens of four characters on average, as a model says them."""
+    """Tokens of four characters on average, as a model says them, such that it can be told where a piece belongs."""
     rng = random.Random(seed)
     count = int(seconds * rate)
-    return Script((*("w" * rng.choice((2, 3, 4)) + " " for _ in range(count - 1)), "end."), rate)
+    words = ("".join(rng.choices("abcdefghijkmnoprstuvwz", k=rng.choice((2, 3, 4)))) for _ in range(count - 1))
+    return Script((*(f"{word} " for word in words), "end."), rate)
 
 
 def coded(tokens: int, rate: float, seed: int = 1) -> Script:
