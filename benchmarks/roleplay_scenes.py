@@ -63,7 +63,6 @@ class Theatre:
             "DISCORD_TOKEN": self.discord.token,
             "DUOLOGUE_DISCORD__API_URL": self.discord.rest,
             "DUOLOGUE_DISCORD__GATEWAY_URL": self.discord.gateway_url,
-            "DUOLOGUE_PLUGINS__ENABLED": '["commands", "plugins.roleplay:plugin"]',
             "OPENAI_API_KEY": "sk-benchmark",
             "OPENAI_BASE_URL": self.model.url,
             "OPENAI_MODEL": "gpt-6-luna",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -35,12 +34,6 @@ WORDS = 16
 START = f'roleplay start "{TEMPLATE}" --turns={LINES} --pace=0'
 
 
-class Scenic(Setup):
-    def environment(self) -> dict[str, str]:
-        enabled = json.dumps(["commands", "plugins.roleplay:plugin"])
-        return super().environment() | {"DUOLOGUE_PLUGINS__ENABLED": enabled}
-
-
 class Theatre(Stage):
     """`text` is what `shown` says once the scene is over."""
 
@@ -59,7 +52,7 @@ class Theatre(Stage):
     # What is the same
 
     def setup(self, *, die_at_commit: int | None = None) -> Setup:
-        return Scenic(
+        return Setup(
             self.folder / "duologue.db",
             self.environment(),
             self.model.url,

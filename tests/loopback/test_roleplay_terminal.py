@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import re
 import sys
@@ -66,7 +65,6 @@ async def chat(folder: Path, environment: Mapping[str, str], *options: str) -> A
         "HOME": str(folder),
         "PYTHONPATH": str(ROOT),
         "DUOLOGUE_MEMORY__DATABASE": str(folder / "duologue.db"),
-        "DUOLOGUE_PLUGINS__ENABLED": json.dumps(["commands", "plugins.roleplay:plugin"]),
         **environment,
     }
     process = await asyncio.create_subprocess_exec(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +21,11 @@ from adapters.slack.web import EVENTS as LISTENED_AT
 from bot.__main__ import main
 from bot.api import Command, ConfigError, Context, Plugin
 from bot.loading import load_plugin
+from bot.settings import PluginSettings
 
 pytestmark = pytest.mark.usefixtures("logging_as_before")
 
-COMMANDS = load_plugin("commands", Path()).commands
+COMMANDS = tuple(chain.from_iterable(load_plugin(name, Path()).commands for name in PluginSettings().enabled))
 ADDRESS = "https://bot.example.org"
 
 
@@ -112,7 +114,7 @@ def test_one_command_stands_for_all() -> None:
 
 def test_each_command_can_have_its_own_name(capsys: pytest.CaptureFixture[str]) -> None:
     commands = {each["command"]: each for each in told(commands="each")["features"]["slash_commands"]}
-    assert {"/duologue", "/ask", "/system", "/summarise"} <= commands.keys()
+    assert {"/duologue", "/ask", "/system", "/summarise", "/persona", "/roleplay"} <= commands.keys()
     assert commands["/ask"]["usage_hint"] == "<question…> [file]"
     assert commands["/system"]["usage_hint"] == "show | set <text…> | reset"
     assert "usage_hint" not in commands["/clear"]
