@@ -21,6 +21,8 @@ from plugins.commands.declared import plugin, system
 from plugins.commands.words import cut, literally, suggestions
 
 HISTORY_CUT = 100
+# A group of more commands is one line of /help.
+MOST_OF_A_GROUP = 6
 ASKED_BY = {
     "mention": phrase("Mention me or reply to one of my messages, and I answer."),
     "always": phrase("Just write: I answer every message that I can read here."),
@@ -98,13 +100,16 @@ def _grouped(commands: Sequence[Command]) -> Iterator[tuple[str, Sequence[Comman
 
 
 def _told(commands: Sequence[Command]) -> Iterator[str]:
-    """A line for each, and one for all of a group of ours."""
+    """A line for each, and one for all of a group of ours or of a large one."""
     groups = {group.name: group for group in plugin.groups}
     for first, several in groupby(commands, key=lambda command: command.name.split()[0]):
         inside = list(several)
         if first in groups and inside[0].plugin == plugin.name:
             endings = "|".join(command.name.split()[1] for command in inside)
             yield f"- `/{first} {endings}` – {say(groups[first].description)}"
+        elif len(inside) > MOST_OF_A_GROUP:
+            endings = "|".join(command.name.partition(" ")[2] for command in inside)
+            yield f"- `/{first} {endings}` – {say('`/help {name}` tells about each of them', name=first)}"
         else:
             yield from map(_line, inside)
 

@@ -15,6 +15,7 @@ from bot.model.scripted import Say
 from bot.testing.bot import ANN, BOB, TestBot
 from plugins.commands import plugin
 from plugins.commands.meters import cost
+from plugins.roleplay import plugin as roleplay
 
 ONLY_MODERATORS = "Only moderators may"
 
@@ -93,6 +94,17 @@ async def test_help_for_one_command(bot: TestBot) -> None:
     assert "Only for moderators" in await answer(bot, "/help params set")
     assert (await answer(bot, "/help system")).count("`/system ") == 3
     assert "Did you mean `/history`?" in await answer(bot, "/help histori")
+
+
+async def test_a_large_group_is_one_line_of_help_and_told_whole_when_asked_for() -> None:
+    async with TestBot(plugins=[plugin, roleplay]) as bot:
+        text = await answer(bot, "/help")
+        assert "- `/roleplay start|pause|resume|" in text
+        assert " – `/help roleplay` tells about each of them" in text
+        assert len(text) < 4000
+        before = len(bot.adapter.messages)
+        await bot.runs("/help roleplay")
+        assert "".join(each.text for each in bot.adapter.messages[before:]).count("- `/roleplay ") == 25
 
 
 async def test_clear_forgets_the_messages_and_keeps_the_settings(bot: TestBot) -> None:
