@@ -41,6 +41,7 @@ from bot.feedback import Feedback
 from bot.lanes import Call, Caution, Lane, Method, Outcome, Refusals, Urgency
 from bot.manners import Manner
 from bot.markers import Fence, open_fence
+from bot.marks import end_mark
 from bot.model.moderation import Verdict
 from bot.pictures import Picture
 from bot.platform import Adapter, AdapterSpec, Capabilities, Finding, Handle, Posted, Shelf
@@ -61,8 +62,8 @@ from bot.replies import (
     ToolEnd,
     ToolStart,
 )
-from bot.store.records import Remembered
-from bot.streaming import AttachesFiles, EditedStream, Shown, Surface, end_mark
+from bot.store.records import Branch, Remembered, Summary
+from bot.streaming import AttachesFiles, EditedStream, Shown, Surface
 from bot.text import clip
 from bot.traffic import Alarm, ChannelLane, Traffic
 from bot.turn import LanguageModel, ModelCall, ModelChoice, Prompt, PromptMessage, Turn, Usage
@@ -78,6 +79,7 @@ __all__ = [
     "AttachesFiles",
     "Attachment",
     "BotError",
+    "Branch",
     "Button",
     "ButtonId",
     "ButtonPressed",
@@ -147,6 +149,7 @@ __all__ = [
     "Shown",
     "Speaker",
     "Standing",
+    "Summary",
     "Surface",
     "SystemClock",
     "Taken",

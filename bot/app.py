@@ -18,7 +18,6 @@ from bot.context import Loaded
 from bot.engine import Engine
 from bot.errors import PluginError, StoreError
 from bot.events import AnyEvent, Place, Route
-from bot.exchanges import Exchanges
 from bot.health import Health, HealthServer
 from bot.jobs import Jobs
 from bot.limits import Limits
@@ -36,6 +35,7 @@ from bot.settings.servers import own_providers
 from bot.shelves import AdapterShelf
 from bot.store import Claim, Store
 from bot.suggestions import for_adapters
+from bot.summarising import Summaries
 from bot.tokens import Tokens, default_cache_dir
 from bot.turns import Turns
 from bot.words import BadCatalog, Languages, read_languages, speaking
@@ -170,6 +170,7 @@ class App:
             greeting=settings.answers.greeting,
             keep_days=settings.memory.keep_after_leaving,
         )
+        self.summaries = Summaries(self.store, self.registry, composer, limits, self._clock, settings.memory)
         self.turns = Turns(
             self.store,
             self._adapters,
@@ -182,6 +183,7 @@ class App:
             self._clock,
             limits,
             manners,
+            self.summaries,
             tool_rounds=settings.model.tool_rounds,
             who=settings.commands.who,
             buttons=settings.answers.buttons,
@@ -203,7 +205,7 @@ class App:
             self.turns,
             self.runner,
             self.recovery,
-            Exchanges(self.store, self._adapters, self.turns, self.runner),
+            self.turns.exchanges,
             self.languages,
             manners,
             self.membership,
@@ -295,6 +297,7 @@ class App:
                 adapter.stop_hearing()
         self.engine.close()
         await self.jobs.close()
+        await self.summaries.close()
         await self.runner.drain(self.settings.answers.shutdown_grace)
 
     def hurry(self) -> None:

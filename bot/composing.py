@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from zoneinfo import ZoneInfo
 
@@ -15,10 +15,10 @@ from bot.events import Place
 from bot.handler import Room
 from bot.model.registry import Registry, server_key
 from bot.model.settings import default_model
-from bot.prompts import Assembled, Frame, Limits, assemble
+from bot.prompts import Assembled, Frame, Limits, assemble, names_of
 from bot.settings import Settings
 from bot.settings.servers import ServerSettings, own_choice
-from bot.store import Path, Store
+from bot.store import Path, Remembered, Store
 from bot.tokens import Tokens
 from bot.turn import ModelChoice, Prompt
 from bot.window import WindowReport
@@ -109,7 +109,7 @@ class Composer:
         choice = self.choice(settings, place)
         limits = self._limits(choice, place, shrink)
         now, zone = self._clock.now().astimezone(self._zone), self._settings.memory.time_zone
-        frame = Frame(self.system_prompt(settings, place), now, zone)
+        frame = Frame(self.system_prompt(settings, place), now, zone, _pinned(path.pinned), path.conversation.summary)
         start = path.conversation.window_start
         return Composed(choice, assemble(path.messages, frame, limits, self._tokens.count, start), path)
 
@@ -141,6 +141,11 @@ class Composer:
         reserve = max(min(reserve, budget // 3), min(LEAST_RESERVE, budget // 3))
         sees = self._registry.sees(choice)
         return Limits(budget, reserve, memory.high_water, memory.low_water, sees)
+
+
+def _pinned(rows: Sequence[Remembered]) -> tuple[str, ...]:
+    names = names_of(rows)
+    return tuple(f"{names.get(row.author_id or '', row.speaker or 'You')}: {row.text}" for row in rows)
 
 
 def _text(value: JsonValue) -> str:

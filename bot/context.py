@@ -18,7 +18,8 @@ from bot.manners import Manner
 from bot.platform import Adapter, Capabilities, Posted
 from bot.plugin import Plugin
 from bot.replies import Reply, ReplyStream, SentId, Speaker
-from bot.store import NewMessage, Remembered, Store
+from bot.store import Branch, NewMessage, Remembered, Store, Summary
+from bot.store.branches import Branches
 from bot.turn import ModelCall, ModelChoice, Prompt
 from bot.window import WindowReport
 from bot.words import say
@@ -85,6 +86,14 @@ class Speaking(Protocol):
     def jobs(self) -> JobsHere: ...
 
 
+class Replaying(Protocol):
+    """What is done to answers afterwards, see `bot.exchanges`."""
+
+    async def again(self, event: AnyEvent, answer: Remembered) -> Line: ...
+
+    async def show_variant(self, event: AnyEvent, answer: Remembered, number: int) -> None: ...
+
+
 class ModelsEverywhere(Protocol):
     """All models, of which every server sees its own part."""
 
@@ -98,6 +107,7 @@ class House:
     store: Store
     models: ModelsEverywhere
     speaking: Speaking
+    replaying: Replaying
     commands: Sequence[Command]
 
 
@@ -156,10 +166,44 @@ class EngineTalk:
         return remembered
 
     async def branch(self, at: int | None, name: str = "") -> None:
-        await self.house.store.branch(self.place, at, name)
+        await self._branches.fork(self.place, at, name)
+
+    async def branches(self) -> tuple[Branch, ...]:
+        return await self._branches.all(self.place)
+
+    async def switch(self, branch: int) -> None:
+        await self._branches.switch(self.place, branch)
+
+    async def rename_branch(self, branch: int, name: str) -> None:
+        await self._branches.rename(self.place, branch, name)
+
+    async def delete_branch(self, branch: int) -> int:
+        return await self._branches.delete(self.place, branch)
 
     async def move_tip(self, to: int | None) -> None:
-        await self.house.store.move_tip(self.place, to)
+        await self._branches.move_tip(self.place, to)
+
+    async def pins(self) -> tuple[Remembered, ...]:
+        return await self._branches.pins(self.place)
+
+    async def pin(self, message: int) -> None:
+        await self._branches.pin(self.place, message)
+
+    async def unpin(self, message: int) -> bool:
+        return await self._branches.unpin(self.place, message)
+
+    async def summary(self) -> Summary | None:
+        return await self._branches.summary(self.place)
+
+    async def write_summary(self, text: str) -> None:
+        await self._branches.write_summary(self.place, text)
+
+    async def variants(self, answer: int) -> tuple[Remembered, ...]:
+        return await self.house.store.variants(answer) if await self.message(answer) is not None else ()
+
+    @property
+    def _branches(self) -> Branches:
+        return self.house.store.branches
 
     async def forget(self, *messages: int) -> None:
         await self.house.store.forget(self.place, messages)
@@ -259,6 +303,13 @@ class EngineContext:
     async def answer(self, question: str, *, attachments: Sequence[Attachment] = ()) -> Line:
         self.answered = True
         return await self._house.speaking.answer_here(self._event, question, attachments)
+
+    async def answer_again(self, answer: Remembered) -> Line:
+        self.answered = True
+        return await self._house.replaying.again(self._event, answer)
+
+    async def show_variant(self, answer: Remembered, number: int) -> None:
+        await self._house.replaying.show_variant(self._event, answer, number)
 
     async def ask(self, prompt: Prompt, *, model: ModelChoice | None = None, shown: bool = False) -> str:
         return await self._house.speaking.ask(self._event, prompt, model, shown=shown)

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import Protocol
 
 import structlog
 
-from bot.controls import AGAIN, CONTINUE, FEEDBACK, FORGET, STOP, VARIANT, Below, Standing
+from bot.controls import AGAIN, CONTINUE, FEEDBACK, FORGET, STOP, VARIANT, Below, LastButtons, Standing
 from bot.errors import BotError, UsageError
 from bot.events import AnyEvent, ButtonPressed, MessageDeleted, MessageEdited, Place, Route
 from bot.feedback import rate
 from bot.handler import Line
 from bot.platform import Adapter
-from bot.replies import Controls, Done, Notice, Reply, Resume, SentId, Speaker, Text
+from bot.replies import Button, Controls, Done, Notice, Reply, Resume, SentId, Speaker, Text
 from bot.runner import LocalRunner
 from bot.store import Remembered, Store, Taking
-from bot.turns import Turns
 from bot.words import say
 
 log = structlog.get_logger(__name__)
@@ -25,10 +25,20 @@ log = structlog.get_logger(__name__)
 _NEAR_TOKENS = 4000
 
 
+class Answers(Protocol):
+    """What is needed of whoever answers questions."""
+
+    last_buttons: LastButtons
+
+    async def answer_again(self, event: AnyEvent, question: Remembered, taking: Taking, below: Below) -> Line: ...
+
+    async def change_buttons(self, place: Place, sent: SentId, buttons: Sequence[Button]) -> None: ...
+
+
 class Exchanges:
     """Answers to presses of the buttons under answers. Whether somebody may press was checked before."""
 
-    def __init__(self, store: Store, adapters: Mapping[str, Adapter], turns: Turns, runner: LocalRunner) -> None:
+    def __init__(self, store: Store, adapters: Mapping[str, Adapter], turns: Answers, runner: LocalRunner) -> None:
         self._store = store
         self._adapters = adapters
         self._turns = turns
@@ -98,6 +108,26 @@ class Exchanges:
         taking = Taking(answer.id, await self._sent(event, answer), as_variant=True)
         return await self._turns.answer_again(event, question, taking, below)
 
+    async def again(self, event: AnyEvent, answer: Remembered) -> Line:
+        """A new answer to the same question: in the messages of the old one where that is the newest, else below, on a
+        branch of its own. Raises BotError, and everything is as before, when the model does not say a word."""
+        question = await self._store.question_of(answer)
+        if question is None or question.status == "forgotten":
+            raise UsageError(say("I no longer remember this question. Please ask it again."))
+        conversation = await self._store.conversation(event.place)
+        sent = await self._store.sent_of(answer.id)
+        if conversation.tip == answer.id and sent:
+            count = len(await self._store.variants(answer.id)) + 1
+            below = replace(self._fresh(event.place, question), shown=count, variants=count)
+            return await self._turns.answer_again(event, question, Taking(answer.id, sent, as_variant=True), below)
+        forked = await self._store.branches.fork(event.place, question.id)
+        try:
+            return await self._turns.answer_again(event, question, Taking(), self._fresh(event.place, question))
+        except BaseException:
+            await self._store.branches.switch(event.place, conversation.branch)
+            await self._store.branches.delete(event.place, forked.branch)
+            raise
+
     async def _continue(self, event: ButtonPressed) -> Line:
         question = await self._question(event, known=True)
         answer = await self._known_answer(event)
@@ -108,15 +138,18 @@ class Exchanges:
         return await self._turns.answer_again(event, question, taking, below)
 
     async def _turn_over(self, event: ButtonPressed) -> None:
-        """Show another variant of the answer."""
         answer = await self._known_answer(event)
+        number = int(event.args[0]) if event.args and event.args[0].isdecimal() else 0
+        await self.show_variant(event, answer, number)
+
+    async def show_variant(self, event: AnyEvent, answer: Remembered, number: int) -> None:
+        """Let the n-th of all that was said there count, and show it in the answer's messages."""
         question = await self._store.question_of(answer)
         group = await self._store.variants(answer.id)
-        wanted = int(event.args[0]) - 1 if event.args and event.args[0].isdecimal() else -1
-        if question is None or not 0 <= wanted < len(group):
+        if question is None or not 1 <= number <= len(group):
             raise UsageError(say("There is no such variant of this answer."))
-        sent = await self._sent(event, answer)
-        chosen = await self._store.choose_variant(answer.id, group[wanted].id)
+        sent = await self._store.sent_of(answer.id) or _pressed(event)
+        chosen = await self._store.choose_variant(answer.id, group[number - 1].id)
         if chosen is None:
             raise UsageError(say("There is no such variant of this answer."))
         below = await self._below(event.place, question, chosen)
@@ -226,3 +259,7 @@ class Exchanges:
         if below is not None and stream.sent:
             self._turns.last_buttons.put(event.place, Standing(stream.sent[-1], below))
         return stream.sent
+
+
+def _pressed(event: AnyEvent) -> tuple[SentId, ...]:
+    return (SentId(event.message),) if isinstance(event, ButtonPressed) else ()

@@ -17,7 +17,7 @@ from bot.manners import Manner
 from bot.model.moderation import Verdict
 from bot.platform import Capabilities, Posted
 from bot.replies import Piece, Reply, ReplyStream, SentId, Speaker
-from bot.store.records import Remembered
+from bot.store.records import Branch, Remembered, Summary
 from bot.turn import LanguageModel, ModelCall, ModelChoice, Prompt, Turn, Usage
 from bot.window import WindowReport
 
@@ -113,9 +113,46 @@ class Talk(Protocol):
         """Remember something; `sent` are the messages that show it, where there are any."""
         ...
 
-    async def branch(self, at: int | None, name: str = "") -> None: ...
+    async def branch(self, at: int | None, name: str = "") -> None:
+        """Go on from an earlier message, None = from nothing, on a branch of its own. What was said stays on the
+        others."""
+        ...
 
-    async def move_tip(self, to: int | None) -> None: ...
+    async def branches(self) -> Sequence[Branch]:
+        """In the order in which they were begun; one is active."""
+        ...
+
+    async def switch(self, branch: int) -> None: ...
+
+    async def rename_branch(self, branch: int, name: str) -> None: ...
+
+    async def delete_branch(self, branch: int) -> int:
+        """What was said on this branch alone is forgotten; returns how many messages that were."""
+        ...
+
+    async def move_tip(self, to: int | None) -> None:
+        """Let the active branch end with an earlier message of it."""
+        ...
+
+    async def pins(self) -> Sequence[Remembered]:
+        """Messages that the model reads however old they are, oldest first."""
+        ...
+
+    async def pin(self, message: int) -> None: ...
+
+    async def unpin(self, message: int) -> bool: ...
+
+    async def summary(self) -> Summary | None:
+        """What is told of the messages that no longer fit; None where all still do."""
+        ...
+
+    async def write_summary(self, text: str) -> None:
+        """Put this in its place; later messages are added to it as they leave the window."""
+        ...
+
+    async def variants(self, answer: int) -> Sequence[Remembered]:
+        """All that was said in the place of an answer, oldest first; the one that counts has the answer's id."""
+        ...
 
     async def forget(self, *messages: int) -> None: ...
 
@@ -253,6 +290,16 @@ class Context(Protocol):
 
     async def answer(self, question: str, *, attachments: Sequence[Attachment] = ()) -> Line:
         """Answer this person here as if they had written the question as a message: both are remembered."""
+        ...
+
+    async def answer_again(self, answer: Remembered) -> Line:
+        """A new answer to the same question, beside the old one: in its messages where it is the newest of the
+        conversation, else below, on a branch of its own. Raises BotError, and all is as before, when the model does
+        not say a word."""
+        ...
+
+    async def show_variant(self, answer: Remembered, number: int) -> None:
+        """Let the n-th of an answer's variants count, and show it in its messages."""
         ...
 
     async def ask(self, prompt: Prompt, *, model: ModelChoice | None = None, shown: bool = False) -> str:

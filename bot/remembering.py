@@ -15,6 +15,7 @@ from bot.replies import Reason
 from bot.runner import LocalRunner
 from bot.speech import Speech, status_of, tool_message
 from bot.store import NewMessage, Remembered, Store
+from bot.summarising import Summaries
 from bot.tools import added_by_tools
 from bot.turn import ModelCall
 
@@ -25,8 +26,11 @@ REMEMBER_WAITS = (1.0, 5.0, 25.0, 120.0)
 
 
 class Remembering:
-    def __init__(self, store: Store, composer: Composer, runner: LocalRunner, clock: Clock) -> None:
+    def __init__(
+        self, store: Store, composer: Composer, summaries: Summaries, runner: LocalRunner, clock: Clock
+    ) -> None:
         self._store = store
+        self._summaries = summaries
         self._composer = composer
         self._runner = runner
         self._clock = clock
@@ -35,6 +39,7 @@ class Remembering:
         """Remember what was said. When the memory cannot be written, it is tried again beside everything else."""
         if speech.composed is not None:
             await self._composer.keep(speech.composed)
+            self._summaries.look_after(speech.composed)
         if not spoken.text.strip():
             await self._nothing_said(speech, spoken.reason)
             return ()

@@ -21,6 +21,7 @@ from bot.controls import Below, LastButtons, Standing
 from bot.ears import Ears, goes_on
 from bot.errors import DeliveryError
 from bot.events import AnyEvent, Attachment, Message, Place, Route, User
+from bot.exchanges import Exchanges
 from bot.filters import filtered
 from bot.fitting import fitting
 from bot.handler import Line, Room, Saying
@@ -35,6 +36,7 @@ from bot.replies import Button, Controls, Done, Notice, Piece, Reply, ReplyStrea
 from bot.runner import LocalRunner
 from bot.speech import DraftJournal, Speech, ending_with, only
 from bot.store import Conversation, Draft, NewMessage, Remembered, Store, Taking
+from bot.summarising import Summaries
 from bot.tools import tool_messages, with_tools
 from bot.turn import LanguageModel, ModelChoice, Prompt, Turn
 from bot.window import WindowReport
@@ -69,6 +71,7 @@ class Turns:
         clock: Clock,
         limits: Limits,
         manners: Manners,
+        summaries: Summaries,
         *,
         tool_rounds: int = 8,
         who: Mapping[str, str] | None = None,
@@ -91,10 +94,11 @@ class Turns:
         self._who = who or {}
         self._buttons = buttons
         self.last_buttons = LastButtons()
-        self._memory = Remembering(store, composer, runner, clock)
+        self._memory = Remembering(store, composer, summaries, runner, clock)
         self._ears = Ears(store, adapters, composer)
         self._asides = Asides(self, store, registry, composer, self._memory, limits, runner, clock, self._filters)
-        self._house = House(store, registry, self, commands)
+        self.exchanges = Exchanges(store, adapters, self, runner)
+        self._house = House(store, registry, self, self.exchanges, commands)
 
     # Questions.
 
@@ -167,7 +171,7 @@ class Turns:
             await self._memory.spend(event, turn.calls)
             raise
         speech = Speech(event, draft, turn, answer, tool_messages(composed.prompt), composed, below)
-        return await self._finish(speech, Resume(taking.sent, taking.text))
+        return await self._finish(speech, Resume(taking.sent, taking.text) if taking.sent else None)
 
     async def _finish(self, speech: Speech, resume: Resume | None = None) -> Line:
         event = speech.event

@@ -86,6 +86,16 @@ class MemorySettings(Section):
         description="In which the model is told date and time, and in which days of `limits` begin, such as "
         "`Europe/Berlin`.",
     )
+    summaries: bool = Field(
+        True,
+        description="Whether what no longer fits is told in a summary, which a model writes beside everything else. "
+        "The embedded model does so only where `summary_model` names it.",
+    )
+    summary_model: str = Field(
+        "",
+        description="Who writes summaries, as `provider:model` or a provider; empty is the usual model of the provider "
+        "that answers in a place.",
+    )
     keep_after_leaving: NonNegativeInt = Field(
         30, description="Days after which all of a server that the bot has left is forgotten; 0 is at once."
     )

@@ -19,17 +19,42 @@ from bot.clock import Clock, SystemClock
 from bot.errors import StoreError
 from bot.events import AnyEvent, Place, Route
 from bot.replies import Reason, SentId, Speaker
-from bot.store import claims, drafts, leaving, ledger, opening, pictures, recent, shelf, tree, variants
+from bot.store import branches, claims, drafts, leaving, ledger, opening, pictures, recent, shelf, tree, variants
 from bot.store import places as of_places
+from bot.store.branches import Branches
 from bot.store.database import Database, database_url
 from bot.store.drafts import Taking
 from bot.store.journal import Journal
 from bot.store.opening import migrate
 from bot.store.presence import presence
-from bot.store.records import Claim, Conversation, Draft, MessageStatus, NewMessage, Path, Remembered
+from bot.store.records import (
+    Branch,
+    Claim,
+    Conversation,
+    Draft,
+    MessageStatus,
+    NewMessage,
+    NewSummary,
+    Path,
+    Remembered,
+    Summary,
+)
 from bot.turn import ModelCall
 
-__all__ = ["Claim", "Conversation", "Draft", "NewMessage", "Path", "Remembered", "Store", "Taking", "migrate"]
+__all__ = [
+    "Branch",
+    "Claim",
+    "Conversation",
+    "Draft",
+    "NewMessage",
+    "NewSummary",
+    "Path",
+    "Remembered",
+    "Store",
+    "Summary",
+    "Taking",
+    "migrate",
+]
 
 log = logging.getLogger(__name__)
 
@@ -57,6 +82,7 @@ class Store:
         self._db = Database(database_url(url))
         self._journal = Journal(self._db, self._owner)
         self._presence = presence(self._db, self._owner, self._clock)
+        self.branches = Branches(self._db, self._clock)
 
     async def __aenter__(self) -> Store:
         self._db.open()
@@ -205,16 +231,7 @@ class Store:
     async def clear(self, place: Place) -> int:
         """Begin anew: a fresh branch with no messages; settings stay. Returns how many messages left the memory."""
         now = self._clock.now()
-        return await self._db.write(lambda c: tree.clear(c, place, now))
-
-    async def branch(self, place: Place, at: int | None, name: str = "") -> Conversation:
-        """A new branch forked at a message and made the active one."""
-        now = self._clock.now()
-        return await self._db.write(lambda c: tree.fork(c, place, at, name, now))
-
-    async def move_tip(self, place: Place, to: int | None) -> Conversation:
-        now = self._clock.now()
-        return await self._db.write(lambda c: tree.move_tip(c, place, to, now))
+        return await self._db.write(lambda c: branches.clear(c, place, now))
 
     async def forget(self, place: Place, messages: Collection[int]) -> None:
         """Their text is gone; the tree stays connected."""

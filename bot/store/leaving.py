@@ -9,7 +9,7 @@ from sqlalchemy.engine import Connection
 
 from bot.events import Place
 from bot.store.places import inside
-from bot.store.tables import branch, conversation, draft, event, job, message, picture, sent, state, summary, usage
+from bot.store.tables import branch, conversation, draft, event, job, message, picture, pin, sent, state, summary, usage
 
 ROWS_AT_ONCE = 200
 
@@ -55,11 +55,14 @@ def _forget_some_of(connection: Connection, one: int) -> None:
     newest = select(message.c.id).where(message.c.conversation_id == one).order_by(message.c.id.desc())
     ids = connection.execute(newest.limit(ROWS_AT_ONCE)).scalars().all()
     if not ids:
+        of_one = select(branch.c.id).where(branch.c.conversation_id == one).scalar_subquery()
+        connection.execute(delete(pin).where(pin.c.branch_id.in_(of_one)))
         for table in (draft, summary, branch):
             connection.execute(delete(table).where(table.c.conversation_id == one))
         connection.execute(delete(conversation).where(conversation.c.id == one))
         return
     connection.execute(delete(summary).where(summary.c.covers_until.in_(ids)))
+    connection.execute(delete(pin).where(pin.c.message_id.in_(ids)))
     connection.execute(delete(sent).where(sent.c.message_id.in_(ids)))
     connection.execute(delete(picture).where(picture.c.message_id.in_(ids)))
     connection.execute(update(message).where(message.c.parent_id.in_(ids)).values(parent_id=None))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
@@ -38,7 +38,8 @@ class Claim:
 class Conversation:
     """`settings` is this conversation's own: system prompt, provider, model, parameters, mode.
 
-    `window_start` is the message id that the token window begins with, None = the beginning.
+    `window_start` is the message id that the token window begins with, None = the beginning. `summary` tells what was
+    said until and with the message `summary_until`; `has_pins` whether messages of the branch are pinned.
     """
 
     id: int
@@ -47,6 +48,43 @@ class Conversation:
     branch: int
     tip: int | None
     window_start: int | None
+    summary: str = ""
+    summary_until: int = 0
+    has_pins: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """One way that a conversation went. `tip` is its newest message, `forked_from` the one at which it left another
+    branch, None where it began anew."""
+
+    id: int
+    name: str
+    tip: int | None
+    forked_from: int | None
+    created_at: datetime
+    active: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What was said on a branch until and with the message `until`. `model` wrote it, None = a person."""
+
+    until: int
+    text: str
+    model: str | None
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class NewSummary:
+    """What is to be kept of `told`, in going on from the summary until `base` (0 = none). It reaches `until`."""
+
+    text: str
+    base: int
+    until: int
+    told: Sequence[Remembered]
+    model: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,9 +178,11 @@ class Draft:
 class Path:
     """The newest messages of a branch that a token limit allows, oldest first, and the conversation they belong to.
 
-    `complete` says whether the first row is the beginning of the branch or its window start.
+    `complete` says whether the first row is the beginning of the branch or its window start. `pinned` are there however
+    old they are.
     """
 
     conversation: Conversation
     messages: tuple[Remembered, ...]
     complete: bool
+    pinned: tuple[Remembered, ...] = ()

@@ -26,7 +26,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeDecorator
 
-HEAD = "0003"
+HEAD = "0004"
 """The newest migration; a test compares it with the folder, so that opening a database need not import Alembic."""
 
 
@@ -224,7 +224,16 @@ summary = Table(
     Column("created_at", Moment, nullable=False),
     Index("ix_summary_conversation_id_covers_until", "conversation_id", "covers_until"),
     Index("ix_summary_covers_until", "covers_until"),
-    Index("ix_summary_branch_id", "branch_id"),
+    Index("ix_summary_branch_id_covers_until", "branch_id", "covers_until"),
+)
+
+# A pinned message stands in the window of a branch however old it is.
+pin = Table(
+    "pin",
+    metadata,
+    Column("branch_id", Id, ForeignKey("branch.id"), primary_key=True, autoincrement=False),
+    Column("message_id", Id, ForeignKey("message.id"), primary_key=True, autoincrement=False, index=True),
+    Column("created_at", Moment, nullable=False),
 )
 
 job = Table(

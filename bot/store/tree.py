@@ -9,18 +9,17 @@ from datetime import datetime
 from typing import Any
 
 from pydantic import JsonValue
-from sqlalchemy import CTE, bindparam, case, func, insert, or_, select, update
+from sqlalchemy import CTE, bindparam, case, delete, exists, func, insert, or_, select, update
 from sqlalchemy.engine import Connection, CursorResult
 
 from bot.errors import StoreError
 from bot.events import Place
 from bot.replies import SentId
-from bot.store import pictures
+from bot.store import pictures, summaries
 from bot.store.cleaning import storable, storable_json, storable_or_none
 from bot.store.database import insert_into
 from bot.store.records import Conversation, MessageStatus, NewMessage, Path, Remembered, remembered
-from bot.store.tables import branch, conversation, message, sent
-from bot.words import phrase
+from bot.store.tables import branch, conversation, message, pin, sent, summary
 
 _visible = message.c.status.not_in(("forgotten", "failed"))
 _cost = case((_visible, func.coalesce(message.c.tokens, (message.c.size + 3) // 4)), else_=0)
@@ -45,6 +44,8 @@ rows = select(
 )
 # How to behave in a thread is asked of its channel each time, so that a change there is heeded.
 _FOLLOWED = ("speak", "busy", "ping_after")
+_newest_summary = summary.c.branch_id == branch.c.id
+_told_last = (summary.c.covers_until.desc(), summary.c.id.desc())
 _conversations = select(
     conversation.c.id,
     conversation.c.place,
@@ -52,6 +53,9 @@ _conversations = select(
     branch.c.id.label("branch"),
     branch.c.tip_id,
     branch.c.window_start_id,
+    select(summary.c.text).where(_newest_summary).order_by(*_told_last).limit(1).scalar_subquery().label("summary"),
+    select(func.max(summary.c.covers_until)).where(_newest_summary).scalar_subquery().label("summary_until"),
+    exists().where(pin.c.branch_id == branch.c.id).label("has_pins"),
 ).join(branch, branch.c.id == conversation.c.branch_id)
 # Statements of every turn are built once: that costs more than to run them.
 _of_place = _conversations.where(conversation.c.place == bindparam("of"))
@@ -66,7 +70,8 @@ def find(connection: Connection, place: Place, *, lock: bool = False) -> Convers
     row = connection.execute(_of_place_locked if lock else _of_place, {"of": str(place)}).first()
     if row is None:
         return None
-    return Conversation(row.id, place, row.settings, row.branch, row.tip_id, row.window_start_id)
+    told = (row.summary or "", row.summary_until or 0, bool(row.has_pins))
+    return Conversation(row.id, place, row.settings, row.branch, row.tip_id, row.window_start_id, *told)
 
 
 def ensure(connection: Connection, place: Place, now: datetime, *, inherit: Place | None = None) -> Conversation:
@@ -85,7 +90,7 @@ def ensure(connection: Connection, place: Place, now: datetime, *, inherit: Plac
     )
     new: int | None = made.scalar_one_or_none()
     if new is not None:
-        _activate(connection, new, _new_branch(connection, new, now, at=start))
+        activate(connection, new, new_branch(connection, new, now, at=start))
     found = find(connection, place, lock=True)
     if found is None:
         raise StoreError(f"The conversation of {place} vanished while it was made.")
@@ -204,11 +209,24 @@ def path(connection: Connection, current: Conversation, max_tokens: int, until: 
     if tip is None:
         return Path(current, (), complete=True)
     values = {"tip": tip, "start": current.window_start or 0, "max_tokens": max_tokens}
-    walked = connection.execute(_newest, values).all()
+    walked = connection.execute(newest, values).all()
     found = sorted((remembered(row) for row in walked), key=lambda one: one.id)
-    complete = bool(found) and (found[0].parent is None or found[0].id == current.window_start)
+    complete = bool(found) and (found[0].parent is None or found[0].parent < (current.window_start or 0))
     shown = tuple(one for one in found if one.status not in ("forgotten", "failed"))
-    return Path(current, shown, complete)
+    pinned = pinned_on(connection, current.branch, tip) if current.has_pins else ()
+    return Path(current, shown, complete, pinned)
+
+
+def pinned_on(connection: Connection, branch_id: int, until: int) -> tuple[Remembered, ...]:
+    """Oldest first."""
+    return tuple(remembered(row) for row in connection.execute(_pinned, {"of": branch_id, "until": until}))
+
+
+_pinned = (
+    rows.join(pin, pin.c.message_id == message.c.id)
+    .where(pin.c.branch_id == bindparam("of"), message.c.id <= bindparam("until"), _visible)
+    .order_by(message.c.id)
+)
 
 
 def _walk_within_limit() -> CTE:
@@ -217,16 +235,16 @@ def _walk_within_limit() -> CTE:
     walk = start.where(message.c.id == bindparam("tip")).cte("walk", recursive=True)
     step = (
         select(message.c.id, message.c.parent_id, walk.c.total + _cost, walk.c.shown + _shown)
-        .where(message.c.id == walk.c.parent_id, walk.c.id != bindparam("start"))
+        .where(message.c.id == walk.c.parent_id, message.c.id >= bindparam("start"))
         .where(or_(walk.c.shown == 0, walk.c.total + _cost <= bindparam("max_tokens")))
     )
     return walk.union_all(step)
 
 
-_newest = rows.where(message.c.id.in_(select(_walk_within_limit().c.id)))
+newest = rows.where(message.c.id.in_(select(_walk_within_limit().c.id)))
 
 
-def _whole_branch(tip: int, *, down_to: int = 0) -> CTE:
+def whole_branch(tip: int, *, down_to: int = 0) -> CTE:
     """A parent is always older than its child, and so is its number."""
     start = select(message.c.id, message.c.parent_id).where(message.c.id == tip)
     walk = start.cte("walk", recursive=True)
@@ -239,7 +257,7 @@ def reaches(connection: Connection, place: Place, id: int) -> bool:
     current = find(connection, place)
     if current is None or current.tip is None:
         return False
-    walk = _whole_branch(current.tip, down_to=id)
+    walk = whole_branch(current.tip, down_to=id)
     return connection.execute(select(walk.c.id).where(walk.c.id == id)).first() is not None
 
 
@@ -248,7 +266,7 @@ def ids_of(connection: Connection, place: Place) -> tuple[int, ...]:
     current = find(connection, place)
     if current is None or current.tip is None:
         return ()
-    walk = _whole_branch(current.tip)
+    walk = whole_branch(current.tip)
     return tuple(sorted(connection.execute(select(walk.c.id)).scalars()))
 
 
@@ -269,7 +287,7 @@ def page_of_tree(connection: Connection, place: Place, after: int, limit: int) -
 def count(connection: Connection, current: Conversation) -> int:
     if current.tip is None:
         return 0
-    walk = _whole_branch(current.tip)
+    walk = whole_branch(current.tip)
     counted = connection.execute(
         select(func.count())
         .select_from(message)
@@ -278,33 +296,14 @@ def count(connection: Connection, current: Conversation) -> int:
     return counted.scalar_one()
 
 
-def clear(connection: Connection, place: Place, now: datetime) -> int:
-    current = ensure(connection, place, now)
-    left = count(connection, current)
-    _activate(connection, current.id, _new_branch(connection, current.id, now))
-    return left
-
-
-def fork(connection: Connection, place: Place, at: int | None, name: str, now: datetime) -> Conversation:
-    current = ensure(connection, place, now)
-    _check_belongs(connection, current, at)
-    new = _new_branch(connection, current.id, now, name=name, at=at, window_start=current.window_start)
-    _activate(connection, current.id, new)
-    return replace(current, branch=new, tip=at)
-
-
-def move_tip(connection: Connection, place: Place, to: int | None, now: datetime) -> Conversation:
-    current = ensure(connection, place, now)
-    _check_belongs(connection, current, to)
-    connection.execute(update(branch).where(branch.c.id == current.branch).values(tip_id=to))
-    return replace(current, tip=to)
-
-
 def forget(connection: Connection, place: Place, ids: Collection[int]) -> None:
+    """Summaries that were made of them go, too, also those of threads that hang on them."""
     of_place = select(conversation.c.id).where(conversation.c.place == str(place)).scalar_subquery()
     statement = update(message).where(message.c.conversation_id == of_place, message.c.id.in_(tuple(ids)))
     connection.execute(statement.values(text="", parts={}, tokens=0, size=0, status="forgotten"))
     pictures.forget(connection, of_place, tuple(ids))
+    connection.execute(delete(pin).where(pin.c.message_id.in_(tuple(ids))))
+    summaries.drop(connection, place, min(ids))
 
 
 def rewrite(connection: Connection, current: Conversation, platform_id: str, text: str) -> Remembered | None:
@@ -314,6 +313,8 @@ def rewrite(connection: Connection, current: Conversation, platform_id: str, tex
     text, parts = known.rewritten(storable(text))
     values = {"text": text, "parts": parts, "tokens": None, "size": size_of(text, parts)}
     connection.execute(update(message).where(message.c.id == known.id).values(values))
+    if known.id <= current.summary_until:
+        summaries.drop(connection, current.place, known.id)
     return replace(known, text=text, parts=parts, tokens=None)
 
 
@@ -354,40 +355,27 @@ def set_tokens(connection: Connection, counts: Mapping[int, int]) -> None:
     connection.execute(statement.values(tokens=bindparam("counted")), counted)
 
 
-def _new_branch(
+def new_branch(
     connection: Connection,
     conversation_id: int,
     now: datetime,
     *,
     name: str = "",
     at: int | None = None,
-    window_start: int | None = None,
 ) -> int:
     values = {
         "conversation_id": conversation_id,
         "name": storable(name),
         "tip_id": at,
         "forked_from": at,
-        "window_start_id": window_start,
         "created_at": now,
     }
     id: int = connection.execute(insert(branch).returning(branch.c.id), values).scalar_one()
     return id
 
 
-def _activate(connection: Connection, conversation_id: int, branch_id: int) -> None:
+def activate(connection: Connection, conversation_id: int, branch_id: int) -> None:
     connection.execute(update(conversation).where(conversation.c.id == conversation_id).values(branch_id=branch_id))
-
-
-def _check_belongs(connection: Connection, current: Conversation, id: int | None) -> None:
-    if id is None:
-        return
-    found = message_by_id(connection, id)
-    if found is None or found.conversation != current.id:
-        raise StoreError(
-            f"Message {id} is not one of {current.place}.",
-            public=phrase("I do not remember that message in this conversation."),
-        )
 
 
 def _one(found: CursorResult[*tuple[Any, ...]]) -> Remembered | None:

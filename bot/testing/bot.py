@@ -78,7 +78,8 @@ class TestBot:
             folder = self._folder or Path(stack.enter_context(tempfile.TemporaryDirectory()))
             given: dict[str, Any] = {
                 "model": {"provider": "scripted", "name": "scripted"},
-                "memory": {"database": str(folder / "test.db")},
+                # A summary would take an answer that the model was told to say to people.
+                "memory": {"database": str(folder / "test.db"), "summaries": False},
                 "answers": {"shutdown_grace": 0},
             }
             for section, values in self._changes.items():
@@ -265,11 +266,12 @@ class TestBot:
     async def hears(self, event: AnyEvent, *, wait: bool = True) -> None:
         await self.adapter.hear(event)
         if wait:
-            await self.app.runner.idle()
+            await self.idle()
 
     async def idle(self) -> None:
         """Wait until the bot has nothing left to do."""
         await self.app.runner.idle()
+        await self.app.summaries.idle()
 
     def _route(self, user: User, place: Place | None, *, message: str | None = None) -> Route:
         data: dict[str, JsonValue] = {"asker": user.id, "name": user.name}

@@ -17,6 +17,7 @@ from bot.events import AnyEvent, ButtonPressed, CommandCall, Message, Place, Rou
 from bot.replies import SentId
 from bot.store import Claim
 from bot.testing.answers_contract import AnswersContract, MakeStore
+from bot.testing.branches_contract import BranchesContract
 from bot.testing.store_samples import ANN, NOON, OTHER, PLACE, answer, everything, heard, said, texts
 
 
@@ -181,23 +182,23 @@ class MemoryContract:
         async with make_store() as store:
             added = [(await store.remember(PLACE, said(text)))[1] for text in "abc"]
             main = await store.conversation(PLACE)
-            fork = await store.branch(PLACE, added[0].id, "what if")
+            fork = await store.branches.fork(PLACE, added[0].id, "what if")
             assert (fork.tip, fork.id) == (added[0].id, main.id)
             assert fork.branch != main.branch
             await store.remember(PLACE, said("x"))
             assert await everything(store) == ["a", "x"]
-            assert (await store.move_tip(PLACE, added[2].id)).tip == added[2].id
+            assert (await store.branches.move_tip(PLACE, added[2].id)).tip == added[2].id
             assert await everything(store) == ["a", "b", "c"]
             assert texts(await store.tree(PLACE, limit=2)) == ["a", "b"]
             assert texts(await store.tree(PLACE, after=added[1].id)) == ["c", "x"]
-            assert (await store.move_tip(PLACE, None)).tip is None
+            assert (await store.branches.move_tip(PLACE, None)).tip is None
             assert await everything(store) == []
             _, foreign = await store.remember(OTHER, said("elsewhere"))
             for wrong in (foreign.id, 99999):
                 with pytest.raises(StoreError):
-                    await store.branch(PLACE, wrong)
+                    await store.branches.fork(PLACE, wrong)
                 with pytest.raises(StoreError):
-                    await store.move_tip(PLACE, wrong)
+                    await store.branches.move_tip(PLACE, wrong)
 
     async def test_clearing_keeps_the_settings(self, make_store: MakeStore) -> None:
         async with make_store() as store:
@@ -307,5 +308,5 @@ class ShelfContract:
             assert await store.learned("azure", "m") == {}
 
 
-class StoreContract(ClaimsContract, MemoryContract, AnswersContract, ShelfContract):
+class StoreContract(ClaimsContract, MemoryContract, BranchesContract, AnswersContract, ShelfContract):
     """All of it."""

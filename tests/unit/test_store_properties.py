@@ -125,7 +125,7 @@ def branches(draw: st.DrawFn) -> Step:
 
     async def step(store: Store, model: Model) -> None:
         at = picked(model, pick)
-        conversation = await store.branch(PLACE, at)
+        conversation = await store.branches.fork(PLACE, at)
         assert conversation.branch not in model.branches
         model.starts[conversation.branch] = model.starts[model.active]
         model.branches[conversation.branch] = at
@@ -140,7 +140,7 @@ def moves(draw: st.DrawFn) -> Step:
 
     async def step(store: Store, model: Model) -> None:
         model.branches[model.active] = picked(model, pick)
-        assert (await store.move_tip(PLACE, model.tip)).tip == model.tip
+        assert (await store.branches.move_tip(PLACE, model.tip)).tip == model.tip
 
     return step
 

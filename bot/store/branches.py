@@ -1,0 +1,250 @@
+"""The ways that a conversation went: branches that point into its tree, and what stands in the window of each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from sqlalchemy import CTE, Select, delete, func, select, update
+from sqlalchemy.engine import Connection
+
+from bot.clock import Clock
+from bot.errors import StoreError
+from bot.events import Place
+from bot.store import summaries, tree
+from bot.store.cleaning import storable
+from bot.store.database import Database
+from bot.store.places import within
+from bot.store.records import Branch, Conversation, NewSummary, Remembered, Summary, remembered
+from bot.store.tables import branch, conversation, message
+from bot.words import phrase
+
+SAID = ("complete", "partial", "interrupted")
+
+
+class Branches:
+    """`Store.branches`. A branch or message of another place raises StoreError with a sentence for people."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._db = database
+        self._clock = clock
+
+    async def all(self, place: Place) -> tuple[Branch, ...]:
+        """In the order in which they were begun."""
+        return await self._db.read(lambda c: listed(c, place))
+
+    async def fork(self, place: Place, at: int | None, name: str = "") -> Conversation:
+        """A new branch that leaves the others at a message, None = an empty one. It becomes the active one."""
+        now = self._clock.now()
+        return await self._db.write(lambda c: fork(c, place, at, name, now))
+
+    async def switch(self, place: Place, id: int) -> Conversation:
+        now = self._clock.now()
+        return await self._db.write(lambda c: switch(c, place, id, now))
+
+    async def rename(self, place: Place, id: int, name: str) -> None:
+        await self._db.write(lambda c: rename(c, place, id, name))
+
+    async def delete(self, place: Place, id: int) -> int:
+        """What was said on this branch alone is forgotten; returns how many messages that were. The active one cannot
+        be deleted."""
+        return await self._db.write(lambda c: drop(c, place, id))
+
+    async def move_tip(self, place: Place, to: int | None) -> Conversation:
+        """Let the active branch end with an earlier message."""
+        now = self._clock.now()
+        return await self._db.write(lambda c: move_tip(c, place, to, now))
+
+    async def pins(self, place: Place) -> tuple[Remembered, ...]:
+        """The pinned messages of the active branch, oldest first."""
+
+        def pinned(connection: Connection) -> tuple[Remembered, ...]:
+            current = tree.find(connection, place)
+            if current is None or current.tip is None:
+                return ()
+            return tree.pinned_on(connection, current.branch, current.tip)
+
+        return await self._db.read(pinned)
+
+    async def pin(self, place: Place, message: int) -> None:
+        now = self._clock.now()
+
+        def put(connection: Connection) -> None:
+            current = tree.ensure(connection, place, now)
+            if not tree.reaches(connection, place, message):
+                raise _unknown_message(place, message)
+            summaries.put_pin(connection, current.branch, message, now)
+
+        await self._db.write(put)
+
+    async def unpin(self, place: Place, message: int) -> bool:
+        now = self._clock.now()
+        return await self._db.write(lambda c: summaries.take_pin(c, tree.ensure(c, place, now).branch, message))
+
+    async def summary(self, place: Place) -> Summary | None:
+        """Of what the active branch's window no longer holds."""
+
+        def newest(connection: Connection) -> Summary | None:
+            current = tree.find(connection, place)
+            return None if current is None else summaries.newest(connection, current.branch)
+
+        return await self._db.read(newest)
+
+    async def newest_summary(self, branch: int) -> Summary | None:
+        return await self._db.read(lambda c: summaries.newest(c, branch))
+
+    async def stretch(self, until: int, *, after: int, max_tokens: int) -> tuple[Remembered, ...]:
+        """What was said on the way to a message since another one, oldest first; of more than `max_tokens` the end."""
+        return await self._db.read(lambda c: stretch(c, until, after, max_tokens))
+
+    async def summarise(self, current: Conversation, new: NewSummary) -> bool:
+        """False, and nothing is kept, when what it was made of has changed meanwhile."""
+        now = self._clock.now()
+
+        def keep(connection: Connection) -> bool:
+            if not summaries.is_true(connection, current.branch, new.base, new.told):
+                return False
+            summaries.add(connection, current, until=new.until, text=new.text, model=new.model, now=now)
+            return True
+
+        return await self._db.write(keep)
+
+    async def write_summary(self, place: Place, text: str) -> None:
+        """What a person wrote stands in the place of what a model said, or at the beginning of what never was told."""
+        now = self._clock.now()
+
+        def write(connection: Connection) -> None:
+            current = tree.ensure(connection, place, now)
+            if current.tip is None:
+                raise StoreError(f"nothing was said on {place}", public=phrase("Nothing was said here yet."))
+            until = current.summary_until or last_before(connection, current)
+            summaries.add(connection, current, until=until, text=text, model=None, now=now)
+
+        await self._db.write(write)
+
+
+def listed(connection: Connection, place: Place) -> tuple[Branch, ...]:
+    current = tree.find(connection, place)
+    if current is None:
+        return ()
+    columns = (branch.c.id, branch.c.name, branch.c.tip_id, branch.c.forked_from, branch.c.created_at)
+    found = connection.execute(select(*columns).where(branch.c.conversation_id == current.id).order_by(branch.c.id))
+    return tuple(Branch(*row, active=row.id == current.branch) for row in found)
+
+
+def clear(connection: Connection, place: Place, now: datetime) -> int:
+    current = tree.ensure(connection, place, now)
+    left = tree.count(connection, current)
+    tree.activate(connection, current.id, tree.new_branch(connection, current.id, now))
+    return left
+
+
+def fork(connection: Connection, place: Place, at: int | None, name: str, now: datetime) -> Conversation:
+    current = tree.ensure(connection, place, now)
+    _check_belongs(connection, current, at)
+    new = tree.new_branch(connection, current.id, now, name=name, at=at)
+    if at is not None and tree.reaches(connection, place, at):
+        summaries.inherit(connection, current, new, at)
+    tree.activate(connection, current.id, new)
+    return tree.ensure(connection, place, now)
+
+
+def switch(connection: Connection, place: Place, id: int, now: datetime) -> Conversation:
+    _check_known(connection, place, id)
+    current = tree.ensure(connection, place, now)
+    tree.activate(connection, current.id, id)
+    return tree.ensure(connection, place, now)
+
+
+def rename(connection: Connection, place: Place, id: int, name: str) -> None:
+    _check_known(connection, place, id)
+    connection.execute(update(branch).where(branch.c.id == id).values(name=storable(name)))
+
+
+def drop(connection: Connection, place: Place, id: int) -> int:
+    known = _check_known(connection, place, id)
+    if known.active:
+        raise StoreError(
+            f"Branch {id} is the active one of {place}.",
+            public=phrase("This branch is the one we are on. Switch to another one first."),
+        )
+    own = _only_on(connection, place, known) if known.tip is not None else ()
+    summaries.forget(connection, id)
+    connection.execute(delete(branch).where(branch.c.id == id))
+    if own:
+        variants = select(message.c.id).where(message.c.variant_of.in_(own))
+        tree.forget(connection, place, [*own, *connection.execute(variants).scalars()])
+    return len(own)
+
+
+def move_tip(connection: Connection, place: Place, to: int | None, now: datetime) -> Conversation:
+    current = tree.ensure(connection, place, now)
+    _check_belongs(connection, current, to)
+    on_it = to is not None and tree.reaches(connection, place, to)
+    summaries.cut_back(connection, current.branch, to if on_it else None)
+    connection.execute(update(branch).where(branch.c.id == current.branch).values(tip_id=to))
+    return replace(tree.ensure(connection, place, now), tip=to)
+
+
+def stretch(connection: Connection, until: int, after: int, max_tokens: int) -> tuple[Remembered, ...]:
+    """What was said on the way to a message since another one, oldest first; of more than `max_tokens` the end."""
+    walked = connection.execute(tree.newest, {"tip": until, "start": after + 1, "max_tokens": max_tokens}).all()
+    return tuple(one for one in sorted(map(remembered, walked), key=lambda one: one.id) if one.status in SAID)
+
+
+def last_before(connection: Connection, current: Conversation) -> int:
+    """The newest message that the window no longer holds; where it holds all, the first one."""
+    start = current.window_start
+    walk = tree.whole_branch(current.tip or 0, down_to=start or 0)
+    first = connection.execute(select(func.min(walk.c.id))).scalar_one()
+    before = tree.message_by_id(connection, first) if start is not None else None
+    return before.parent if before is not None and before.parent is not None else int(first)
+
+
+def _only_on(connection: Connection, place: Place, of: Branch) -> Sequence[int]:
+    """The messages of a branch that no other branch leads to, nor a thread that hangs on them."""
+    tips = (
+        select(branch.c.tip_id)
+        .join(conversation, conversation.c.id == branch.c.conversation_id)
+        .where(within(connection, conversation.c.place, place), branch.c.id != of.id, branch.c.tip_id.is_not(None))
+    )
+    others, mine = _ways_to(tips), tree.whole_branch(of.tip or 0)
+    here = select(conversation.c.id).where(conversation.c.place == str(place)).scalar_subquery()
+    alone = (
+        select(mine.c.id)
+        .join(message, message.c.id == mine.c.id)
+        .where(mine.c.id.not_in(select(others.c.id)), message.c.conversation_id == here)
+    )
+    return connection.execute(alone.order_by(mine.c.id)).scalars().all()
+
+
+def _ways_to(tips: Select[tuple[int | None]]) -> CTE:
+    start = select(message.c.id, message.c.parent_id).where(message.c.id.in_(tips))
+    walk = start.cte("others", recursive=True)
+    # Where two ways meet, the rest is walked once.
+    return walk.union(select(message.c.id, message.c.parent_id).where(message.c.id == walk.c.parent_id))
+
+
+def _check_known(connection: Connection, place: Place, id: int) -> Branch:
+    found = next((one for one in listed(connection, place) if one.id == id), None)
+    if found is None:
+        raise StoreError(
+            f"Branch {id} is not one of {place}.", public=phrase("There is no such branch. `/branch list` shows all.")
+        )
+    return found
+
+
+def _check_belongs(connection: Connection, current: Conversation, id: int | None) -> None:
+    if id is None:
+        return
+    found = tree.message_by_id(connection, id)
+    if found is None or found.conversation != current.id:
+        raise _unknown_message(current.place, id)
+
+
+def _unknown_message(place: Place, id: int) -> StoreError:
+    return StoreError(
+        f"Message {id} is not one of {place}.",
+        public=phrase("I do not remember that message in this conversation."),
+    )
