@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol, runtime_checkable
 
 from bot.clock import Clock
-from bot.errors import BotError, DeliveryError, DeliveryRefused, TargetGone
+from bot.errors import DeliveryError, DeliveryRefused, TargetGone
 from bot.lanes import Call, Lane, Method, OpenLane, Outcome, Urgency
+from bot.marks import end_mark
 from bot.replies import Button, Controls, Done, File, Notice, Piece, Reason, Resume, SentId, Text, ToolEnd, ToolStart
 from bot.screen import AttachesFiles, Look, Part, Screen, Shown, Surface
 from bot.text import Measure, Page, Pager, clip, same_text, split
@@ -27,7 +29,6 @@ __all__ = [
     "Surface",
     "Urgency",
     "Watchable",
-    "end_mark",
 ]
 
 # A tool that is quicker than this is not worth a line that disappears again.
@@ -38,22 +39,6 @@ _FILE_COMES = phrase("… the rest comes as a file")
 _FILE_IS_HERE = phrase("📄 the whole answer is in {file}")
 # Messages that hold less than this have no room for such a line.
 _ROOM_FOR_FILE_LINE = 100
-_MARKS: dict[Reason, str] = {
-    "length": phrase("⚠️ cut off — say “go on” to continue"),
-    "filtered": phrase("⚠️ the provider's filter ended this answer"),
-    "truncated": phrase("⚠️ the connection broke off — say “go on” to continue"),
-    "stopped": phrase("⏹ stopped"),
-    "failed": phrase("⚠️ something went wrong — say “go on” to continue"),
-}
-# Where buttons below the answer tell how to go on.
-_MARKS_ABOVE_BUTTONS: dict[Reason, str] = {
-    **_MARKS,
-    "length": phrase("⚠️ cut off"),
-    "truncated": phrase("⚠️ the connection broke off"),
-    "failed": phrase("⚠️ something went wrong"),
-}
-# The bot itself is being stopped: its next start takes the answer up.
-_PUT_DOWN = phrase("⏸ interrupted — I go on as soon as I am back")
 
 
 @runtime_checkable
@@ -64,16 +49,13 @@ class Watchable(Protocol):
     def changed(self) -> asyncio.Event: ...
 
 
-def end_mark(error: BaseException | None, reason: Reason | None, *, buttons: bool = False) -> str:
-    """What stands below an answer that did not end as it should; empty when it did."""
-    if isinstance(error, asyncio.CancelledError):
-        return say(_PUT_DOWN)
-    if isinstance(error, BotError):
-        return f"⚠️ {say(error.public)}"
-    marks = _MARKS_ABOVE_BUTTONS if buttons else _MARKS
-    if error is not None:
-        return say(marks["failed"])
-    return say(marks[reason]) if reason in marks else ""
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """A message and how it should look; `behind` is how the next one must look before."""
+
+    index: int
+    look: Look
+    behind: Look | None = None
 
 
 class EditedStream:
@@ -256,19 +238,30 @@ class EditedStream:
         wanted = self._wanted()
         if wanted is None:
             return False
-        index = wanted[0]
+        index = wanted.index
         since = self._unseen_since if self._unseen_since is not None else self._clock.monotonic()
         urgency = Urgency.INTERIM if self._begun else Urgency.FIRST
         call = Call(self._screen.method_for(index), urgency, since)
         if not await self._admitted(call):
             return False
         latest = self._wanted()
-        if self._finishing or latest is None or latest[0] != index:
+        if self._finishing or latest is None or latest.index != index:
             self._lane.told(call, "unused")
             return latest is not None
         self._unseen_since = None
+        if latest.behind is not None:
+            # In the same step: what is posted now can only grow with the next edit.
+            post = Call("post", urgency, since)
+            if not (await self._admitted(post) and await self._made(post, index + 1, latest.behind, since)):
+                self._lane.told(call, "unused")
+                return True
+        await self._made(call, index, latest.look, since)
+        return True
+
+    async def _made(self, call: Call, index: int, look: Look, since: float) -> bool:
+        """Whether the message looks like this now."""
         try:
-            await self._screen.make(call, *latest)
+            await self._screen.make(call, index, look)
         except (TargetGone, DeliveryRefused):
             self._unseen_since = since
         except DeliveryError as error:
@@ -276,8 +269,9 @@ class EditedStream:
             await self._unless_left(self._screen.rest(error))
         else:
             self._first_shown.set()
-            self._begun = self._begun or bool(latest[1].text)
-        return True
+            self._begun = self._begun or bool(look.text)
+            return True
+        return False
 
     async def _admitted(self, call: Call) -> bool:
         """Wait for the lane, unless the stream is left in the meantime."""
@@ -296,8 +290,8 @@ class EditedStream:
             self._admission = None
         return True
 
-    def _wanted(self) -> tuple[int, Look] | None:
-        """The first message that does not look as it should, and how that is."""
+    def _wanted(self) -> _Wanted | None:
+        """The first message that does not look as it should."""
         if self._unpaged:
             self._pager.feed("".join(self._unpaged))
             self._unpaged.clear()
@@ -314,29 +308,28 @@ class EditedStream:
             shown = text if index == last and text else self._pager.page(index).visible
             look = Look(shown, () if index < last else self._controls)
             if shown and not self._screen.shows(index, look):
-                return self._before_it_shrinks(index, look, last, text)
+                return _Wanted(index, look, self._behind(index, look, last, text))
             if index < last:
                 self._settled = index + 1
         return self._wanted_beyond(last)
 
-    def _before_it_shrinks(self, index: int, look: Look, last: int, text: str) -> tuple[int, Look]:
+    def _behind(self, index: int, look: Look, last: int, text: str) -> Look | None:
         """A message that is full may have to give up its last lines to the next one, which is shown first: what people
         can read never becomes less."""
         behind = index + 1
-        if behind <= last and not self._screen.has(behind) and self._screen.shows_more(index, look):
-            following = text if behind == last and text else self._pager.page(behind).visible
-            if following:
-                # Buttons stand under one message at a time: those of the full one go when it is changed.
-                return behind, Look(following, ())
-        return index, look
+        if behind > last or self._screen.has(behind) or not self._screen.shows_more(index, look):
+            return None
+        following = text if behind == last and text else self._pager.page(behind).visible
+        # Buttons stand under one message at a time: those of the full one go when it is changed.
+        return Look(following, ()) if following else None
 
-    def _wanted_beyond(self, last: int) -> tuple[int, Look] | None:
+    def _wanted_beyond(self, last: int) -> _Wanted | None:
         """Buttons under what an earlier version of this answer left."""
         old = next((i for i in reversed(range(last + 1, len(self._screen.parts))) if self._screen.has(i)), None)
         if old is None or self._controls is None:
             return None
         look = Look("", self._controls if last < 0 else ())
-        return None if self._screen.shows(old, look) else (old, look)
+        return None if self._screen.shows(old, look) else _Wanted(old, look)
 
     def _with_status(self, text: str) -> str:
         if not self._tools_shown or (self._rewrites and not text):

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.errors import DeliveryError, DeliveryRefused, ModelTimeout, TargetGone
+from bot.lanes import Call, OpenLane
 from bot.replies import Button, Done, Notice, Resume, SentId, Text, ToolEnd, ToolStart
 from bot.streaming import EditedStream, Shown
 from bot.testing.clock import run_virtual
@@ -298,6 +299,41 @@ def test_what_can_be_read_never_becomes_less(seed: int) -> None:
                 assert read >= most
                 most = read
         assert board.screen == as_seen(said, 120)
+
+    run_virtual(main())
+
+
+class OneEditASecond(OpenLane):
+    """Each edit waits until a second after the one before it."""
+
+    def __init__(self) -> None:
+        self._free = 0.0
+
+    async def admit(self, call: Call) -> None:
+        if call.method == "edit":
+            now = asyncio.get_running_loop().time()
+            self._free = max(self._free, now) + 1.0
+            await asyncio.sleep(self._free - 1.0 - now)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_turning_over_a_page_costs_no_more_than_an_edit(seed: int) -> None:
+    dice = random.Random(seed)
+    said = " ".join(f"{number}" + "." * (dice.random() < 0.2) for number in range(400))
+
+    async def main() -> None:
+        board = Board()
+        seen = 0
+        async with live(board, limit=200, lane=OneEditASecond()) as stream:
+            for at in range(0, len(said), 6):
+                await stream.write(Text(said[at : at + 6]))
+                await asyncio.sleep(0.1)
+                if at % 72 == 0 and at:
+                    # 1.2 seconds later there is more to read.
+                    read = readable(said, board.screen)
+                    assert read > seen
+                    seen = read
+        assert board.screen == as_seen(said, 200)
 
     run_virtual(main())
 
