@@ -114,7 +114,8 @@ spec = AdapterSpec(
     "slack",
     settings=SlackSettings,
     create=_create,
-    configured=lambda settings: settings.bot_token is not None,
+    # Either: whoever has set up half of it is told what is missing.
+    configured=lambda settings: settings.bot_token is not None or settings.app_token is not None,
     extra="slack",
     check=_check,
     manifest=_manifest,

@@ -24,7 +24,7 @@ from adapters.slack.interacting import Interacting
 from adapters.slack.lengths import MAX_TEXT
 from adapters.slack.listening import Listening
 from adapters.slack.live import LiveAnswers
-from adapters.slack.login import bot_token, log_in, warn_of_two_apps
+from adapters.slack.login import bot_token, log_in, warn_of_missing_scopes, warn_of_two_apps
 from adapters.slack.missed import newest
 from adapters.slack.pane import Pane
 from adapters.slack.people import People
@@ -124,6 +124,7 @@ class SlackAdapter:
             client = client_of(self._settings, token, session)
             try:
                 workspace = await log_in(client, self._clock, self._timing)
+                warn_of_missing_scopes(workspace, self._settings)
                 parts = self._built(Calls(client, budgets, self._clock), workspace, hand_over, commands)
                 self._parts = parts
                 await parts.ways.run()

@@ -9,6 +9,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from adapters.slack import SlackSettings
 from adapters.slack.calls import Calls
 from adapters.slack.errors import Throttled
+from adapters.slack.scopes import missing
 from adapters.slack.sockets import NO_TOKEN
 from adapters.slack.timing import Timing
 from adapters.slack.web import NO_SECRET
@@ -73,6 +74,18 @@ async def log_in(client: AsyncWebClient, clock: Clock, timing: Timing) -> Worksp
             return workspace
         await clock.sleep(pause)
         wait = min(2 * wait, LONGEST_WAIT)
+
+
+def warn_of_missing_scopes(workspace: Workspace, settings: SlackSettings) -> None:
+    """Without some of them nothing fails, and nothing is heard."""
+    if not workspace.scopes:
+        return
+    needed = missing(workspace.scopes, settings, essential=True)
+    wanted = missing(workspace.scopes, settings, essential=False)
+    if needed:
+        log.warning("the app lacks %s; `duologue check` says how to mend it", needed)
+    if wanted:
+        log.info("the app works, but without %s", wanted)
 
 
 async def warn_of_two_apps(calls: Calls, workspace: Workspace, app_id: str) -> None:

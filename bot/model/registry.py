@@ -232,7 +232,10 @@ class Registry:
         if provider is None:
             known = ", ".join(self.providers) or "–"
             problem = say(
-                "There is no language model provider `{name}`. There are: {known}.", name=name[:60], known=known
+                "There is no language model provider `{name}` (any more). There are: {known}. `/model default` goes back "
+                "to the usual one.",
+                name=name[:60],
+                known=known,
             )
             raise ModelError(f"no provider {name[:60]!r}, only {known}", public=problem)
         return provider

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
+from adapters.slack import SlackSettings, spec
 from adapters.slack.adapter import SlackAdapter
+from adapters.slack.scopes import SCOPES
 from adapters.slack.testing import FakeSlack
 from bot.api import ConfigError, Online
 from bot.testing.hand_clock import HandClock
@@ -51,6 +53,26 @@ async def test_tokens_in_each_others_place_are_noticed() -> None:
         assert "SLACK_APP_TOKEN has to begin with xapp-" in said
         assert slack.token not in said
         assert slack.app_token not in said
+
+
+def test_half_of_a_setup_is_one_that_is_begun() -> None:
+    assert spec.configured(SlackSettings(app_token=SecretStr("xapp-1")))
+    assert not spec.configured(SlackSettings(signing_secret=SecretStr("s")))
+
+
+async def test_scopes_that_are_missing_are_told_at_the_start(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("INFO", logger="adapters.slack.login"):
+        async with FakeSlack(scopes=SCOPES.keys() - {"im:history", "files:write"}) as slack, connected(slack):
+            pass
+        essential, other = (record for record in caplog.records if record.name == "adapters.slack.login")
+        assert (essential.levelname, other.levelname) == ("WARNING", "INFO")
+        assert "I hear no direct messages" in essential.getMessage()
+        assert "duologue check" in essential.getMessage()
+        assert "I cannot send files" in other.getMessage()
+        caplog.clear()
+        async with FakeSlack() as slack, connected(slack):
+            pass
+        assert [record for record in caplog.records if record.name == "adapters.slack.login"] == []
 
 
 @RECEIVE
