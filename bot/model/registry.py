@@ -232,8 +232,8 @@ class Registry:
         if provider is None:
             known = ", ".join(self.providers) or "–"
             problem = say(
-                "There is no language model provider `{name}` (any more). There are: {known}. `/model default` goes back "
-                "to the usual one.",
+                "There is no language model provider `{name}` (any more). There are: {known}. `/model default` goes "
+                "back to the usual one.",
                 name=name[:60],
                 known=known,
             )
