@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, TextIO
 from uuid import uuid4
 
 from adapters.terminal.answer import Display, TerminalStream
+from adapters.terminal.files import Unusable, listed
+from adapters.terminal.hearing import Hearing
 from adapters.terminal.keeping import keep_file, new_session
 from adapters.terminal.keyboard import interrupts, unechoed
 from adapters.terminal.lines import Called, Hint, Leave, Lines, Said, understand
@@ -76,9 +78,8 @@ class TerminalAdapter:
         self._stdout = stdout or sys.stdout
         self._stderr = stderr or sys.stderr
         self._clock = clock or SystemClock()
-        self._place = Place("terminal", "local", settings.session or "default")
-        self._user = User("local", settings.name, permissions=frozenset({"admin"}))
-        self._commands: Sequence[Command] = ()
+        user = User("local", settings.name, permissions=frozenset({"admin"}))
+        self._hearing = Hearing(user, Place("terminal", "local", settings.session or "default"), self._clock)
         self._display: Display | None = None
         self._open: dict[str, asyncio.Event] = {}
         self._unheard: set[str] = set()
@@ -91,8 +92,8 @@ class TerminalAdapter:
         return "terminal"
 
     async def run(self, handle: Handle, commands: Sequence[Command]) -> None:
-        self._commands = commands
-        self._place = await self._choose_place()
+        self._hearing.commands = commands
+        self._hearing.place = await self._choose_place()
         try:
             if self._interactive:
                 await self._talk(handle)
@@ -132,7 +133,7 @@ class TerminalAdapter:
         if self._settings.greeting:
             await screen.remark(self._settings.greeting)
         if self._settings.resume and self._settings.earlier is not None:
-            await screen.recall(list(await self._settings.earlier(self._place)))
+            await screen.recall(list(await self._settings.earlier(self._hearing.place)))
         impatient = False
         while not screen.closed.is_set():
             try:
@@ -155,9 +156,9 @@ class TerminalAdapter:
         from adapters.terminal.render import Renderer
         from adapters.terminal.screen import ScreenDisplay
 
-        prompt = await make_prompt(
-            self._commands, self._call, self._settings.folder / "terminal_history", self._stdin, self._stdout
-        )
+        hearing = self._hearing
+        history = self._settings.folder / "terminal_history"
+        prompt = await make_prompt(hearing.commands, hearing.call, history, self._stdin, self._stdout)
         screen = ScreenDisplay(
             Outlet(self._stdout),
             Renderer(self._size, self._settings.code_theme),
@@ -192,16 +193,27 @@ class TerminalAdapter:
 
     async def _hear(self, typed: str, handle: Handle, display: Display) -> bool:
         """One line and all of its answer. False when it is time to leave."""
-        match understand(typed, self._commands):
+        match understand(typed, self._hearing.commands):
             case Leave():
                 return False
             case Hint(text):
                 await display.remark(text)
-            case Said(text):
-                return await self._exchange(self._message(text), handle, display)
-            case Called(command, text):
-                return await self._exchange(self._call(command, text), handle, display)
+            case Said() | Called() as meant:
+                try:
+                    event = await self._event(meant, display)
+                except Unusable as unusable:
+                    await display.remark(str(unusable))
+                    return True
+                return await self._exchange(event, handle, display)
         return True
+
+    async def _event(self, meant: Said | Called, display: Display) -> Message | CommandCall:
+        if not self._interactive:
+            return self._hearing.without_files(meant)
+        event, files = await self._hearing.with_files(meant)
+        if files:
+            await display.remark("\n".join(listed(files)))
+        return event
 
     async def _exchange(self, event: Message | CommandCall, handle: Handle, display: Display) -> bool:
         patience = _Patience(lambda: self._stop(handle, display), lambda: display.busy)
@@ -224,9 +236,9 @@ class TerminalAdapter:
 
     def _stop(self, handle: Handle, display: Display) -> bool:
         """Ask for it as a person would, with the command. What it replies is not shown: one sees that it stopped."""
-        if not any(command.name == "stop" for command in self._commands):
+        if not any(command.name == "stop" for command in self._hearing.commands):
             return False
-        call = self._call("stop", "")
+        call = self._hearing.call("stop", "")
         self._unheard.add(call.id)
         self._start(handle, call, display)
         return True
@@ -251,25 +263,6 @@ class TerminalAdapter:
         if exchange in self._open:
             self._failed = self._failed or failed
             self._open[exchange].set()
-
-    def _message(self, text: str) -> Message:
-        id = uuid4().hex
-        return Message(id=id, user=self._user, route=self._route(id), at=self._clock.now(), text=text, addressed=True)
-
-    def _call(self, command: str, text: str) -> CommandCall:
-        id = uuid4().hex
-        return CommandCall(
-            id=id,
-            user=self._user,
-            route=self._route(id),
-            at=self._clock.now(),
-            command=command,
-            text=text,
-            mentions=(self._user,),  # whoever is named in a terminal is the one who sits there
-        )
-
-    def _route(self, exchange: str) -> Route:
-        return Route(self._place, {"exchange": exchange})
 
     def _shown(self) -> Display:
         """The display of this run; without a screen it is a pipe."""
@@ -323,12 +316,10 @@ class TerminalAdapter:
         )
 
     async def fetch(self, attachment: Attachment, max_bytes: int) -> bytes:
-        raise DeliveryRefused(
-            "a terminal has no attachments", public=phrase("There are no attached files in a terminal.")
-        )
+        return await self._hearing.fetch(attachment, max_bytes)
 
     async def history(self, route: Route, after: str | None, limit: int) -> tuple[Posted, ...]:
-        return ()
+        return self._hearing.history(route.place, limit) if after is None else ()
 
 
 class _Patience:

@@ -64,7 +64,7 @@ Reason = Literal["stop", "stopped"]
 
 
 class Engine:
-    """Answers a message with the file it names, piece by piece, or with an echo; `slow` never ends on its own."""
+    """Answers a message with its files, piece by piece, or with an echo; `slow` never ends on its own."""
 
     def __init__(self, pace: float, size: int) -> None:
         self.pace = pace
@@ -87,10 +87,11 @@ class Engine:
         elif isinstance(event, Message):
             self.stopped.clear()
             async with self.adapter.stream(event.route) as stream:
-                reason = await self.speak(stream.write, event.text)
+                files = [await self.adapter.fetch(each, 1_000_000) for each in event.attachments]
+                reason = await self.speak(stream.write, event.text, files)
                 await stream.write(Done(reason, Usage(20, 312), "m", 4.1, 0.6, Decimal("0.0004")))
 
-    async def speak(self, write: Write, text: str) -> Reason:
+    async def speak(self, write: Write, text: str, files: Sequence[bytes]) -> Reason:
         if text == "tools":
             await write(Text("Let me see.\n"))
             await write(ToolStart("1", "roll", '{"sides": 20}'))
@@ -106,10 +107,8 @@ class Engine:
                 await write(Text(f"word{number} "))
                 await asyncio.sleep(self.pace)
             return "stopped"
-        file = Path(text.split("\n")[0])
-        said = f"You said:\n\n{text}\n\nin {len(text.splitlines())} lines."
-        if file.suffix == ".md":
-            said = await asyncio.to_thread(file.read_text)
+        said = f"You said:\n\n{text}\n\nin {len(text.splitlines())} lines." if text else ""
+        said = "\n\n".join([said, *(file.decode() for file in files)])
         for at in range(0, len(said), self.size):
             await write(Text(said[at : at + self.size]))
             await asyncio.sleep(self.pace)
