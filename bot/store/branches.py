@@ -236,10 +236,11 @@ def _check_known(connection: Connection, place: Place, id: int) -> Branch:
 
 
 def _check_belongs(connection: Connection, current: Conversation, id: int | None) -> None:
+    """A thread may go on from what was said in its channel before it was opened."""
     if id is None:
         return
     found = tree.message_by_id(connection, id)
-    if found is None or found.conversation != current.id:
+    if found is None or (found.conversation != current.id and not tree.reaches(connection, current.place, id)):
         raise _unknown_message(current.place, id)
 
 

@@ -72,6 +72,19 @@ class BranchesContract:
             assert await everything(store, thread) == ["a", "b", "c", "d", "in the thread"]
             assert [one.id for one in await store.branches.all(PLACE)] == [fork.id]
 
+    async def test_a_thread_may_go_on_from_what_was_said_before_it(self, make_store: MakeStore) -> None:
+        async with make_store() as store:
+            rows = await talk(store, "abc")
+            await store.remember(OTHER, said("in the thread"))
+            await store.remember(PLACE, said("d"))
+            await store.branches.fork(OTHER, rows[0].id)
+            await store.remember(OTHER, said("otherwise"))
+            assert await everything(store, OTHER) == ["a", "otherwise"]
+            assert await everything(store) == ["a", "b", "c", "d"]
+            later = (await store.tree(PLACE))[-1]
+            with pytest.raises(StoreError):
+                await store.branches.fork(OTHER, later.id)
+
     async def test_a_fork_inherits_what_belongs_to_it(self, make_store: MakeStore) -> None:
         async with make_store() as store:
             rows = await talk(store, "abcdefgh")
