@@ -78,6 +78,15 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
+class Scene:
+    """What is known of a scene. `id` is the entry that it begins with; `ended` says why it ended, if it did."""
+
+    id: int
+    title: str
+    ended: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Header:
     """What is known before the first entry. `system` is None where system prompts are left out; `summary` is what the
     active branch tells of what no longer fits. `exported_at` is None for an export that is the same each time. `scope`
@@ -96,6 +105,7 @@ class Header:
     until: datetime | None = None
     pseudonymised: bool = False
     language: str = "en"
+    scenes: tuple[Scene, ...] = ()
 
     def speaker(self, key: str) -> Speaker:
         return next((one for one in self.speakers if one.key == key), Speaker(key, key, "person"))
