@@ -15,6 +15,7 @@ from bot.api import Context, UsageError, say
 from plugins.roleplay.cards import Card
 from plugins.roleplay.macros import Macros
 from plugins.roleplay.memory import recalled
+from plugins.roleplay.naming import QUOTED, QUOTES, may_be_one, names_in, unquoted
 from plugins.roleplay.personas import (
     LONGEST_NAME,
     Persona,
@@ -62,16 +63,18 @@ async def templates_here(ctx: Context) -> dict[str, Template]:
     return {**await asyncio.to_thread(built_in), **await ctx.load_all(Template, scope=home(ctx))}
 
 
-async def cast_of(ctx: Context, names: Sequence[str], *, whole: str) -> Scene:
-    """The scene of a template, or of these people. Raises UsageError and NotAllowed."""
+async def cast_of(ctx: Context, typed: str) -> Scene:
+    """The scene of a template, or of the people who are named. Raises UsageError and NotAllowed."""
     personas, templates = await personas_here(ctx), await templates_here(ctx)
-    template = _template_called(whole, templates)
+    template = _template_called(unquoted(typed), templates)
     if template is not None:
         return await _scene_of(ctx, template, personas)
+    names = names_in(typed, [each.name for each in personas.values()])
     if len(names) < 2:
-        raise _alone(whole, personas, templates)
+        raise _alone(unquoted(typed), personas, templates)
     if len(names) > MOST_ROLES:
-        raise UsageError(say("At most {most} can be on stage.", most=MOST_ROLES))
+        told = say("At most {most} can be on stage.", most=MOST_ROLES)
+        raise UsageError(f"{told} {say(QUOTES, quoted=QUOTED)}" if may_be_one(typed) else told)
     players = [await _player(ctx, name, id, personas) for name, id in zip(names, "abcdefghij", strict=False)]
     return _opened(_apart(players))
 
@@ -125,7 +128,8 @@ async def _template_role(ctx: Context, role: TemplateRole, personas: Mapping[str
             )
         return Role(id=role.id, name=role.name, prompt=role.prompt, description=role.description)
     player = await _played(ctx, persona, role.id, await card_of_persona(ctx, persona))
-    prompt = "\n\n".join(part for part in (player.prompt, role.prompt) if part)
+    # A scene that was saved has it in there already.
+    prompt = role.prompt if player.prompt in role.prompt else f"{player.prompt}\n\n{role.prompt}".strip()
     return player.model_copy(
         update={"name": role.name, "prompt": prompt, "description": role.description or persona.description}
     )

@@ -6,7 +6,6 @@ import asyncio
 import json
 import logging
 import re
-import unicodedata
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -21,7 +20,7 @@ from plugins.roleplay.cards import Card, card_of
 from plugins.roleplay.files import personas_in, problems_of
 from plugins.roleplay.scene import NARRATOR
 from plugins.roleplay.settings import RoleplaySettings
-from plugins.roleplay.templates import LONGEST_ID, LONGEST_LINE, Id, slug
+from plugins.roleplay.templates import LONGEST_ID, LONGEST_LINE, Id, one_line, slug
 
 log = logging.getLogger(__name__)
 
@@ -32,19 +31,6 @@ MOST_PARAMETERS = 20
 _BLOB = re.compile(r"[0-9a-f]{64}")
 _ADDRESS = re.compile(r"https://[^\s/?#@\\]+\.[^\s@\\]+")
 _MARKUP = re.compile(r"([\\`*_~|#>\[\]])")
-
-
-def _line(given: Any) -> Any:
-    """On one line, without what cannot be seen; joined emojis stay."""
-    if not isinstance(given, str):
-        return given
-    if given.isprintable():
-        return " ".join(given.split())
-    bare = (char for char in " ".join(given.split()) if char == "\u200d" or unicodedata.category(char) not in _UNSEEN)
-    return "".join(bare).strip()
-
-
-_UNSEEN = ("Cc", "Cf", "Cs")
 
 
 def _text(given: Any) -> Any:
@@ -60,8 +46,8 @@ class Written(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: Annotated[str, BeforeValidator(_line), Field(min_length=1, max_length=LONGEST_NAME)]
-    description: Annotated[str, BeforeValidator(_line), Field(max_length=LONGEST_LINE)] = ""
+    name: Annotated[str, BeforeValidator(one_line), Field(min_length=1, max_length=LONGEST_NAME)]
+    description: Annotated[str, BeforeValidator(one_line), Field(max_length=LONGEST_LINE)] = ""
     prompt: Annotated[str, BeforeValidator(_text), Field(max_length=LONGEST_PROMPT)] = ""
     greeting: Annotated[str, BeforeValidator(_text), Field(max_length=LONGEST_GREETING)] = ""
     examples: Annotated[str, BeforeValidator(_text), Field(max_length=LONGEST_EXAMPLES)] = ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import secrets
 from collections.abc import Sequence
 from typing import Annotated
@@ -12,8 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from bot.api import Arg, Button, ButtonPressed, Context, NotAllowed, Reply, Usage, UsageError, counted, phrase, say
 from plugins.roleplay.casting import cast_of, known_names
 from plugins.roleplay.declared import plugin, roleplay
+from plugins.roleplay.naming import QUOTED, QUOTES, may_be_one
 from plugins.roleplay.personas import literally
-from plugins.roleplay.scene import MOST_ROLES, MOST_TURNS, Order, Role, Scene
+from plugins.roleplay.scene import MOST_TURNS, Order, Role, Scene
 from plugins.roleplay.speaking import choice_of, prompt_for
 from plugins.roleplay.stage import begin, check_is_free, scene_job, without_buttons
 
@@ -23,7 +23,6 @@ LONGEST_TOPIC, LONGEST_OPENER = 1_000, 1_500
 MOST_PHRASES, LONGEST_PHRASE = 10, 100
 MOST_TOKENS, MOST_DOLLARS, MOST_MINUTES = 100_000_000, 1_000, 24 * 60
 MOST_SUGGESTIONS = 25
-_BETWEEN = re.compile(r"\s*(?:,|&|\+|\bvs\.?\s|\bversus\b|\band\b|\bund\b|\bet\b|\by\b)\s*", re.IGNORECASE)
 
 
 class Plan(BaseModel):
@@ -87,10 +86,7 @@ async def start(ctx: Context, form: Start) -> Reply:
     """Begin a scene between two characters, after a look at what it will cost."""
     standing = await ctx.job(scene_job)
     check_is_free(standing)
-    whole = form.cast.strip().strip('"“”„«»')
-    scene = await cast_of(ctx, [name for name in _BETWEEN.split(whole) if name.strip()], whole=whole)
-    if len(scene.roles) > MOST_ROLES:
-        raise UsageError(say("At most {most} can be on stage.", most=MOST_ROLES))
+    scene = await cast_of(ctx, form.cast)
     scene = scene.changed(
         setting=_about(scene, form.topic.strip()),
         turns=form.turns or scene.turns,
@@ -109,6 +105,8 @@ async def start(ctx: Context, form: Start) -> Reply:
     look = secrets.token_urlsafe(6)
     await ctx.save(Plan(scene=scene, look=look), key=ctx.user.id)
     text = told(ctx, scene)
+    if not scene.template and len(scene.roles) > 2 and may_be_one(form.cast):
+        text += "\n-# " + say(QUOTES, quoted=QUOTED)
     if standing is not None:
         text += "\n-# " + say("The scene that is paused here ends when this one begins.")
     if not ctx.capabilities.buttons:

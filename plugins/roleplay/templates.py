@@ -34,6 +34,9 @@ MOST_TAGS, LONGEST_TAG = 10, 30
 # All of the longest texts with each character escaped, and some more.
 MAX_TEXT = 512 * 1024
 _JOINERS = "\u200c\u200d"
+_UNSEEN = ("Cc", "Cf", "Cs")
+# Letters that look like nothing.
+_BLANK = "\u115f\u1160\u2800\u3164\uffa0"
 _SLUG = re.compile(r"[^\W_]+(?:-[^\W_]+)*")
 
 
@@ -46,15 +49,17 @@ def slug(text: str) -> str:
     return made or (hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:8] if text.strip() else "")
 
 
-def _one_line(given: Any) -> Any:
+def one_line(given: Any) -> Any:
     """Without what cannot be seen; emojis and letters that are joined or kept apart stay so."""
     if not isinstance(given, str):
         return given
-    return " ".join("".join(char for char in given if _is_seen(char)).split())
+    if given.isprintable() and given.isascii():
+        return " ".join(given.split())
+    return " ".join("".join(char for char in given if _is_seen(char)).split()).strip(_JOINERS + " ")
 
 
 def _is_seen(char: str) -> bool:
-    return char in _JOINERS or char.isspace() or unicodedata.category(char) not in ("Cc", "Cf")
+    return char in _JOINERS or char.isspace() or not (char in _BLANK or unicodedata.category(char) in _UNSEEN)
 
 
 def _text(given: Any) -> Any:
@@ -66,7 +71,7 @@ def _id(given: Any) -> Any:
         wanted = slug(given) or "my-scene"
         said = say(
             "The id `{id}` may only have small letters, digits and hyphens, such as `{wanted}`.",
-            id=clip(_one_line(given).replace("`", "'"), 40),
+            id=clip(one_line(given).replace("`", "'"), 40),
             wanted=wanted,
         )
         raise ValueError(said)
@@ -74,7 +79,7 @@ def _id(given: Any) -> Any:
 
 
 Id = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_ID), BeforeValidator(_id)]
-Line = Annotated[str, StringConstraints(max_length=LONGEST_LINE), BeforeValidator(_one_line)]
+Line = Annotated[str, StringConstraints(max_length=LONGEST_LINE), BeforeValidator(one_line)]
 
 
 class TemplateRole(BaseModel):
@@ -84,7 +89,7 @@ class TemplateRole(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     id: Id
-    name: Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_NAME), BeforeValidator(_one_line)]
+    name: Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_NAME), BeforeValidator(one_line)]
     description: Line = ""
     prompt: Annotated[str, StringConstraints(max_length=LONGEST_PROMPT), BeforeValidator(_text)] = ""
     persona: Annotated[str, StringConstraints(max_length=LONGEST_ID), BeforeValidator(_id)] = ""
@@ -104,7 +109,7 @@ class Template(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     id: Id
-    title: Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_NAME), BeforeValidator(_one_line)]
+    title: Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_NAME), BeforeValidator(one_line)]
     description: Line = ""
     setting: Annotated[str, StringConstraints(max_length=LONGEST_SETTING), BeforeValidator(_text)] = ""
     roles: tuple[TemplateRole, ...]
@@ -113,7 +118,7 @@ class Template(BaseModel):
     ending: Annotated[str, StringConstraints(max_length=LONGEST_ENDING), BeforeValidator(_text)] = ""
     turns: int = Field(8, ge=1, le=MOST_TURNS)
     tags: Annotated[
-        tuple[Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_TAG), BeforeValidator(_one_line)], ...],
+        tuple[Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_TAG), BeforeValidator(one_line)], ...],
         Field(max_length=MOST_TAGS),
     ] = ()
 
@@ -195,7 +200,7 @@ def find(name: str, templates: Mapping[str, Template]) -> Template:
 
 def _wanted(name: str) -> str:
     """As people type it."""
-    return str(_one_line(name[: 2 * LONGEST_NAME])).strip("`*\"'“” ").casefold()
+    return str(one_line(name[: 2 * LONGEST_NAME])).strip("`*\"'“” ").casefold()
 
 
 def _nearest(wanted: str, templates: Mapping[str, Template]) -> Template | None:

@@ -558,6 +558,36 @@ async def test_a_template_is_named_with_all_its_words() -> None:
         assert bot.last.text.startswith("🎭 **Ada · Ada 2**")
 
 
+async def test_a_name_with_and_in_it_is_one_when_it_is_known_or_quoted() -> None:
+    async with bot_with() as bot:
+        await bot.runs('/persona create "Salt and Pepper" Two in one.', user=BOB)
+        await bot.runs("/roleplay start Salt and Pepper and a cat", user=BOB)
+        assert bot.last.text.startswith("🎭 **Salt and Pepper · Cat**")
+        await bot.runs('/roleplay start "Romeo and Juliet\'s Nurse" and Mercutio --turns=3', user=BOB)
+        assert bot.last.text.startswith("🎭 **Romeo and Juliet's Nurse · Mercutio**\n")
+        assert "needs quotes" not in bot.last.text
+        await bot.runs("/roleplay start Romeo and Juliet's Nurse and Mercutio", user=BOB)
+        assert bot.last.text.startswith("🎭 **Romeo · Juliet's Nurse · Mercutio**\n")
+        told = 'A name with “and” in it needs quotes: `/roleplay start "Salt and Pepper" and Ada`.'
+        assert f"-# {told}" in bot.last.text
+        await bot.runs("/roleplay start a and b and c and d and e and f and g", user=BOB)
+        assert bot.last.text.endswith(f"At most 6 can be on stage. {told}")
+
+
+async def test_a_scene_that_was_saved_says_who_a_persona_is_once() -> None:
+    async with bot_with("Meow.", "Two.", "Meow!", "Three.") as bot:
+        await bot.runs("/persona create Ada Counts everything.", user=BOB)
+        await bot.runs("/roleplay start a cat and Ada --turns=2 --pace=0", user=BOB)
+        await bot.presses("▶ Begin", user=BOB)
+        await bot.until("all lines were said")
+        await bot.runs("/roleplay save Counting", user=BOB)
+        await bot.runs("/roleplay start counting --pace=0", user=BOB)
+        await bot.presses("▶ Begin", user=BOB)
+        await bot.until("all lines were said", 2)
+        told = [prompt.messages[0].text for prompt in bot.model.prompts]
+        assert [each.count("Counts everything.") for each in told] == [0, 1, 0, 1]
+
+
 def test_the_id_of_an_offer_fits_below_any_button() -> None:
     carried = base64.urlsafe_b64encode(bytes(32)).decode().rstrip("=")
     assert len(button_id(Button("take-card", "Import", (carried,)), "9" * 20)) <= MAX_ID

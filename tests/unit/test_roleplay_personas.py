@@ -57,6 +57,9 @@ def test_names_stand_on_one_line_and_can_be_seen() -> None:
     made = persona_of({"name": " A\u200bda\n\u202e Lovelace ", "prompt": "Counts."})
     assert (made.name, made.id) == ("Ada Lovelace", "ada-lovelace")
     assert persona_of({"name": "👩\u200d🔬", "prompt": "x"}).name == "👩\u200d🔬"
+    assert persona_of({"name": "Ada \u200b \x07 King", "prompt": "x"}).name == "Ada King"
+    for unseen in ("\u200b", "\u200d\u200d", " \u2060 \x00", "\u3164", "\u2800"):
+        assert "`name` is empty" in problem(name=unseen)
 
 
 @given(st.text(max_size=200), st.text(max_size=300))
