@@ -276,13 +276,13 @@ async def go_on(ctx: Context, scene: Scene, *, step: bool = False) -> None:
 
 
 async def _woken(ctx: Context) -> bool:
-    """A scene that ended only because nobody came is not lost."""
+    """A scene that ended only because nobody came, or no model could be reached, is not lost."""
     performed = await ctx.load(Performed)
-    if performed is None or performed.scene.over != "idle":
+    if performed is None or performed.scene.over not in ("idle", "errors"):
         return False
     check_directs(ctx, performed.scene)
     await ctx.forget_state(Performed)
-    await go_on_stage(ctx, performed.scene.changed(over="", waits_for="", panel=None))
+    await go_on_stage(ctx, performed.scene.changed(over="", waits_for="", panel=None, errors=0))
     return True
 
 

@@ -44,7 +44,7 @@ from plugins.roleplay.endings import (
 )
 from plugins.roleplay.memory import learn, summarised
 from plugins.roleplay.order import next_role
-from plugins.roleplay.scene import NARRATOR, Performed, Role, Scene, SceneLine, lines_of
+from plugins.roleplay.scene import NARRATOR, Performed, Role, Scene, SceneLine, caught_up, is_elsewhere, lines_of
 from plugins.roleplay.speaking import Estimate, Spoken, estimate, prompt_for, recited, speak
 from plugins.roleplay.votes import close_vote, is_due, open_vote
 
@@ -55,6 +55,7 @@ LOOKS_AT = 200
 # After going round in circles a speaker is asked once for something else; when it happens again so soon, it is over.
 STEERED_TURNS = 3
 STEER = "You are repeating yourself. Move the scene on: let something happen, or bring it to its end."
+# So many tries in a row that failed, and the scene waits; as many again once somebody went on, and it is over.
 MOST_ERRORS = 3
 # Lines in a row that could not be shown before it is taken for said that nobody can see them.
 MOST_UNSEEN = 2
@@ -77,6 +78,10 @@ PAUSED = phrase("⏸ Paused.")
 WAITS_FOR = phrase("⏸ {name} is played by {player}: the scene goes on with their next message.")
 WHO_NEXT = phrase("⏸ Who speaks next?")
 NOT_NOW = phrase("⏸ The scene is paused: {why}")
+ELSEWHERE = phrase(
+    "⏸ The lines of this scene are no longer here: they are in another branch, or were forgotten. "
+    "`/branch switch` goes back to a branch, `/roleplay stop` ends the scene."
+)
 
 
 def panel(scene: Scene, *, running: bool) -> tuple[Button, ...]:
@@ -113,6 +118,8 @@ async def _performed(ctx: Context, scene: Scene) -> Scene | Paused[Scene] | None
     path = await ctx.conversation.path(LOOKS_AT)
     if scene.root is None:
         return await _open(ctx, scene, path)
+    if len(path) < LOOKS_AT and is_elsewhere(scene, path):
+        return Paused(await rest(ctx, scene, say(ELSEWHERE)))
     if scene.ballot is not None and scene.ballot.message is not None:
         return await close_vote(ctx, scene)
     if scene.hold:
@@ -233,15 +240,6 @@ def _opening(scene: Scene) -> tuple[Speaker, str]:
     return Speaker(NARRATOR, say(NARRATOR)), scene.setting or scene.title or say("The curtain rises.")
 
 
-def caught_up(scene: Scene, lines: Sequence[SceneLine]) -> Scene:
-    """With lines that were said and remembered, but not counted before the bot died."""
-    known = scene.last or scene.root or 0
-    new = [line for line in lines if line.generated and line.id > known and not line.cut]
-    if not new:
-        return scene
-    return scene.changed(turn=scene.turn + len(new), last=new[-1].id)
-
-
 def to_say_anew(scene: Scene, lines: Sequence[SceneLine]) -> SceneLine | None:
     """The last line, where it was interrupted or somebody wants another."""
     generated = [line for line in lines if line.generated]
@@ -255,7 +253,7 @@ def to_say_anew(scene: Scene, lines: Sequence[SceneLine]) -> SceneLine | None:
 
 
 def _over(scene: Scene, lines: Sequence[SceneLine]) -> Reason | None:
-    endings: list[Ending] = [Turns(scene.turns), Errors(MOST_ERRORS)]
+    endings: list[Ending] = [Turns(scene.turns)]
     if scene.minutes:
         endings.append(Time(scene.minutes * 60))
     if scene.phrases:
@@ -266,7 +264,6 @@ def _over(scene: Scene, lines: Sequence[SceneLine]) -> Reason | None:
         [line.said for line in lines if not line.narrated],
         turns=scene.turn,
         running=scene.seconds,
-        errors=scene.errors,
     )
     return reason_to_end(progress, endings)
 
@@ -372,10 +369,15 @@ def _last(line: Line) -> tuple[str, str] | None:
     return (line.sent[-1].id, line.sent[-1].kind) if line.sent else None
 
 
-async def _failed(ctx: Context, scene: Scene, error: BotError) -> Scene | Paused[Scene]:
+async def _failed(ctx: Context, scene: Scene, error: BotError) -> Scene | Paused[Scene] | None:
     """Never a line. What somebody must mend first is told at once, the rest after a few tries."""
-    scene = scene.changed(errors=scene.errors + 1)
     log.warning("a line could not be said: %r", error)
-    if scene.errors < MOST_ERRORS and not isinstance(error, LimitReached | NoQuota | WrongKey | UsageError):
-        return scene
-    return Paused(await rest(ctx, scene.changed(errors=0), say(NOT_NOW, why=say(error.public))))
+    if isinstance(error, LimitReached | NoQuota | WrongKey | UsageError):
+        return Paused(await rest(ctx, scene, say(NOT_NOW, why=say(error.public))))
+    scene = scene.changed(errors=scene.errors + 1)
+    if reason := Errors(2 * MOST_ERRORS).reason(Progress(errors=scene.errors)):
+        await end(ctx, scene, reason)
+        return None
+    if scene.errors == MOST_ERRORS:
+        return Paused(await rest(ctx, scene, say(NOT_NOW, why=say(error.public))))
+    return scene

@@ -10,11 +10,10 @@ from plugins.roleplay.performing import (
     OVER,
     WAITS,
     beginning,
-    caught_up,
     rest,
     without_buttons,
 )
-from plugins.roleplay.scene import Scene, lines_of
+from plugins.roleplay.scene import Scene, caught_up, lines_of
 
 # Of what was posted after the newest line so much is looked through.
 READS = 30

@@ -236,3 +236,22 @@ def _role_of(scene: Scene, one: Remembered) -> Role | None:
     if one.role == "assistant":
         return next((role for role in scene.roles if role.name == one.speaker), None)
     return next((role for role in scene.roles if role.player and role.player == one.author_id), None)
+
+
+def is_elsewhere(scene: Scene, path: Sequence[Remembered]) -> bool:
+    """Whether nothing of the scene is in the branch that is talked in."""
+    return not any(scene.root in (one.id, one.scene) for one in path)
+
+
+def caught_up(scene: Scene, lines: Sequence[SceneLine]) -> Scene:
+    """With lines that were said and remembered, but not counted before the bot died. In another branch, what was said
+    there counts."""
+    said = [line for line in lines if line.generated and not line.cut]
+    if scene.last is None or any(line.id == scene.last for line in lines):
+        known = scene.last or scene.root or 0
+        new = [line for line in said if line.id > known]
+        return scene.changed(turn=scene.turn + len(new), last=new[-1].id) if new else scene
+    if any(line.id == scene.root for line in lines):
+        return scene.changed(turn=len(said), last=said[-1].id if said else None)
+    # It begins further back than is looked at.
+    return scene.changed(last=said[-1].id) if said else scene

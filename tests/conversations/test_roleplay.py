@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from bot.api import Capabilities, User
-from bot.errors import BadRequest
+from bot.errors import BadRequest, WrongKey
 from bot.testing.bot import BOB, TestBot
 from plugins.roleplay import plugin as roleplay
 
@@ -156,6 +156,38 @@ async def test_an_error_is_never_a_line() -> None:
         await bot.presses("▶ Go on", user=BOB)
         await bot.until("The scene is over")
         assert lines(bot)[1:] == ["Cat: Meow.", "Dog: Woof."]
+
+
+async def test_a_model_that_cannot_be_reached_ends_it_when_somebody_tried_again() -> None:
+    away = BadRequest("away")
+    async with bot_with("Meow.", *[away] * 6, "Woof.") as bot:
+        await begins(bot, f"a cat and a dog --turns=2 {QUICK}")
+        await bot.until("⏸ The scene is paused:")
+        await bot.presses("▶ Go on", user=BOB)
+        await bot.until("The scene is over: the language model could not be reached, again and again.")
+        assert lines(bot)[1:] == ["Cat: Meow."]
+        await bot.runs("/roleplay resume", user=BOB)
+        await bot.until("all lines were said")
+        assert lines(bot)[1:] == ["Cat: Meow.", "Dog: Woof."]
+
+
+async def test_what_somebody_must_mend_first_never_ends_it() -> None:
+    async with bot_with(*[WrongKey("no")] * 8, "Meow.") as bot:
+        await begins(bot, f"a cat and a dog --turns=1 {QUICK}")
+        for times in range(1, 9):
+            await bot.until("⏸ The scene is paused:", times)
+            await bot.presses("▶ Go on", user=BOB)
+        await bot.until("all lines were said")
+
+
+async def test_where_no_other_names_can_be_taken_a_scene_is_performed_all_the_same() -> None:
+    """The platforms then put the name before each line, as their own tests show."""
+    alone = Capabilities(max_chars=2000, edits=True, private=True, buttons=True, speakers=False)
+    async with TestBot(["Cat: Meow.", "Woof."], plugins=[roleplay], capabilities=alone) as bot:
+        await begins(bot, f'a cat and a dog --turns=2 --topic="Milk." {QUICK}')
+        await bot.until("all lines were said")
+        assert lines(bot) == ["Narrator: Milk.", "Cat: Meow.", "Dog: Woof."]
+        assert bot.shown_privately == []
 
 
 async def test_going_round_in_circles_is_steered_once_and_then_ends() -> None:

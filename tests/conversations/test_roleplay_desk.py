@@ -314,6 +314,57 @@ async def test_a_branch_goes_on_and_the_old_one_stays() -> None:
         assert (await bot.app.store.conversation(bot.place)).branch != old
 
 
+async def switches(bot: TestBot, name: str) -> None:
+    branches = bot.app.store.branches
+    wanted = next(each for each in await branches.all(bot.place) if each.name == name)
+    await branches.switch(bot.place, wanted.id)
+
+
+async def test_an_old_branch_goes_on_with_its_own_lines() -> None:
+    async with bot_with("One.", "Two.", "Another two.", "Another three.", "Three.") as bot:
+        await opens(bot)
+        for said in ("One.", "Two."):
+            await says_next(bot, said)
+        await pauses(bot)
+        (old,) = await bot.app.store.branches.all(bot.place)
+        await bot.runs("/roleplay branch What if", user=BOB)
+        await bot.runs("/roleplay rewind", user=BOB)
+        for number, said in enumerate(("Another two.", "Another three."), 2):
+            await bot.runs("/roleplay step", user=BOB)
+            await bot.until("⏸ Paused.", number)
+            assert lines(bot)[-1].endswith(said)
+        await bot.app.store.branches.switch(bot.place, old.id)
+        await bot.runs("/roleplay step", user=BOB)
+        await bot.until("⏸ Paused.", 4)
+        assert lines(bot)[-1] == "Cat: Three."
+        told = str(bot.model.prompts[-1])
+        assert "Two." in told
+        assert "Another" not in told
+        await bot.runs("/roleplay show", user=BOB)
+        assert "Line 3 of 9" in bot.shown_privately[-1]
+        await switches(bot, "What if")
+        await bot.runs("/roleplay rewind 3", user=BOB)
+        assert bot.last.text.splitlines()[-3:] == ["- Cat: “One.”", "- Dog: “Another two.”", "- Cat: “Another three.”"]
+
+
+async def test_a_scene_whose_lines_are_elsewhere_waits_and_says_so() -> None:
+    elsewhere = "⏸ The lines of this scene are no longer here"
+    async with bot_with("One.", "Two.") as bot:
+        await bot.says("hello", addressed=False)
+        await opens(bot)
+        await says_next(bot, "One.")
+        (old,) = await bot.app.store.branches.all(bot.place)
+        await bot.app.store.branches.fork(bot.place, None, "Empty")
+        await says_next(bot, elsewhere)
+        assert len(bot.model.prompts) == 1
+        await bot.runs("/roleplay resume", user=BOB)
+        await bot.until(elsewhere, 2)
+        await bot.app.store.branches.switch(bot.place, old.id)
+        await bot.runs("/roleplay step", user=BOB)
+        await bot.until("Two.")
+        assert lines(bot)[1:] == ["Cat: One.", "Dog: Two."]
+
+
 async def test_order_pace_and_budget_are_changed_on_the_way() -> None:
     async with bot_with("One.", "Two.") as bot:
         await opens(bot)
