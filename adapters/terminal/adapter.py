@@ -125,6 +125,8 @@ class TerminalAdapter:
 
     async def _talk(self, handle: Handle) -> None:
         screen, prompt = await self._open_screen()
+        # What is written while somebody types, such as a line of a scene, can be stopped too.
+        prompt.stops = lambda: screen.busy and self._stop(handle, screen)
         if self._begins_anew:
             await screen.remark(say(NOTHING_EARLIER))
         if question := self._question:
@@ -147,6 +149,7 @@ class TerminalAdapter:
                 await screen.remark(say(LEAVE_HINT))
                 continue
             impatient = False
+            screen.typed()
             if not await self._hear(typed, handle, screen) or self._settings.once:
                 return
 

@@ -18,6 +18,9 @@ from bot.api import Controls, Done, Notice, Reply, Speaker, Text, ToolEnd, ToolS
 # JSON leaves these as they are, but a terminal would obey some and no encoding takes the others.
 _AWKWARD = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
+# What chat programs show in small letters.
+_SMALL = re.compile("^-# ", re.MULTILINE)
+
 
 class PlainDisplay:
     """Answers on `out`, everything that is not part of them on `aside`.
@@ -71,7 +74,7 @@ class PlainDisplay:
             return
         name = f"{clean(reply.speaker.name)}: " if reply.speaker else ""
         if reply.text.strip():
-            await self._write(name + clean(reply.text))
+            await self._write(name + _SMALL.sub("", clean(reply.text)))
             await self._end_line()
 
     async def remark(self, text: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TextIO
@@ -21,6 +21,7 @@ from prompt_toolkit.styles import Style
 
 from adapters.terminal.completion import Call, CommandCompleter
 from adapters.terminal.keeping import private_file
+from adapters.terminal.keyboard import unechoed
 from bot.api import Command
 
 _STYLE = Style.from_dict(
@@ -38,8 +39,17 @@ _STYLE = Style.from_dict(
 
 
 class Prompt:
+    """`stops` is asked first when Ctrl-C is pressed: whether it stopped something that is being written."""
+
     def __init__(self, completer: CommandCompleter, history: History, stdin: TextIO, stdout: TextIO) -> None:
-        self._session: PromptSession[str] = _session(completer, history, create_input(stdin), create_output(stdout))
+        self._stdin = stdin
+        self.stops: Callable[[], bool] = lambda: False
+        self._session: PromptSession[str] = _session(
+            completer, history, create_input(stdin), create_output(stdout), self._stopped
+        )
+
+    def _stopped(self) -> bool:
+        return self.stops()
 
     async def ask(self) -> str:
         """What was typed. Raises KeyboardInterrupt for Ctrl-C on an empty line and EOFError for Ctrl-D."""
@@ -51,8 +61,10 @@ class Prompt:
         if not self._session.app.is_running:
             yield
             return
+        # What is typed meanwhile is shown by the prompt that comes back.
         async with in_terminal():
-            yield
+            with unechoed(self._stdin):
+                yield
 
 
 def _history(file: Path) -> History:
@@ -62,7 +74,9 @@ def _history(file: Path) -> History:
         return InMemoryHistory()
 
 
-def _session(completer: CommandCompleter, history: History, source: Input, out: Output) -> PromptSession[str]:
+def _session(
+    completer: CommandCompleter, history: History, source: Input, out: Output, stops: Callable[[], bool]
+) -> PromptSession[str]:
     def typing_command() -> bool:
         buffer: Document = session.default_buffer.document
         return buffer.text.startswith("/") and "\n" not in buffer.text
@@ -77,7 +91,7 @@ def _session(completer: CommandCompleter, history: History, source: Input, out: 
         complete_while_typing=Condition(typing_command),
         multiline=True,
         prompt_continuation=continued,
-        key_bindings=_keys(),
+        key_bindings=_keys(stops),
         style=_STYLE,
         input=source,
         output=out,
@@ -85,7 +99,7 @@ def _session(completer: CommandCompleter, history: History, source: Input, out: 
     return session
 
 
-def _keys() -> KeyBindings:
+def _keys(stops: Callable[[], bool]) -> KeyBindings:
     keys = KeyBindings()
 
     @keys.add("enter")
@@ -101,6 +115,8 @@ def _keys() -> KeyBindings:
     @keys.add("c-c")
     @keys.add("<sigint>")
     def _(event: KeyPressEvent) -> None:
+        if stops():
+            return
         if event.current_buffer.text:
             event.current_buffer.reset()
         else:

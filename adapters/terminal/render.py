@@ -29,8 +29,11 @@ _THEME = Theme(
         "markdown.hr": "dim",
         "markdown.table.border": "dim",
         "markdown.table.header": "bold",
+        "markdown.small": "dim",
     }
 )
+# How chat programs write a line in small letters.
+_SMALL = "-# "
 _ESCAPE = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -61,6 +64,7 @@ class _ChatMarkdown(Markdown):
         "heading_open": _Heading,
         "hr": _Line,
     }
+    inlines = Markdown.inlines | {"small"}
 
 
 class Renderer:
@@ -137,11 +141,27 @@ def _for_chat(tokens: list[Token]) -> list[Token]:
     """Line breaks stay line breaks, and an address is readable wherever its words link to."""
     for token in tokens:
         if token.children is not None and token.type == "inline":
-            token.children = _spelt_links(token.children)
+            token.children = _small_lines(_spelt_links(token.children))
             for child in token.children:
                 if child.type == "softbreak":
                     child.type = "hardbreak"
     return tokens
+
+
+def _small_lines(children: Sequence[Token]) -> list[Token]:
+    result: list[Token] = []
+    at_start, small = True, False
+    for child in children:
+        breaks = child.type in ("softbreak", "hardbreak")
+        if breaks and small:
+            result.append(Token("small_close", "small", -1))
+            small = False
+        if at_start and child.type == "text" and child.content.startswith(_SMALL):
+            result.append(Token("small_open", "small", 1))
+            child.content, small = child.content.removeprefix(_SMALL), True
+        result.append(child)
+        at_start = breaks
+    return [*result, Token("small_close", "small", -1)] if small else result
 
 
 def _spelt_links(children: Sequence[Token]) -> list[Token]:

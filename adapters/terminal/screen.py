@@ -12,11 +12,14 @@ from adapters.terminal.outlet import Outlet
 from adapters.terminal.render import Renderer
 from adapters.terminal.safe import clean
 from adapters.terminal.view import AnswerView
-from bot.api import Clock, PromptMessage, Reply
+from bot.api import Clock, PromptMessage, Reply, Speaker
 
 # Redraws are at least this far apart, and never take more than about a quarter of the time.
 PACE = 0.04
 SPIN = 0.1
+
+# Of the names above what several speakers say; each has its own as long as there are enough.
+COLOURS = ("magenta", "green", "yellow", "blue", "cyan", "red")
 
 _HIDE_CURSOR, _SHOW_CURSOR = "\x1b[?25l", "\x1b[?25h"
 
@@ -40,6 +43,8 @@ class ScreenDisplay:
         self._footer = footer
         self._growing: AnswerView | None = None
         self._turn = asyncio.Lock()
+        self._colours: dict[str, str] = {}
+        self._gap_before = False
 
     @property
     def closed(self) -> asyncio.Event:
@@ -50,12 +55,16 @@ class ScreenDisplay:
         """An answer is being written, so no prompt can be drawn."""
         return self._growing is not None
 
+    def typed(self) -> None:
+        """What somebody typed stands below everything that was shown."""
+        self._gap_before = False
+
     async def tell(self, answer: Answer) -> None:
         """A second answer meanwhile is shown when it is complete: within the first one if that still goes on,
         since it may be waiting for this one."""
         if self._growing is not None:
             await answer.ended.wait()
-        view = AnswerView(self._renderer, self._clock.monotonic(), footer=self._footer)
+        view = self._view(answer.speaker, footer=self._footer)
         if self._growing is not None:
             async for batch in answer.batches():
                 view.take(batch)
@@ -68,9 +77,22 @@ class ScreenDisplay:
         finally:
             self._growing = None
 
+    def _view(self, speaker: Speaker | None, *, footer: bool) -> AnswerView:
+        colour = self._colour(speaker.id) if speaker is not None else COLOURS[0]
+        return AnswerView(self._renderer, self._clock.monotonic(), footer=footer, colour=colour)
+
+    def _colour(self, id: str) -> str:
+        """The same as before; for somebody new a free one, or that of whoever has been silent longest."""
+        free = [each for each in COLOURS if each not in self._colours.values()]
+        silent = next(iter(self._colours), id)
+        colour = self._colours.pop(id, None) or (free[0] if free else self._colours.pop(silent))
+        self._colours[id] = colour
+        return colour
+
     async def _grow(self, answer: Answer, view: AnswerView) -> None:
         region = LiveRegion()
-        view.introduce(answer.speaker)
+        view.introduce(answer.speaker, gap=not self._gap_before)
+        self._gap_before = True
         await self._out.write(_HIDE_CURSOR)
         try:
             async for batch in answer.batches(SPIN):
@@ -86,7 +108,7 @@ class ScreenDisplay:
             await self._out.write(_SHOW_CURSOR)
 
     async def show(self, reply: Reply) -> None:
-        view = AnswerView(self._renderer, self._clock.monotonic(), footer=False)
+        view = self._view(reply.speaker, footer=False)
         rows = view.reply_rows(reply)
         if not rows:
             return
@@ -113,7 +135,9 @@ class ScreenDisplay:
     async def _print(self, rows: list[str]) -> None:
         if rows:
             async with self._stage():
-                await self._out.write("".join(f"{row}\x1b[K\r\n" for row in rows))
+                shown = rows[1:] if self._gap_before and not rows[0] else rows
+                self._gap_before = not rows[-1]
+                await self._out.write("".join(f"{row}\x1b[K\r\n" for row in shown))
 
     @asynccontextmanager
     async def _stage(self) -> AsyncIterator[None]:

@@ -14,12 +14,13 @@ SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 
 
 class AnswerView:
-    """Takes pieces, gives frames. `began` is when the answer was opened."""
+    """Takes pieces, gives frames. `began` is when the answer was opened, `colour` that of its speaker's name."""
 
-    def __init__(self, renderer: Renderer, began: float, *, footer: bool) -> None:
+    def __init__(self, renderer: Renderer, began: float, *, footer: bool, colour: str = "magenta") -> None:
         self._renderer = renderer
         self._began = began
         self._footer = footer
+        self._colour = colour
         self._cleaner = Cleaner()
         self._open = Chunk("")
         self._kept_of_open: list[str] = []
@@ -31,11 +32,11 @@ class AnswerView:
         self._done: Done | None = None
         self._characters = 0
 
-    def introduce(self, speaker: Speaker | None) -> None:
-        self._keep.append("")
+    def introduce(self, speaker: Speaker | None, *, gap: bool = True) -> None:
+        self._keep += [""] if gap else []
         self._gap = False
         if speaker is not None:
-            self._keep += self._renderer.line(clean(speaker.name), "bold magenta")
+            self._keep += self._renderer.line(clean(speaker.name), f"bold {self._colour}")
 
     def take(self, pieces: Sequence[Piece]) -> None:
         for piece in pieces:

@@ -17,8 +17,11 @@ ENDINGS = {
 
 
 def footer(done: Done) -> list[str]:
-    """`312 tokens`, `4.1 s`, `89 tok/s`, …: what is known of them. The speed leaves out the wait for the first one."""
+    """`312 tokens`, `4.1 s`, `89 tok/s`, …: what is known of them. The speed leaves out the wait for the first one.
+    What no model was asked for has no figures."""
     parts = [say(ENDINGS[done.reason])] if done.reason in ENDINGS else []
+    if done.usage is not None and not (done.usage.input or done.usage.output):
+        return parts
     if done.usage is not None:
         about = "~" if done.usage.estimated else ""
         parts.append(about + counted(done.usage.output, "{count} token", "{count} tokens"))

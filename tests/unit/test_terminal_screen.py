@@ -17,7 +17,7 @@ from adapters.terminal.answer import Answer
 from adapters.terminal.live import LiveRegion
 from adapters.terminal.outlet import Outlet
 from adapters.terminal.render import Renderer, plain
-from adapters.terminal.screen import ScreenDisplay
+from adapters.terminal.screen import COLOURS, ScreenDisplay
 from adapters.terminal.view import AnswerView, after_kept
 from bot.api import (
     Done,
@@ -302,6 +302,38 @@ async def test_replies_remarks_and_reminders() -> None:
     assert lines[2].startswith("  Well. Well.")
     assert len(lines) < 12
     assert lines[-2:] == [" • one", " • two"]
+
+
+async def test_speakers_have_colours_of_their_own_and_keep_them() -> None:
+    stage = Stage()
+    cast = [Speaker(str(number), f"Name{number}") for number in range(len(COLOURS) + 1)]
+    for speaker in (*cast[:2], cast[0], *cast[2:-1], cast[0], cast[-1]):
+        await stage.answer(Text("words"), speaker=speaker)
+    emulator = Emulator(stage.width, 100)
+    emulator.feed(stage.out.getvalue())
+    cells = [emulator.screen.buffer[row] for row in range(100)]
+    named = [(row[4].data, row[0].fg) for row in cells if row[0].data == "N"]
+    # The emulator calls it so.
+    first, second, *others = ["brown" if colour == "yellow" else colour for colour in COLOURS]
+    expected = [*zip("0102345", [first, second, first, *others], strict=True), ("0", first), ("6", second)]
+    assert named == expected
+
+
+async def test_lines_of_a_scene_stand_one_empty_row_apart() -> None:
+    stage = Stage()
+    for _ in range(2):
+        await stage.answer(Text("words"), Done("stop", Usage(0, 0), "", 0.0, 0.0), speaker=Speaker("1", "Ada"))
+    await stage.display.show(Reply("over"))
+    stage.display.typed()
+    await stage.display.show(Reply("typed below"))
+    assert stage.text == "\nAda\nwords\n\nAda\nwords\n\nover\n\n\ntyped below"
+
+
+async def test_small_lines_are_dim_and_without_their_mark() -> None:
+    stage = Stage()
+    await stage.display.show(Reply("**Title**\n-# small *print* here\nbig\n\n-# alone\n\na -# b\n\n`-# code`"))
+    assert stage.text.strip() == "Title\nsmall print here\nbig\n\nalone\n\na -# b\n\n-# code"
+    assert "\x1b[2msmall " in stage.out.getvalue()
 
 
 @pytest.mark.parametrize("width", [1, 5, 12])
