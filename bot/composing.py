@@ -54,7 +54,7 @@ class Composer:
         self._registry = registry
         self._tokens = tokens
         self._settings = settings
-        self._zone = ZoneInfo(settings.memory.time_zone)
+        self.zone = ZoneInfo(settings.memory.time_zone)
         self._clock = clock
 
     async def count(self, text: str) -> int:
@@ -108,7 +108,7 @@ class Composer:
         place = path.conversation.place
         choice = self.choice(settings, place)
         limits = self._limits(choice, place, shrink)
-        now, zone = self._clock.now().astimezone(self._zone), self._settings.memory.time_zone
+        now, zone = self._clock.now().astimezone(self.zone), self._settings.memory.time_zone
         frame = Frame(self.system_prompt(settings, place), now, zone, _pinned(path.pinned), path.conversation.summary)
         start = path.conversation.window_start
         return Composed(choice, assemble(path.messages, frame, limits, self._tokens.count, start), path)

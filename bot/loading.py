@@ -57,6 +57,12 @@ def load_plugins(references: Sequence[str], folder: Path) -> tuple[Plugin, ...]:
     return plugins
 
 
+def provided_by(references: Sequence[str], kind: type[T], folder: Path = Path()) -> Sequence[T]:
+    """What plugins provide of a kind, for a process in which no bot runs. Raises PluginError."""
+    plugins = load_plugins(references, folder)
+    return [value for plugin in plugins for value in plugin.provided if isinstance(value, kind)]
+
+
 def load_plugin(reference: str, folder: Path) -> Plugin:
     return _load(reference, folder, PLUGINS, Plugin, "plugin")
 

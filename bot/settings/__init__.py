@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -200,6 +201,33 @@ def _shown(entry: Entry, value: Any) -> str:
     return str(value)
 
 
+@dataclass(frozen=True, slots=True)
+class AtHand:
+    """What little a command needs that only looks at the memory: it works also where no model could answer."""
+
+    memory: MemorySettings
+    language: str
+    plugins: tuple[str, ...]
+
+    @classmethod
+    def read(cls, *, environment: Mapping[str, str] | None = None, folder: Path | None = None) -> AtHand:
+        """From the same places as `Settings.load`, whatever else is wrong there. Raises ConfigError."""
+        reading = _Reading(environment if environment is not None else os.environ, folder or Path())
+        if reading.problems:
+            raise ConfigError(reading.problems)
+        found: dict[str, dict[str, Any]] = {"memory": {}, "answers": {}}
+        for source in reversed(reading._sources(Settings, {})):
+            for (section, *rest), value in source.found.items():
+                if section in found and len(rest) == 1:
+                    found[section][rest[0]] = value.value
+        try:
+            memory = MemorySettings.model_validate(found["memory"])
+        except ValidationError as error:
+            told = [f"memory.{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()]
+            raise ConfigError(told) from None
+        return cls(memory, str(found["answers"].get("language", "en")), reading.enabled(Settings))
+
+
 class _Reading:
     """One load: the sources in order of precedence, and the mistakes found on the way."""
 
@@ -265,16 +293,16 @@ class _Reading:
 
     def _find_sections(self, core: type[Settings], find: FindSections) -> Sections:
         """Which plugins run must be known before their sections can be read."""
+        sections, problems = find(self.enabled(core))
+        self.problems += problems
+        return sections
+
+    def enabled(self, core: type[Settings]) -> tuple[str, ...]:
         for source in self._sources(core, {}):
             found = source.found.get(("plugins", "enabled"))
             if found is not None and isinstance(found.value, list):
-                enabled = tuple(str(name) for name in found.value)
-                break
-        else:
-            enabled = PluginSettings().enabled
-        sections, problems = find(enabled)
-        self.problems += problems
-        return sections
+                return tuple(str(name) for name in found.value)
+        return PluginSettings().enabled
 
     def _sources(self, model: type[Settings], flags: Mapping[str, tuple[str, Any]]) -> list[Source]:
         sources: list[Source] = [

@@ -194,6 +194,18 @@ def back_up(file: Path, to: Path) -> None:
         raise translated(error, str(to)) from error
 
 
+async def check_ready(database: Database, steps: Steps = Steps()) -> None:
+    """Whether another process may use it as it is; nothing is made or migrated. Raises StoreError."""
+    file = database.file
+    if database.url.get_backend_name() != "sqlite":
+        await _check_server(database, steps)
+        return
+    if file is None or not file.exists():
+        raise StoreUnavailable(f"There is no database {file or ':memory:'} yet. It is made when the bot first starts.")
+    if await asyncio.to_thread(revision_of, file, steps) != steps.head:
+        raise StoreError(f"The database {file} is older than this version of Duologue. Run `duologue migrate` once.")
+
+
 async def _check_server(database: Database, steps: Steps) -> None:
     name = database.url.render_as_string(hide_password=True)
     revision = await database.read(_server_revision)
