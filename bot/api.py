@@ -42,6 +42,7 @@ from bot.lanes import Call, Caution, Lane, Method, Outcome, Refusals, Urgency
 from bot.manners import Manner
 from bot.markers import Fence, open_fence
 from bot.marks import end_mark
+from bot.meters import Budget, By, Meters, Span, Spenders, Spent
 from bot.model.moderation import Verdict
 from bot.pictures import Picture
 from bot.platform import Adapter, AdapterSpec, Capabilities, Finding, Handle, Posted, Shelf
@@ -80,9 +81,11 @@ __all__ = [
     "Attachment",
     "BotError",
     "Branch",
+    "Budget",
     "Button",
     "ButtonId",
     "ButtonPressed",
+    "By",
     "Call",
     "Capabilities",
     "Caution",
@@ -117,6 +120,7 @@ __all__ = [
     "Message",
     "MessageDeleted",
     "MessageEdited",
+    "Meters",
     "Method",
     "ModelCall",
     "ModelChoice",
@@ -147,7 +151,10 @@ __all__ = [
     "SentId",
     "Shelf",
     "Shown",
+    "Span",
     "Speaker",
+    "Spenders",
+    "Spent",
     "Standing",
     "Summary",
     "Surface",

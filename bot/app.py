@@ -160,7 +160,14 @@ class App:
         self.jobs = Jobs(self.store, self.runner, self._clock)
         composer = Composer(self.store, self.registry, self.tokens, settings, self._clock)
         manners = Manners(self.store, settings.answers, self._clock)
-        limits = Limits(self.store, settings.limits, self._clock, settings.memory.time_zone, self.runner.charge)
+        limits = Limits(
+            self.store,
+            settings.limits,
+            self._clock,
+            settings.memory.time_zone,
+            self.runner.charge,
+            lambda choice, usage, place: self.registry.at(place).cost(choice, usage),
+        )
         self.membership = Membership(
             self.store,
             self._adapters,

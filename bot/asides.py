@@ -66,6 +66,7 @@ class Asides:
         conversation = await self._store.conversation(event.place)
         choice = line.model or self._composer.choice(conversation.settings, event.place)
         turn = self._stage.turn_for(event, line.prompt, choice, speaker=line.speaker)
+        turn.feature = "scene" if line.scene is not None else turn.feature
         model = self._stage.model_for(event, conversation)
         answer = Answer(turn, filtered(model, [line.through] if line.through else ()), self._clock)
         answer.ask()

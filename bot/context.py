@@ -13,8 +13,10 @@ from bot.commands import Command
 from bot.errors import PluginError, UsageError
 from bot.events import AnyEvent, Attachment, Place, User
 from bot.feedback import Feedback, feedback_in
-from bot.handler import Change, Filter, Job, Line, Models, Room, Saying, Scope, Standing
+from bot.handler import Change, Filter, Line, Models, Room, Saying, Scope
+from bot.lasting import Job, Standing
 from bot.manners import Manner
+from bot.meters import Meters
 from bot.platform import Adapter, Capabilities, Posted
 from bot.plugin import Plugin
 from bot.replies import Reply, ReplyStream, SentId, Speaker
@@ -76,6 +78,8 @@ class Speaking(Protocol):
 
     def room(self, choice: ModelChoice, place: Place) -> Room: ...
 
+    def meters(self, place: Place, user: User) -> Meters: ...
+
     def choice(self, settings: Mapping[str, JsonValue], place: Place) -> ModelChoice: ...
 
     def system_prompt(self, settings: Mapping[str, JsonValue], place: Place) -> str: ...
@@ -117,7 +121,12 @@ class EngineTalk:
 
     place: Place
     house: House
+    user: User
     settings: Mapping[str, JsonValue] = field(default_factory=dict)
+
+    @property
+    def meters(self) -> Meters:
+        return self.house.speaking.meters(self.place, self.user)
 
     @property
     def system_prompt(self) -> str:
@@ -239,7 +248,7 @@ class EngineContext:
         self._adapter = adapter
         self._event = event
         self._loaded = loaded
-        self._talk = EngineTalk(event.place, house, settings)
+        self._talk = EngineTalk(event.place, house, event.user, settings)
         self.answered = False
 
     @property

@@ -6,14 +6,16 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Generic, Literal, Protocol, TypeAlias, TypeVar
+from typing import Any, Literal, Protocol, TypeAlias, TypeVar
 
 from pydantic import BaseModel, JsonValue
 
 from bot.commands import Command
 from bot.events import AnyEvent, Attachment, Place, User
 from bot.feedback import Feedback
+from bot.lasting import Job, Standing
 from bot.manners import Manner
+from bot.meters import Meters
 from bot.model.moderation import Verdict
 from bot.platform import Capabilities, Posted
 from bot.replies import Piece, Reply, ReplyStream, SentId, Speaker
@@ -175,6 +177,11 @@ class Talk(Protocol):
         ...
 
     async def usage(self, since: datetime | None = None) -> Sequence[ModelCall]: ...
+
+    @property
+    def meters(self) -> Meters:
+        """What was used in a day or month, by whom and for what, and what of the budgets is left."""
+        ...
 
     async def feedback(self) -> Feedback:
         """What people think of the answers here, as far as they said so."""
@@ -368,32 +375,3 @@ class Context(Protocol):
     def get(self, kind: type[T]) -> T:
         """This plugin's settings or what its lifespan yielded, by type. Raises PluginError for anything else."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class Standing(Generic[State]):
-    """A job as it stands."""
-
-    id: int
-    state: State
-    running: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Paused(Generic[State]):
-    """What a step returns when the job is to wait until somebody resumes it."""
-
-    state: State
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """`step(ctx, state)` returns the next state, also as Paused, or None when the job is over. `pause(state)` says how
-    many seconds to wait before the next step. `back(ctx, state)` is called when the bot is back after it was
-    interrupted; it may return a new state."""
-
-    name: str
-    state: type[BaseModel]
-    step: Callable[[Context, Any], Awaitable[Any]]
-    pause: Callable[[Any], float] | None = None
-    back: Callable[[Context, Any], Awaitable[Any]] | None = None

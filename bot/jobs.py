@@ -14,8 +14,8 @@ from bot.clock import Clock
 from bot.context import EngineContext
 from bot.errors import BotError
 from bot.events import AnyEvent, Message, Place, Route, User
-from bot.handler import Change, Paused, Standing
-from bot.plugin import Job
+from bot.handler import Change
+from bot.lasting import Job, Paused, Standing
 from bot.replies import Reply
 from bot.runner import LocalRunner
 from bot.store import Store

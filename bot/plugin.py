@@ -18,17 +18,15 @@ from bot.handler import (
     Context,
     Filter,
     Handler,
-    Job,
     Line,
     Listener,
     Models,
-    Paused,
     Scope,
-    Standing,
     State,
     Taken,
     Talk,
 )
+from bot.lasting import Job, Paused, Standing
 from bot.replies import Reply
 from bot.signatures import check_context, hints_of
 from bot.turn import LanguageModel

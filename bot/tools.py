@@ -38,12 +38,14 @@ def with_tools(
     async def ask(turn: Turn) -> AsyncGenerator[Piece, None]:
         clock = asyncio.get_running_loop().time
         ends = clock() + max_seconds
-        answer = _Answer()
+        answer, feature = _Answer(), turn.feature
         for number in range(max_rounds + 1):
             if turn.tools and (number == max_rounds or clock() >= ends):
                 yield Notice(say(CAP_REACHED))
                 turn.tools = ()
             answer.starts = []
+            # What is asked with the results of tools is told apart on the meters.
+            turn.feature = "tools" if number else feature
             async with aclosing(_asked(model, turn, answer)) as pieces:
                 async for piece in pieces:
                     yield piece

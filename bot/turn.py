@@ -97,7 +97,8 @@ class ModelCall:
 @dataclass(slots=True)
 class Turn:
     """The one mutable thing, alive for one answer. Filters may change prompt, model, tools and speaker before
-    they call on."""
+    they call on. `feature` is what it is for, as meters tell it: `answer`, `tools` once it has results of tools,
+    `scene`, `summary`, `ask`."""
 
     place: Place
     prompt: Prompt

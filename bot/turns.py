@@ -26,8 +26,9 @@ from bot.filters import filtered
 from bot.fitting import fitting
 from bot.handler import Line, Room, Saying
 from bot.jobs import Jobs
-from bot.limits import Limits
+from bot.limits import Limits, MetersHere
 from bot.manners import Manner
+from bot.meters import Meters
 from bot.model.registry import Registry
 from bot.platform import Adapter
 from bot.plugin import Plugin
@@ -390,6 +391,9 @@ class Turns:
 
     def room(self, choice: ModelChoice, place: Place) -> Room:
         return self._composer.room(choice, place)
+
+    def meters(self, place: Place, user: User) -> Meters:
+        return MetersHere(self._store, self._limits, place, user)
 
     def choice(self, settings: Mapping[str, JsonValue], place: Place) -> ModelChoice:
         return self._composer.choice(settings, place)

@@ -7,6 +7,7 @@ import logging
 import secrets
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
+from decimal import Decimal
 from functools import partial
 from types import TracebackType
 from typing import TypeAlias
@@ -365,6 +366,27 @@ class Store:
         of its threads."""
         return await self._db.read(lambda c: ledger.total(c, place, since))
 
+    async def tokens_used(self, since: datetime, platform: str, whose: of_places.Whose) -> int:
+        return await self._db.read(lambda c: ledger.tokens_used(c, since, platform, whose))
+
+    async def dollars_used(self, since: datetime, platform: str, whose: of_places.Whose) -> Decimal:
+        """Of calls whose price is known."""
+        return await self._db.read(lambda c: ledger.dollars_used(c, since, platform, whose))
+
+    async def spent(
+        self,
+        platform: str,
+        whose: of_places.Whose,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        by: ledger.By | None = None,
+        days: Sequence[tuple[str, datetime]] = (),
+    ) -> Sequence[ledger.Spent]:
+        """Dearest first. `by` day needs the `days`: what each is called, and when it begins."""
+        spent = partial(ledger.spent, since=since, until=until, by=by, days=days)
+        return await self._db.read(lambda c: spent(c, platform, whose))
+
     # Plugin state, blobs, jobs.
 
     async def load_state(self, plugin: str, scope: str, key: str) -> tuple[JsonValue, int] | None:
@@ -428,9 +450,6 @@ class Store:
     async def threads_with(self, place: Place, messages: Sequence[str]) -> Sequence[Place]:
         """The threads of a channel that remember one of these messages of the platform."""
         return await self._db.read(lambda c: of_places.threads_with(c, place, messages))
-
-    async def tokens_used(self, since: datetime, platform: str, whose: of_places.Whose) -> int:
-        return await self._db.read(lambda c: of_places.tokens_used(c, since, platform, whose))
 
     async def marks(self, kind: str) -> Mapping[str, JsonValue]:
         """What the core itself put down by `save_state("core", kind, …)`."""

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
 from pydantic import JsonValue
-from sqlalchemy import ColumnElement, func, or_, select
+from sqlalchemy import ColumnElement, or_, select
 from sqlalchemy.engine import Connection
 
 from bot.events import Place
@@ -30,11 +29,25 @@ def within(connection: Connection, column: ColumnElement[str], place: Place) -> 
 
 @dataclass(frozen=True, slots=True)
 class Whose:
-    """Tokens of one person, of one channel with its threads, or of one workspace with all that is in it."""
+    """What one person used, one channel with its threads, or one workspace with all that is in it."""
 
     user: str | None = None
     channel: Place | None = None
     workspace: str | None = None
+
+
+def used_by(connection: Connection, platform: str, whose: Whose) -> Sequence[ColumnElement[bool]]:
+    """Which lines of the ledger these are."""
+    chosen = []
+    if whose.user is not None:
+        chosen.append(usage.c.user_id == storable(whose.user))
+    if whose.channel is not None:
+        chosen.append(within(connection, usage.c.place, whose.channel))
+    else:
+        # A person's id is unique on their platform only.
+        key = str(Place(platform, whose.workspace, "")) if whose.workspace is not None else f"{platform}:"
+        chosen.append(inside(connection, usage.c.place, key))
+    return chosen
 
 
 def settings_of(connection: Connection, places: Sequence[Place]) -> Mapping[Place, Mapping[str, JsonValue]]:
@@ -56,20 +69,6 @@ def threads_with(connection: Connection, place: Place, messages: Sequence[str]) 
         .distinct()
     )
     return [Place.parse(text) for text in rows.scalars()]
-
-
-def tokens_used(connection: Connection, since: datetime, platform: str, whose: Whose) -> int:
-    chosen = [usage.c.at >= since]
-    if whose.user is not None:
-        chosen.append(usage.c.user_id == storable(whose.user))
-    if whose.channel is not None:
-        chosen.append(within(connection, usage.c.place, whose.channel))
-    else:
-        # A person's id is unique on their platform only.
-        key = str(Place(platform, whose.workspace, "")) if whose.workspace is not None else f"{platform}:"
-        chosen.append(inside(connection, usage.c.place, key))
-    total = select(func.coalesce(func.sum(usage.c.input + usage.c.output), 0)).where(*chosen)
-    return int(connection.execute(total).scalar_one())
 
 
 def marks(connection: Connection, kind: str) -> Mapping[str, JsonValue]:

@@ -103,7 +103,8 @@ async def moderated(turn: Turn, call_next: LanguageModel) -> AsyncIterator[Piece
     # Nothing that goes wrong in here may let an unchecked answer pass.
     try:
         # What a command asks is made of other people's words too; what comes of it is checked.
-        refusal = await guard.refusal(turn) if settings.questions and turn.feature == "answer" else None
+        asks = settings.questions and turn.feature in ("answer", "scene")
+        refusal = await guard.refusal(turn) if asks else None
     except ModelError:
         raise
     except Exception as error:
