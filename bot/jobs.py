@@ -257,8 +257,12 @@ class Jobs:
                     if run.ends is None and not await self._step(run):
                         run.ends = "done"
                 if run.ends is None:
-                    await self._save(run, "running")
-                    await self._rest(run)
+                    # While it rests, so that nobody waits for that.
+                    saving = asyncio.ensure_future(self._save(run, "running"))
+                    try:
+                        await self._rest(run)
+                    finally:
+                        await saving
             await self._save(run, run.ends)
         except asyncio.CancelledError:
             if not run.detached:

@@ -96,8 +96,11 @@ async def _keep(ctx: Context, role: Role, notes: Sequence[str]) -> None:
 
 
 def _is_full(ctx: Context, scene: Scene, lines: Sequence[SceneLine]) -> bool:
-    room = min(ctx.conversation.room(choice_of(ctx, role)).prompt for role in scene.roles)
-    return sum(ctx.models.count(line.text) for line in lines) > FULL * room
+    room = FULL * min(ctx.conversation.room(choice_of(ctx, role)).prompt for role in scene.roles)
+    # No token is shorter than a byte, so short scenes need not be counted.
+    return sum(len(line.text.encode()) for line in lines) > room and (
+        sum(ctx.models.count(line.text) for line in lines) > room
+    )
 
 
 def _before(scene: Scene) -> str:
