@@ -239,6 +239,34 @@ def test_an_answer_taller_than_the_screen_is_whole_in_the_scrollback(
     assert session.written.count("\x1b[2J") == 0
 
 
+def test_files_are_dropped_named_and_missing(start: Callable[..., Session], tmp_path: Path) -> None:
+    file = tmp_path / "my notes.txt"
+    file.write_text("buy milk")
+    session = start()
+    session.type(f"'{file}' ", ENTER)
+    session.shows("📎 my notes.txt, 8 B", "buy milk", "first token")
+    session.prompted()
+    session.type(f'what is in @"{file}"?', ENTER)
+    text = session.shows("what is in my notes.txt?", "in 1 lines.")
+    assert text.count("📎 my notes.txt") == 2
+    session.prompted()
+    session.type("what is in @/no/such.txt?", ENTER)
+    session.shows("There is no file /no/such.txt, so nothing was sent.")
+    session.prompted()
+    session.type(f"the path is {file}", ENTER)
+    session.until(lambda text: text.count("in 1 lines.") == 2, "an echo")
+    assert session.text.count("buy milk") == 2
+
+
+def test_what_is_pasted_as_several_lines_brings_no_files(start: Callable[..., Session], tmp_path: Path) -> None:
+    (tmp_path / "secret.txt").write_text("hidden")
+    session = start()
+    session.type(f"\x1b[200~please read\n@{tmp_path}/secret.txt\x1b[201~", ENTER)
+    text = session.shows("in 2 lines.")
+    assert "📎" not in text
+    assert "hidden" not in text
+
+
 def test_the_last_messages_are_shown_when_going_on(start: Callable[..., Session]) -> None:
     session = start("resume")
     text = session.text
