@@ -1,5 +1,20 @@
 """The one public door: what plugins and adapters may import. Nothing else is promised."""
 
+from bot.archive import (
+    Archive,
+    Archives,
+    Excerpt,
+    Kept,
+    NewEntry,
+    NewWay,
+    PlaceKept,
+    Restored,
+    Restoring,
+    SceneSpan,
+    Voice,
+    archive_environment,
+    open_archive,
+)
 from bot.buttons import ButtonId, button_id, parse_button_id
 from bot.clock import Clock, SystemClock
 from bot.commands import Arg, Command, Commands, Parameter, Tool
@@ -39,6 +54,7 @@ from bot.events import (
 )
 from bot.feedback import Feedback
 from bot.lanes import Call, Caution, Lane, Method, Outcome, Refusals, Urgency
+from bot.loading import provided_by
 from bot.manners import Manner
 from bot.markers import Fence, open_fence
 from bot.marks import end_mark
@@ -63,12 +79,13 @@ from bot.replies import (
     ToolEnd,
     ToolStart,
 )
+from bot.settings import AtHand
 from bot.store.records import Branch, Remembered, Summary
 from bot.streaming import AttachesFiles, EditedStream, Shown, Surface
 from bot.text import clip
 from bot.traffic import Alarm, ChannelLane, Traffic
 from bot.turn import LanguageModel, ModelCall, ModelChoice, Prompt, PromptMessage, Turn, Usage
-from bot.words import counted, languages_known, phrase, say, speaking_to, spoken_now, tr
+from bot.words import counted, languages_known, phrase, read_languages, say, speaking, speaking_to, spoken_now, tr
 
 __all__ = [
     "STOP",
@@ -76,7 +93,10 @@ __all__ = [
     "AdapterSpec",
     "Alarm",
     "AnyEvent",
+    "Archive",
+    "Archives",
     "Arg",
+    "AtHand",
     "AttachesFiles",
     "Attachment",
     "BotError",
@@ -102,6 +122,7 @@ __all__ = [
     "Done",
     "EditedStream",
     "Event",
+    "Excerpt",
     "Feedback",
     "Fence",
     "File",
@@ -111,6 +132,7 @@ __all__ = [
     "Handle",
     "Job",
     "Joined",
+    "Kept",
     "Lane",
     "LanguageModel",
     "Left",
@@ -125,6 +147,8 @@ __all__ = [
     "ModelCall",
     "ModelChoice",
     "ModelError",
+    "NewEntry",
+    "NewWay",
     "NoQuota",
     "NotAllowed",
     "Notice",
@@ -136,6 +160,7 @@ __all__ = [
     "Picture",
     "Piece",
     "Place",
+    "PlaceKept",
     "Plugin",
     "PluginError",
     "Posted",
@@ -146,8 +171,11 @@ __all__ = [
     "Remembered",
     "Reply",
     "ReplyStream",
+    "Restored",
+    "Restoring",
     "Resume",
     "Route",
+    "SceneSpan",
     "SentId",
     "Shelf",
     "Shown",
@@ -173,17 +201,23 @@ __all__ = [
     "UsageError",
     "User",
     "Verdict",
+    "Voice",
     "WindowReport",
     "WrongKey",
+    "archive_environment",
     "button_id",
     "clip",
     "counted",
     "end_mark",
     "languages_known",
+    "open_archive",
     "open_fence",
     "parse_button_id",
     "phrase",
+    "provided_by",
+    "read_languages",
     "say",
+    "speaking",
     "speaking_to",
     "spoken_now",
     "tr",

@@ -119,6 +119,7 @@ class Calling:
         public = phrase("Only moderators may use `/{command}` here. In a direct message with me, you may.")
         if command.look:
             public = phrase("Only moderators may change that here. `/{command}` alone shows how it is.")
+        public = command.refusal or public
         raise NotAllowed(
             f"/{command.name} refused to {event.user.id}",
             public=say(public, command=command.name),

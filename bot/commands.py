@@ -50,6 +50,7 @@ class Command:
     overview: bool = False
     form: type[BaseModel] | None = None
     target: Literal["message"] | None = None
+    refusal: str = ""
     names: Mapping[str, str] = field(default_factory=dict)
     descriptions: Mapping[str, str] = field(default_factory=dict)
 
@@ -126,6 +127,7 @@ def command_from(
     overview: bool = False,
     form: type[BaseModel] | None = None,
     target: Literal["message"] | None = None,
+    refusal: str = "",
     whole_docstring: bool = False,
 ) -> Command:
     """Raises PluginError, naming plugin and function, for a function that cannot be a command."""
@@ -157,6 +159,7 @@ def command_from(
         overview=overview,
         form=form,
         target=target,
+        refusal=refusal,
     )
 
 

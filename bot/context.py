@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, tzinfo
 from typing import Any, Literal, Protocol, TypeVar, cast
 
 from pydantic import BaseModel, JsonValue
@@ -21,6 +21,7 @@ from bot.platform import Adapter, Capabilities, Posted
 from bot.plugin import Plugin
 from bot.replies import Reply, ReplyStream, SentId, Speaker
 from bot.store import Branch, NewMessage, Remembered, Store, Summary
+from bot.store.archives import Archive
 from bot.store.branches import Branches
 from bot.turn import ModelCall, ModelChoice, Prompt
 from bot.window import WindowReport
@@ -113,6 +114,8 @@ class House:
     speaking: Speaking
     replaying: Replaying
     commands: Sequence[Command]
+    provided: Sequence[object] = ()
+    zone: tzinfo = UTC
 
 
 @dataclass(slots=True)
@@ -331,6 +334,12 @@ class EngineContext:
 
     async def history(self, *, after: str | None = None, limit: int = 100) -> tuple[Posted, ...]:
         return await self._adapter.history(self._event.route, after, limit)
+
+    def archive(self) -> Archive:
+        return self._house.store.archives.at(self.place, self._house.zone)
+
+    def provided(self, kind: type[T]) -> Sequence[T]:
+        return [value for value in self._house.provided if isinstance(value, kind)]
 
     async def interrupt(self) -> bool:
         return await self._house.speaking.interrupt(self.place)

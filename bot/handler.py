@@ -19,6 +19,7 @@ from bot.meters import Meters
 from bot.model.moderation import Verdict
 from bot.platform import Capabilities, Posted
 from bot.replies import Piece, Reply, ReplyStream, SentId, Speaker
+from bot.store.archives import Archive
 from bot.store.records import Branch, Remembered, Summary
 from bot.turn import LanguageModel, ModelCall, ModelChoice, Prompt, Turn, Usage
 from bot.window import WindowReport
@@ -326,6 +327,14 @@ class Context(Protocol):
 
     async def interrupt(self) -> bool:
         """Stop the answer that is being written here. False when there is none."""
+    def archive(self) -> Archive:
+        """All that is remembered of this place, page by page, with its branches, scenes and what answers took."""
+        ...
+
+    def provided(self, kind: type[T]) -> Sequence[T]:
+        """What the plugins that run provide of a kind, see `Plugin.provide`."""
+        ...
+
         ...
 
     async def start(self, job: Job, state: BaseModel) -> int:

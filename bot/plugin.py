@@ -68,7 +68,8 @@ class CommandOptions(TypedDict, total=False):
     """`private` answers are seen by the asker alone; `immediate` ones do not wait for the running answer.
     Without arguments, everybody may call one that has `look`, and what one with `overview` says then is shown on a
     page about the bot, where the platform has one.
-    `form` is shown where the platform has forms, `target` puts the command into a message's context menu."""
+    `form` is shown where the platform has forms, `target` puts the command into a message's context menu. `refusal` is
+    told to whoever may not call it, in the place of the usual sentence."""
 
     private: bool
     immediate: bool
@@ -77,6 +78,7 @@ class CommandOptions(TypedDict, total=False):
     overview: bool
     form: type[BaseModel] | None
     target: Literal["message"] | None
+    refusal: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +134,7 @@ class Plugin:
         self.jobs: list[Job] = []
         self.models: dict[str, LanguageModel] = {}
         self.seeing: set[str] = set()
+        self.provided: list[object] = []
 
     def command(
         self, name: str | None = None, **options: Unpack[CommandOptions]
@@ -290,6 +293,10 @@ class Plugin:
             self.translations.append((language, checked(sentences, language)))
         except BadCatalog as error:
             raise PluginError(f"Plugin `{self.name}`: {error}.") from None
+
+    def provide(self, value: object) -> None:
+        """Something of a kind that another plugin asks for, such as a format of transcripts."""
+        self.provided.append(value)
 
     def _where(self, function: object) -> str:
         return f"Plugin `{self.name}`, function `{called(function)}`"

@@ -99,7 +99,8 @@ class Turns:
         self._ears = Ears(store, adapters, composer)
         self._asides = Asides(self, store, registry, composer, self._memory, limits, runner, clock, self._filters)
         self.exchanges = Exchanges(store, adapters, self, runner)
-        self._house = House(store, registry, self, self.exchanges, commands)
+        provided = [value for each in plugins for value in each.plugin.provided]
+        self._house = House(store, registry, self, self.exchanges, commands, provided, composer.zone)
 
     # Questions.
 

@@ -22,6 +22,7 @@ from bot.events import AnyEvent, Place, Route
 from bot.replies import Reason, SentId, Speaker
 from bot.store import branches, claims, drafts, leaving, ledger, opening, pictures, recent, shelf, tree, variants
 from bot.store import places as of_places
+from bot.store.archives import Archives
 from bot.store.branches import Branches
 from bot.store.database import Database, database_url
 from bot.store.drafts import Taking
@@ -84,6 +85,7 @@ class Store:
         self._journal = Journal(self._db, self._owner)
         self._presence = presence(self._db, self._owner, self._clock)
         self.branches = Branches(self._db, self._clock)
+        self.archives = Archives(self._db, self._clock)
 
     async def __aenter__(self) -> Store:
         self._db.open()
