@@ -13,6 +13,7 @@ from bot.clock import Clock
 from bot.controls import Below
 from bot.errors import BotError, DeliveryError, DeliveryRefused, ModelError, StoreError, TargetGone
 from bot.events import Route
+from bot.footer import footer as what_it_took
 from bot.platform import Adapter
 from bot.prompts import continuation
 from bot.rejoin import Rejoin
@@ -127,9 +128,15 @@ class Answer:
         return True
 
     async def speak(
-        self, open_stream: Callable[[BeforePost], ReplyStream], journal: Journal, below: Below | None = None
+        self,
+        open_stream: Callable[[BeforePost], ReplyStream],
+        journal: Journal,
+        below: Below | None = None,
+        *,
+        footer: bool = False,
     ) -> Spoken:
-        """Show the answer as it comes. A DeliveryError is part of the result, for the text is kept all the same."""
+        """Show the answer as it comes. A DeliveryError is part of the result, for the text is kept all the same.
+        `footer` tells below it what it took."""
         if self._reader is None:
             self.ask()
 
@@ -154,6 +161,8 @@ class Answer:
                 if below is not None:
                     ended = replace(below, reason=done.reason, said=bool(self._text.strip()))
                     await stream.write(Controls(ended.afterwards))
+                if footer and self._turn.calls:
+                    await stream.write(Notice(" · ".join(what_it_took(done, ending=False))))
                 await stream.write(done)
         except BotError as error:
             self._error = self._error or error

@@ -53,6 +53,7 @@ from bot.events import (
     User,
 )
 from bot.feedback import Feedback
+from bot.footer import footer, money
 from bot.lanes import Call, Caution, Lane, Method, Outcome, Refusals, Urgency
 from bot.loading import provided_by
 from bot.manners import Manner
@@ -209,7 +210,9 @@ __all__ = [
     "clip",
     "counted",
     "end_mark",
+    "footer",
     "languages_known",
+    "money",
     "open_archive",
     "open_fence",
     "parse_button_id",

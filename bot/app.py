@@ -194,6 +194,7 @@ class App:
             tool_rounds=settings.model.tool_rounds,
             who=settings.commands.who,
             buttons=settings.answers.buttons,
+            footer=settings.answers.footer,
         )
         self.recovery = Recovery(
             self.store,

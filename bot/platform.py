@@ -26,7 +26,7 @@ class Capabilities:
     place wants between two messages of one person; `age_restricted` marks a place for adults; `direct` is a talk
     with one person alone, where everything is meant for the bot; `menus` says that commands with a target stand in the
     menus of messages; `hears_all` says that the bot also sees what does not mention it; `feedback` that people expect
-    to be asked what they think of an answer.
+    to be asked what they think of an answer; `footer` that the adapter itself shows below answers what they took.
     """
 
     max_chars: int = 0
@@ -46,6 +46,7 @@ class Capabilities:
     menus: bool = False
     hears_all: bool = True
     feedback: bool = False
+    footer: bool = False
 
 
 @dataclass(frozen=True, slots=True)

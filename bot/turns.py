@@ -77,6 +77,7 @@ class Turns:
         tool_rounds: int = 8,
         who: Mapping[str, str] | None = None,
         buttons: bool = True,
+        footer: bool = False,
     ) -> None:
         self._store = store
         self._adapters = adapters
@@ -94,6 +95,7 @@ class Turns:
         self._tool_rounds = tool_rounds
         self._who = who or {}
         self._buttons = buttons
+        self._footer = footer
         self.last_buttons = LastButtons()
         self._memory = Remembering(store, composer, summaries, runner, clock)
         self._ears = Ears(store, adapters, composer)
@@ -340,10 +342,13 @@ class Turns:
         def open_stream(before_post: Callable[[], Awaitable[None]]) -> ReplyStream:
             return adapter.stream(speech.draft.route, speech.turn.speaker, resume, before_post)
 
-        asker = event.user.id if speech.draft.question is not None else None
+        answers = speech.draft.question is not None
+        asker = event.user.id if answers else None
+        footer = answers and self._footer and not adapter.capabilities(speech.draft.route).footer
         with self._runner.stoppable(event.place, speech.answer.stop, asker):
             try:
-                return await speech.answer.speak(open_stream, DraftJournal(self._store, speech.draft), speech.below)
+                journal = DraftJournal(self._store, speech.draft)
+                return await speech.answer.speak(open_stream, journal, speech.below, footer=footer)
             except asyncio.CancelledError:
                 # The next start takes the answer up, but only this process knows what it cost until here.
                 await self._memory.spend(event, speech.turn.calls)

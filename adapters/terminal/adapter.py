@@ -275,7 +275,9 @@ class TerminalAdapter:
         return self._display
 
     def capabilities(self, route: Route) -> Capabilities:
-        return Capabilities(appends=True, speakers=True, private=True, max_file_bytes=LARGEST_FILE, direct=True)
+        return Capabilities(
+            appends=True, speakers=True, private=True, max_file_bytes=LARGEST_FILE, direct=True, footer=True
+        )
 
     async def send(self, route: Route, reply: Reply) -> tuple[SentId, ...]:
         try:

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from adapters.terminal.blocks import Chunk, cut, is_table, presentable
 from adapters.terminal.render import Renderer, plain
 from adapters.terminal.safe import Cleaner, clean
-from adapters.terminal.words import footer, tool_ended, tool_running
-from bot.api import Done, Notice, Piece, Reply, Speaker, Text, ToolEnd, ToolStart
+from adapters.terminal.words import tool_ended, tool_running
+from bot.api import Done, Notice, Piece, Reply, Speaker, Text, ToolEnd, ToolStart, footer
 
 SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 

@@ -132,6 +132,11 @@ class AnswerSettings(Section):
     missed_age: PositiveFloat = Field(600.0, description="Seconds for which a question missed while away is answered.")
     shutdown_grace: float = Field(10.0, ge=0, description="Seconds that running answers get when the bot is stopped.")
     buttons: bool = Field(True, description="Whether answers carry buttons: stop, again, continue, forget.")
+    footer: bool = Field(
+        False,
+        description="Whether a small line under each answer tells its tokens, time, speed and cost. The terminal has a "
+        "setting of its own.",
+    )
     speak: Speak = Field(
         "mention",
         description="When a message in a channel is answered: on `mention`, `always`, in a `thread` that is opened for "

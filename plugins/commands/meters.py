@@ -25,7 +25,13 @@ PARTS = {
     "pictures": phrase("pictures"),
     "date and people": phrase("date and people"),
 }
-FEATURES = {"answer": phrase("answer"), "ask": phrase("asked by a command")}
+FEATURES = {
+    "answer": phrase("answer"),
+    "tools": phrase("answer with what tools found"),
+    "scene": phrase("line of a scene"),
+    "summary": phrase("summary"),
+    "ask": phrase("asked by a command"),
+}
 
 
 @plugin.command("context", private=True, immediate=True)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,8 +10,8 @@ from markdown_it import MarkdownIt
 from adapters.terminal.blocks import Chunk, cut, presentable
 from adapters.terminal.lines import Called, Hint, Leave, Said, understand
 from adapters.terminal.safe import Cleaner, clean, readable
-from adapters.terminal.words import footer, money, tool_ended, tool_running
-from bot.api import Command, Done, ToolEnd, ToolStart, Usage
+from adapters.terminal.words import tool_ended, tool_running
+from bot.api import Command, ToolEnd, ToolStart
 
 
 async def nothing() -> None:
@@ -101,35 +99,6 @@ def test_a_sequence_without_an_end_is_held_only_so_long() -> None:
 
 def test_typed_text_keeps_its_lines() -> None:
     assert readable("a\r\nb\rc") == "a\nb\nc"
-
-
-def test_the_footer_says_what_is_known() -> None:
-    done = Done("stop", Usage(20, 312), "m", 4.1, 0.6, Decimal("0.0004"))
-    assert " · ".join(footer(done)) == "312 tokens · 4.1 s · 89 tok/s · first token 0.6 s · $0.0004"
-
-
-@pytest.mark.parametrize(
-    ("done", "parts"),
-    [
-        (Done("stop"), []),
-        (Done("stopped"), ["stopped"]),
-        (
-            Done("length", Usage(1, 1), seconds=0.0, first_token=0.0),
-            ["cut off", "1 token", "0.0 s", "first token 0.0 s"],
-        ),
-        (Done("stop", Usage(1, 30, estimated=True), seconds=4.0), ["~30 tokens", "4.0 s", "~7.5 tok/s"]),
-    ],
-)
-def test_the_footer_leaves_out_what_is_not_known(done: Done, parts: list[str]) -> None:
-    assert footer(done) == parts
-
-
-@pytest.mark.parametrize(
-    ("dollars", "shown"),
-    [("0", "free"), ("0.00001", "<$0.0001"), ("0.0123", "$0.0123"), ("1.5", "$1.50"), ("1234.5", "$1,234.50")],
-)
-def test_money(dollars: str, shown: str) -> None:
-    assert money(Decimal(dollars)) == shown
 
 
 def test_tool_lines_are_short_and_safe() -> None:
