@@ -1,0 +1,120 @@
+"""Training data: chats as models are fed them. Only what personas said, and people who agreed to it."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import BinaryIO, TypeAlias
+
+from bot.api import phrase
+from plugins.export.formats.stretches import Walk
+from plugins.export.transcript import Entry, Format, Header, Speaker
+
+MayTrain: TypeAlias = Callable[[Speaker], bool]
+"""Whether a person agreed that their words train models."""
+
+MOST_LINES, MOST_CHARACTERS = 64, 60_000
+"""Of one chat; a longer one goes on in the next."""
+_NO_NAME = re.compile(r"[^A-Za-z0-9_-]+")
+
+
+def nobody(speaker: Speaker) -> bool:
+    return False
+
+
+def training(may_train: MayTrain) -> Format:
+    def write(header: Header, entries: Iterable[Entry], out: BinaryIO) -> None:
+        for line in _lines(header, entries, may_train):
+            out.write(line)
+
+    return Format(
+        "jsonl", ".jsonl", "application/jsonl", phrase("Training data, of personas and of people who agreed"), write
+    )
+
+
+JSONL = training(nobody)
+
+
+@dataclass(slots=True)
+class _Chat:
+    """Lines that follow each other, each said by somebody whose words may be used."""
+
+    lines: list[tuple[Speaker, str]] = field(default_factory=list)
+    size: int = 0
+
+    def add(self, speaker: Speaker, text: str) -> None:
+        self.lines.append((speaker, text))
+        self.size += len(text)
+
+    @property
+    def is_full(self) -> bool:
+        return len(self.lines) >= MOST_LINES or self.size >= MOST_CHARACTERS
+
+
+def _lines(header: Header, entries: Iterable[Entry], may_train: MayTrain) -> Iterator[bytes]:
+    walk, chat = Walk(header), _Chat()
+    for entry in entries:
+        if entry.variant_of is not None or entry.role in ("system", "tool") or "tool_calls" in entry.parts:
+            continue
+        step = walk.step(entry)
+        usable = _usable(entry, step.speaker, chat, may_train)
+        if step.stretch or step.begins or step.ends or chat.is_full or not usable:
+            yield from _samples(header, chat)
+            chat = _Chat()
+            # What the bot answers to is not in the new one.
+            usable = usable and step.speaker.kind != "bot"
+        if usable:
+            chat.add(step.speaker, entry.text.strip())
+    yield from _samples(header, chat)
+
+
+def _usable(entry: Entry, speaker: Speaker, chat: _Chat, may_train: MayTrain) -> bool:
+    """The bot's own answers repeat what they answer to, so they may be used where that may."""
+    if entry.status != "complete" or not entry.text.strip():
+        return False
+    match speaker.kind:
+        case "persona":
+            return True
+        case "bot":
+            return bool(chat.lines)
+        case "person":
+            return may_train(speaker)
+
+
+def _samples(header: Header, chat: _Chat) -> Iterator[bytes]:
+    """One for each that learns: its own lines are the assistant's, all others' are the user's."""
+    learning = dict.fromkeys(speaker.key for speaker, _ in chat.lines if speaker.kind != "person")
+    for key in learning:
+        messages = _messages(chat, key)
+        if len(messages) < 2:
+            continue
+        one = next(speaker for speaker, _ in chat.lines if speaker.key == key)
+        if header.system and one.kind == "bot":
+            messages.insert(0, {"role": "system", "content": header.system})
+        yield (json.dumps({"messages": messages}, ensure_ascii=False) + "\n").encode(errors="replace")
+
+
+def _messages(chat: _Chat, key: str) -> list[Mapping[str, str]]:
+    """In turn, ending with what is to be learned. Several who speak one after the other are told by name."""
+    others = {speaker.key for speaker, _ in chat.lines} - {key}
+    found: list[dict[str, str]] = []
+    for speaker, text in chat.lines:
+        role = "assistant" if speaker.key == key else "user"
+        if role == "user" and len(others) > 1:
+            text = f"{speaker.name}: {text}"
+        if found and found[-1]["role"] == role:
+            found[-1]["content"] += f"\n\n{text}"
+            continue
+        message = {"role": role, "content": text}
+        if name := _name(speaker) if role == "assistant" or len(others) == 1 else "":
+            message["name"] = name
+        found.append(message)
+    while found and found[-1]["role"] == "user":
+        found.pop()
+    return [*found]
+
+
+def _name(speaker: Speaker) -> str:
+    return _NO_NAME.sub("_", speaker.name).strip("_")[:64]
