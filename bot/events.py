@@ -216,7 +216,8 @@ class Online(Event):
     `latest` maps `str(place)` to the newest message id there, for as many places as the platform told
     without being asked; places it says nothing about are absent. Nothing older than the message id `since` can have
     been missed; None after a start. `silent` are the workspaces about whose places the platform never tells, such as
-    direct messages; None where every place that is absent is meant. Its `user` is the bot itself.
+    direct messages; None where every place that is absent is meant. Its `user` is the bot itself. With a channel in
+    its place, an adapter that goes on with one conversation says that this one alone can be reached again.
     """
 
     kind: Literal["online"] = "online"

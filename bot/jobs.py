@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
@@ -13,9 +13,10 @@ from pydantic import BaseModel, ValidationError
 from bot.clock import Clock
 from bot.context import EngineContext
 from bot.errors import BotError
-from bot.events import AnyEvent, Message, Place, Route, User
+from bot.events import Place, Route
 from bot.handler import Change
 from bot.lasting import Job, Paused, Standing
+from bot.left_jobs import Key, LeftJobs, MakeContext
 from bot.replies import Reply
 from bot.runner import LocalRunner
 from bot.store import Store
@@ -25,8 +26,6 @@ log = structlog.get_logger(__name__)
 
 # What was `left` is paused, only that nobody was told yet.
 Status: TypeAlias = Literal["running", "paused", "left", "done"]
-Key: TypeAlias = tuple[Place, str, str]
-MakeContext: TypeAlias = Callable[[AnyEvent, str], Awaitable[EngineContext]]
 
 # Seconds that a step has to end after it was told that its job is over.
 PATIENCE = 10.0
@@ -36,31 +35,23 @@ PATIENCE = 10.0
 class _Run:
     """A job that runs. `changes` were made during a step and are made to what comes out of it. `ends` is what becomes
     of it after this step, None = it goes on. What is `detached` was ended from outside, between two steps; what was
-    `resumed` during a step does not pause after it, and `hurried` does not rest."""
+    `resumed` during a step does not pause after it, and `hurried` does not rest. `without` is what the state would be
+    if the step had not been: what people were told that they changed must outlive a process that dies in the step."""
 
     id: int
     job: Job
     context: EngineContext
     state: BaseModel
     task: asyncio.Task[None] | None = None
+    saving: asyncio.Future[int] | None = None
     stepping: bool = False
     changes: list[Change[Any]] = field(default_factory=list)
+    without: BaseModel | None = None
     ends: Status | None = None
     detached: bool = False
     resumed: bool = False
     hurried: bool = False
     awake: asyncio.Event = field(default_factory=asyncio.Event)
-
-
-@dataclass(frozen=True, slots=True)
-class _Left:
-    """A job that an earlier process died or was stopped with."""
-
-    id: int
-    plugin: str
-    name: str
-    route: Route
-    state: Any
 
 
 class Jobs:
@@ -72,62 +63,21 @@ class Jobs:
         self._clock = clock
         self._running: dict[Key, _Run] = {}
         self._starting: set[Key] = set()
-        self._left: list[_Left] = []
+        self._left = LeftJobs(store, runner, clock, self._is_busy)
         self._closing = False
 
     # What an earlier process left.
 
     async def pause_left_behind(self) -> None:
-        for status in ("running", "left"):
-            for id, plugin, name, route, state, _ in await self._store.jobs(status=status):
-                if (route.place, plugin, name) not in self._running:
-                    await self._store.save_job(plugin, name, route, state, status="left", id=id)
-                    self._left.append(_Left(id, plugin, name, route, state))
+        await self._left.note()
 
-    async def tell_back(self, platform: str, make_context: MakeContext) -> None:
-        """Let those who left a job behind in a place of this platform say so, now that it can be reached."""
-        left = [each for each in self._left if each.route.place.platform == platform]
-        for each in left:
-            event = Message(
-                id=f"job:{each.id}",
-                user=User("", ""),
-                route=each.route,
-                at=self._clock.now(),
-                text="",
-                addressed=False,
-            )
-            try:
-                context = await make_context(event, each.plugin)
-                job = context.job_named(each.name)
-                if job is not None:
-                    async with self._runner.turn(event.place):
-                        await self._tell_one(context, job, each)
-            except (KeyError, ValidationError):
-                log.warning("nobody knows a job that was left behind", plugin=each.plugin, job=each.name)
-            except BotError as error:
-                log.warning("a job that was left behind could not be told", job=each.name, error=repr(error))
-            finally:
-                self._not_left(each.id)
+    async def tell_back(self, platform: str, make_context: MakeContext, *, place: Place | None = None) -> None:
+        """Let those who left a job behind in this place, or in all of this platform, say so, now that it can be
+        reached."""
+        await self._left.tell(platform, make_context, place)
 
-    async def _tell_one(self, context: EngineContext, job: Job, left: _Left) -> None:
-        key = (left.route.place, left.plugin, left.name)
-        if key in self._running or await self._now(left) != "left":
-            return  # somebody was quicker
-        state: BaseModel | None = None
-        try:
-            if job.back is not None:
-                state = await job.back(context, job.state.model_validate(left.state))
-        finally:
-            if await self._now(left) == "left":
-                dumped = left.state if state is None else state.model_dump(mode="json")
-                await self._store.save_job(left.plugin, left.name, left.route, dumped, status="paused", id=left.id)
-
-    async def _now(self, left: _Left) -> str:
-        kept = await self._store.jobs(place=left.route.place)
-        return next((status for id, *_, status in kept if id == left.id), "done")
-
-    def _not_left(self, id: int) -> None:
-        self._left = [each for each in self._left if each.id != id]
+    def _is_busy(self, key: Key) -> bool:
+        return key in self._running or key in self._starting
 
     # What plugins do with their jobs.
 
@@ -150,8 +100,10 @@ class Jobs:
         if run.stepping:
             run.changes.append(change)
             run.hurried = run.hurried or wake
-            changed: BaseModel | None = change(run.state)
-            return changed
+            run.without = change(run.without) if run.without is not None else None
+            if run.without is not None:
+                await self._save(run, "running", state=run.without)
+            return run.without
         new: BaseModel | None = change(run.state)
         if new is None:
             run.ends = "done"
@@ -184,10 +136,13 @@ class Jobs:
         if run is not None and run.ends == "paused":
             await self._detach(key, run)
         standing = await self._paused(context.place, context.plugin, job)
+        if standing is not None and await self._left.told(standing.id):
+            standing = await self._paused(context.place, context.plugin, job)
         if standing is None:
             return False
-        self._not_left(standing.id)
-        await self._begin(context, job, standing.state, standing.id)
+        if not self._is_busy(key):  # else somebody was quicker
+            await self._begin(context, job, standing.state, standing.id)
+            self._left.drop(standing.id)
         return True
 
     async def end(self, place: Place, plugin: str, job: Job) -> bool:
@@ -211,6 +166,9 @@ class Jobs:
             del self._running[key]
         if run.task is not None:
             run.task.cancel()
+        if run.saving is not None:
+            # Else this may be written before it.
+            await asyncio.wait({run.saving})
         await self._save(run, run.ends or "paused")
 
     # Until all end.
@@ -258,11 +216,11 @@ class Jobs:
                         run.ends = "done"
                 if run.ends is None:
                     # While it rests, so that nobody waits for that.
-                    saving = asyncio.ensure_future(self._save(run, "running"))
+                    run.saving = asyncio.ensure_future(self._save(run, "running"))
                     try:
                         await self._rest(run)
                     finally:
-                        await saving
+                        await run.saving
             await self._save(run, run.ends)
         except asyncio.CancelledError:
             if not run.detached:
@@ -276,7 +234,7 @@ class Jobs:
 
     async def _step(self, run: _Run) -> bool:
         """Whether the job goes on. What was changed meanwhile is changed in what came out."""
-        run.stepping, run.resumed = True, False
+        run.stepping, run.resumed, run.without = True, False, run.state
         state: BaseModel | None = None
         try:
             made = await run.job.step(run.context, run.state)
@@ -318,41 +276,53 @@ class Jobs:
     # Paused ones.
 
     async def _paused(self, place: Place, plugin: str, job: Job) -> Standing[Any] | None:
-        left = [(each.id, each.plugin, each.name, each.state) for each in self._left if each.route.place == place]
-        kept = [
-            (id, of, name, state) for id, of, name, _, state, _ in await self._store.jobs(place=place, status="paused")
-        ]
-        for id, of, name, state in reversed([*kept, *left]):
+        kept = await self._kept(place, plugin, job)
+        if kept is None:
+            return None
+        id, _, state, _ = kept
+        return Standing(id, state, running=False)
+
+    async def _kept(self, place: Place, plugin: str, job: Job) -> tuple[int, Route, BaseModel, Status] | None:
+        """The newest one that does not run and can be read."""
+        found = [*await self._store.jobs(place=place, status="paused")]
+        if self._left.any_at(place):
+            found = sorted((*found, *await self._store.jobs(place=place, status="left")), key=lambda each: each[0])
+        for id, of, name, route, state, status in reversed(found):
             if (of, name) == (plugin, job.name):
                 try:
-                    return Standing(id, job.state.model_validate(state), running=False)
+                    read = job.state.model_validate(state)
                 except ValidationError:
                     log.warning("a job was written by another version and cannot be read", job=name, id=id)
+                else:
+                    return id, route, read, "left" if status == "left" else "paused"
         return None
 
     async def _change_paused(
         self, place: Place, plugin: str, job: Job, change: Change[Any], *, ended: bool = False
     ) -> BaseModel | None:
-        """What the state is then; of one that was `ended`, what it was."""
-        standing = await self._paused(place, plugin, job)
-        if standing is None:
-            return None
-        new: BaseModel | None = change(standing.state)
-        kept = next(each for each in await self._store.jobs(place=place) if each[0] == standing.id)
-        state = (new or standing.state).model_dump(mode="json")
-        status: Status = "paused" if new is not None else "done"
-        self._not_left(standing.id)
-        await self._store.save_job(plugin, job.name, kept[3], state, status=status, id=standing.id)
-        return standing.state if ended else new
+        """What the state is then; of one that was `ended`, what it was. Who left it is told all the same."""
+        async with self._left.settling:
+            kept = await self._kept(place, plugin, job)
+            if kept is None:
+                return None
+            id, route, state, status = kept
+            new: BaseModel | None = change(state)
+            self._left.changed(id, change)
+            if new is None:
+                status = "done"
+                self._left.drop(id)
+            dumped = (new or state).model_dump(mode="json")
+            await self._store.save_job(plugin, job.name, route, dumped, status=status, id=id)
+            return state if ended else new
 
     # Inside.
 
-    async def _save(self, run: _Run, status: Status, *, id: int | None = -1) -> int:
+    async def _save(self, run: _Run, status: Status, *, id: int | None = -1, state: BaseModel | None = None) -> int:
         return await self._store.save_job(
             run.context.plugin,
             run.job.name,
             run.context.event.route,
-            run.state.model_dump(mode="json"),
+            (state or run.state).model_dump(mode="json"),
             status=status,
             id=run.id if id == -1 else id,
         )

@@ -28,6 +28,7 @@ from bot.platform import Adapter, Posted, is_connected
 from bot.replies import SentId
 from bot.runner import LocalRunner
 from bot.store import Claim, Draft, NewMessage, Store
+from bot.store.records import MessageStatus
 from bot.turns import Turns
 
 log = structlog.get_logger(__name__)
@@ -91,6 +92,9 @@ class Recovery:
 
     async def catch_up(self, event: Online, handle: Handle, take: Take) -> None:
         platform = event.place.platform
+        if event.place.channel:
+            await self._turns.jobs.tell_back(platform, self._turns.context_of, place=event.place)
+            return
         steps: Sequence[Callable[[], Awaitable[None]]] = (
             lambda: self._finish_answers(platform),
             lambda: self._take_left_behind(platform, take),
@@ -164,9 +168,9 @@ class Recovery:
             await self._store.abandon(draft)
             return
         speaker = draft.speaker.name if draft.speaker else None
-        said = NewMessage(
-            "assistant", draft.text, speaker=speaker, status="interrupted", sent=draft.sent, scene=draft.scene
-        )
+        ended: MessageStatus = "complete" if draft.finished == "stop" else "partial"
+        status = ended if draft.finished is not None else "interrupted"
+        said = NewMessage("assistant", draft.text, speaker=speaker, status=status, sent=draft.sent, scene=draft.scene)
         await self._store.answered(draft, draft.route.place, [said], ())
 
     async def _shown(self, draft: Draft, others: Set[str]) -> Draft:

@@ -31,6 +31,7 @@ from bot.api import (
     File,
     Handle,
     Message,
+    Online,
     Place,
     Posted,
     Reply,
@@ -136,6 +137,7 @@ class TerminalAdapter:
             await screen.remark(self._settings.greeting)
         if self._settings.resume and self._settings.earlier is not None:
             await screen.recall(list(await self._settings.earlier(self._hearing.place)))
+        self._is_back(handle, screen)
         impatient = False
         while not screen.closed.is_set():
             try:
@@ -172,6 +174,14 @@ class TerminalAdapter:
         self._display = screen
         return screen, prompt
 
+    def _is_back(self, handle: Handle, display: Display) -> None:
+        """What was left in the middle in this conversation can be told of now."""
+        if self._begins_anew or not (self._settings.resume or self._settings.session):
+            return
+        place, user = self._hearing.place, User("", "")
+        event = Online(id=uuid4().hex, user=user, route=Route(place), at=self._clock.now())
+        self._start(handle, event, display)
+
     def _size(self) -> tuple[int, int]:
         try:
             size = os.get_terminal_size(self._stdout.fileno())
@@ -186,6 +196,7 @@ class TerminalAdapter:
         if question := self._question:
             await self._hear(question, handle, display)
             return
+        self._is_back(handle, display)
         async for line in Lines(self._stdin, whole=bool(self._settings.once)):
             if line is None:
                 await display.remark(say(TOO_LONG))
@@ -246,12 +257,12 @@ class TerminalAdapter:
         self._start(handle, call, display)
         return True
 
-    def _start(self, handle: Handle, event: Message | CommandCall, display: Display) -> None:
+    def _start(self, handle: Handle, event: Message | CommandCall | Online, display: Display) -> None:
         task = asyncio.create_task(self._hand_over(handle, event, display), name="terminal-event")
         self._handling.add(task)
         task.add_done_callback(self._handling.discard)
 
-    async def _hand_over(self, handle: Handle, event: Message | CommandCall, display: Display) -> None:
+    async def _hand_over(self, handle: Handle, event: Message | CommandCall | Online, display: Display) -> None:
         try:
             await handle(event)
         except Exception as error:

@@ -10,7 +10,18 @@ from plugins.roleplay.declared import plugin, roleplay
 from plugins.roleplay.order import passed_over
 from plugins.roleplay.performing import clear_panel, end
 from plugins.roleplay.personas import literally
-from plugins.roleplay.scene import Performed, Scene, SceneLine, forced, joined, left, lines_of, swapped, whispered
+from plugins.roleplay.scene import (
+    Performed,
+    Scene,
+    SceneLine,
+    forced,
+    joined,
+    left,
+    lines_of,
+    swapped,
+    taken_back,
+    whispered,
+)
 from plugins.roleplay.stage import (
     check_directs,
     directed,
@@ -126,8 +137,7 @@ async def retry(ctx: Context) -> str | None:
         return say("The scene is going on. Pause it first: `/roleplay pause`.")
     if not any(line.generated for line in await _lines(ctx, standing.state)):
         return say("No line was said yet.")
-    await ctx.change(scene_job, lambda scene: scene.changed(redo=True))
-    await go_on(ctx, standing.state, step=True)
+    await go_on(ctx, standing.state, step=True, redo=True)
     return None
 
 
@@ -143,14 +153,12 @@ async def rewind(ctx: Context, lines: Annotated[int, Arg("How many lines to take
         return say("So many lines were not said yet: there are {count}.", count=len(generated))
     first = generated[-lines]
     before = [line for line in said if line.id < first.id]
-    tip = before[-1].id if before else standing.state.root
+    tip = before[-1].id if before else standing.state.root or 0
+    kept = [line.id for line in before if line.generated and not line.cut]
+    counted = sum(not line.cut for line in generated[-lines:])
+    # In this order: what is still there is counted again, should the bot die in between.
+    await ctx.change(scene_job, taken_back(counted, tip, kept[-1] if kept else None))
     await ctx.conversation.move_tip(tip)
-    kept = [line.id for line in before if line.generated]
-
-    def change(scene: Scene) -> Scene | None:
-        return scene.changed(turn=len(kept), last=kept[-1] if kept else None, over="", waits_for="", next="")
-
-    await ctx.change(scene_job, change)
     told = say("⏪ Taken back: {count}. What comes next begins behind “{text}”.", count=lines, text=_short(before))
     gone = [line for line in said if line.id >= first.id]
     shown = [f"- {literally(line.name)}: “{_short([line])}”" for line in gone[:MOST_SHOWN]]
@@ -265,8 +273,8 @@ async def press_stop(ctx: Context) -> None:
 # Inside.
 
 
-async def go_on(ctx: Context, scene: Scene, *, step: bool = False) -> None:
-    await ctx.change(scene_job, lambda now: now.changed(step=step, waits_for="", over=""))
+async def go_on(ctx: Context, scene: Scene, *, step: bool = False, redo: bool = False) -> None:
+    await ctx.change(scene_job, lambda now: now.changed(step=step, redo=redo, waits_for="", over=""))
     await ctx.resume(scene_job)
     await without_buttons(ctx)
     if not (isinstance(ctx.event, ButtonPressed) and scene.panel and scene.panel[0] == ctx.event.message):

@@ -44,8 +44,9 @@ from plugins.roleplay.endings import (
 )
 from plugins.roleplay.memory import learn, summarised
 from plugins.roleplay.order import next_role
-from plugins.roleplay.scene import NARRATOR, Performed, Role, Scene, SceneLine, caught_up, is_elsewhere, lines_of
+from plugins.roleplay.scene import Performed, Plan, Role, Scene, SceneLine, caught_up, is_elsewhere, lines_of
 from plugins.roleplay.speaking import Estimate, Spoken, estimate, prompt_for, recited, speak
+from plugins.roleplay.telling import narrator_of
 from plugins.roleplay.votes import close_vote, is_due, open_vote
 
 log = logging.getLogger(__name__)
@@ -212,8 +213,11 @@ async def without_buttons(ctx: Context, sent: SentId) -> None:
 async def _open(ctx: Context, scene: Scene, path: Sequence[Remembered]) -> Scene:
     """The line that it begins with; without one, the narrator says where it plays. No model is asked."""
     speaker, text = _opening(scene)
+    plan = await ctx.load(Plan, key=scene.started_by)
+    if plan is not None and plan.look == scene.look:
+        await ctx.forget_state(Plan, key=scene.started_by)
     begun = beginning(scene, path)
-    if begun is not None and begun.text == text:
+    if begun is not None and begun.text == text and begun.status == "complete":
         return scene.changed(root=begun.id)
     line = await ctx.say(
         speaker,
@@ -237,7 +241,7 @@ def _opening(scene: Scene) -> tuple[Speaker, str]:
     role = scene.role(scene.opener_by)
     if role is not None and scene.opener:
         return role.speaker, scene.opener
-    return Speaker(NARRATOR, say(NARRATOR)), scene.setting or scene.title or say("The curtain rises.")
+    return narrator_of(scene), scene.opening
 
 
 def to_say_anew(scene: Scene, lines: Sequence[SceneLine]) -> SceneLine | None:
@@ -246,7 +250,9 @@ def to_say_anew(scene: Scene, lines: Sequence[SceneLine]) -> SceneLine | None:
     if not generated:
         return None
     last = generated[-1]
-    return last if scene.redo or (last.cut and last is lines[-1]) else None
+    # Once somebody on stage went on from it, it stays as it is.
+    is_open = last.cut and not any(line.role for line in lines if line.id > last.id)
+    return last if scene.redo or is_open else None
 
 
 # Who and whether.

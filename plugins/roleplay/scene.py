@@ -55,7 +55,8 @@ class Role(BaseModel):
 
 class Scene(BaseModel):
     """`root` is the remembered message that it begins with, which comes `after` another, `last` the newest generated
-    line that was counted.
+    line that was counted. `look` is the key of the plan that it was begun from, whose buttons are below the message
+    `looked_at`. Where nobody opens it, `narrator` says the words `opening`, both in the language in which it was begun.
 
     `turns` is how many lines are generated at most; `pace` is in seconds, `budget_cost` in US dollars; 0 = no limit.
     `next` is the id of the role that must speak now; `steer` is told to whoever speaks next, since the last line went
@@ -81,6 +82,10 @@ class Scene(BaseModel):
     phrases: tuple[str, ...] = ()
     ends_itself: bool = True
     started_by: str = ""
+    look: str = ""
+    looked_at: str = ""
+    narrator: str = ""
+    opening: str = ""
     root: int | None = None
     after: int = 0
     last: int | None = None
@@ -128,6 +133,13 @@ class Scene(BaseModel):
 
     def changed(self, **changes: Any) -> Scene:
         return self.model_copy(update=changes)
+
+
+class Plan(BaseModel):
+    """A scene that somebody looks at before it begins; the buttons below a look carry its key."""
+
+    scene: Scene
+    look: str = ""
 
 
 class Performed(BaseModel):
@@ -180,6 +192,27 @@ def left(user: str) -> Callable[[Scene], Scene | None]:
     return change
 
 
+def taken_back(lines: int, tip: int, last: int | None) -> Callable[[Scene], Scene | None]:
+    """The newest `lines` no longer count: `tip` is the newest that does, `last` the newest generated one. What was told
+    or noted of the others is forgotten."""
+
+    def change(scene: Scene) -> Scene | None:
+        turn = max(0, scene.turn - lines)
+        scene = scene.changed(
+            turn=turn,
+            last=last,
+            over="",
+            waits_for="",
+            next="",
+            redo=False,
+            polled_at=min(scene.polled_at, turn),
+            steered_at=scene.steered_at if scene.steered_at is not None and scene.steered_at <= turn else None,
+        )
+        return scene.changed(summary="", summary_until=0) if scene.summary_until > tip else scene
+
+    return change
+
+
 def given_more(turns: int) -> Callable[[Scene], Scene | None]:
     return lambda scene: scene.changed(turns=min(scene.turns + turns, MOST_TURNS))
 
@@ -218,14 +251,15 @@ def lines_of(scene: Scene, path: Sequence[Remembered]) -> list[SceneLine]:
         if one.role == "assistant" and not own:
             continue  # what the bot said beside the scene
         role = _role_of(scene, one)
+        narrated = one.role == "assistant" and role is None and one.speaker in (NARRATOR, scene.narrator or NARRATOR)
         found.append(
             SceneLine(
                 one.id,
                 role.name if role is not None else (one.speaker or one.author or ""),
-                one.text,
+                one.text.strip("*") if narrated and one.id != scene.root else one.text,
                 role=role.id if role is not None else "",
-                generated=one.role == "assistant" and one.id != scene.root and one.speaker != NARRATOR,
-                narrated=one.speaker == NARRATOR,
+                generated=one.role == "assistant" and one.id != scene.root and not narrated,
+                narrated=narrated,
                 cut=one.status == "interrupted",
             )
         )
@@ -250,7 +284,10 @@ def caught_up(scene: Scene, lines: Sequence[SceneLine]) -> Scene:
     if scene.last is None or any(line.id == scene.last for line in lines):
         known = scene.last or scene.root or 0
         new = [line for line in said if line.id > known]
-        return scene.changed(turn=scene.turn + len(new), last=new[-1].id) if new else scene
+        if not new:
+            return scene
+        followed = "" if new[-1].role == scene.next else scene.next
+        return scene.changed(turn=scene.turn + len(new), last=new[-1].id, next=followed, errors=0)
     if any(line.id == scene.root for line in lines):
         return scene.changed(turn=len(said), last=said[-1].id if said else None)
     # It begins further back than is looked at.

@@ -24,8 +24,8 @@ from bot.api import (
 )
 from plugins.roleplay.declared import plugin
 from plugins.roleplay.performing import clear_panel, perform
-from plugins.roleplay.returning import come_back, is_over
-from plugins.roleplay.scene import Performed, Role, Scene
+from plugins.roleplay.returning import come_back, was_ended
+from plugins.roleplay.scene import NARRATOR, Performed, Role, Scene
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ def _pause(scene: Scene) -> float:
 
 
 async def _back(ctx: Context, scene: Scene) -> Scene | None:
-    if await is_over(ctx, scene):
+    if await was_ended(ctx, scene):
         await ctx.end(scene_job)
         return None
     await _watch(ctx)
@@ -61,7 +61,14 @@ async def begin(ctx: Context, scene: Scene) -> None:
         await clear_panel(ctx, standing.state)
         await ctx.end(scene_job)
     newest = await ctx.conversation.path(1)
-    await go_on_stage(ctx, scene.changed(after=newest[-1].id if newest else 0))
+    # A role may bear the narrator's name in another language than English.
+    is_taken = say(NARRATOR) in [role.name for role in scene.roles]
+    scene = scene.changed(
+        after=newest[-1].id if newest else 0,
+        narrator=NARRATOR if is_taken else say(NARRATOR),
+        opening=scene.setting or scene.title or say("The curtain rises."),
+    )
+    await go_on_stage(ctx, scene)
 
 
 async def go_on_stage(ctx: Context, scene: Scene) -> None:
@@ -143,7 +150,12 @@ class Quiet(BaseModel):
     times: int = 0
 
 
-@plugin.job(pause=lambda quiet: LOOK_SECONDS)
+async def _look_again(ctx: Context, quiet: Quiet) -> Quiet:
+    await ctx.resume(quiet_job)
+    return quiet
+
+
+@plugin.job(pause=lambda quiet: LOOK_SECONDS, back=_look_again)
 async def quiet_job(ctx: Context, quiet: Quiet) -> Quiet | None:
     """Looks after a scene until it is over."""
     standing = await ctx.job(scene_job)

@@ -13,7 +13,7 @@ from plugins.roleplay.casting import cast_of, known_names
 from plugins.roleplay.declared import plugin, roleplay
 from plugins.roleplay.naming import QUOTED, QUOTES, may_be_one
 from plugins.roleplay.personas import literally
-from plugins.roleplay.scene import MOST_TURNS, Order, Role, Scene
+from plugins.roleplay.scene import MOST_TURNS, Order, Plan, Role, Scene
 from plugins.roleplay.speaking import choice_of, prompt_for
 from plugins.roleplay.stage import begin, check_is_free, scene_job, without_buttons
 
@@ -23,13 +23,6 @@ LONGEST_TOPIC, LONGEST_OPENER = 1_000, 1_500
 MOST_PHRASES, LONGEST_PHRASE = 10, 100
 MOST_TOKENS, MOST_DOLLARS, MOST_MINUTES = 100_000_000, 1_000, 24 * 60
 MOST_SUGGESTIONS = 25
-
-
-class Plan(BaseModel):
-    """A scene that somebody looks at before it begins; the buttons below a look carry its key."""
-
-    scene: Scene
-    look: str = ""
 
 
 async def _casts(ctx: Context, typed: str) -> Sequence[str]:
@@ -164,7 +157,11 @@ async def begin_looked_at(ctx: Context) -> bool:
 
 
 async def _begin(ctx: Context, plan: Plan) -> None:
-    await begin(ctx, plan.scene)
+    """Once, however often it is asked for: the bot may have died after it was begun."""
+    standing = await ctx.job(scene_job)
+    if standing is None or standing.state.look != plan.look:
+        looked_at = ctx.event.message if isinstance(ctx.event, ButtonPressed) else ""
+        await begin(ctx, plan.scene.changed(look=plan.look, looked_at=looked_at))
     await ctx.forget_state(Plan, key=ctx.user.id)
 
 

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from bot.api import Context, Done, Speaker, Text, UsageError, say
+from bot.api import Context, Prompt, Speaker, UsageError, say
 from plugins.roleplay.scene import MOST_NOTES, NARRATOR, Scene
+from plugins.roleplay.speaking import recited
 
 # What everybody on stage is told after something happened.
 REACT = "Something just happened: “{text}” React to it in your line, as it changes things for you."
+
+
+def narrator_of(scene: Scene) -> Speaker:
+    return Speaker(NARRATOR, scene.narrator or NARRATOR)
 
 
 async def narrate(ctx: Context, scene: Scene, text: str) -> None:
     """Everybody sees it and everybody on stage knows it."""
     if scene.root is None:
         raise UsageError(say("The scene is just about to begin. Try it again in a moment."))
-    stream = ctx.stream(Speaker(NARRATOR, say(NARRATOR)))
-    async with stream:
-        await stream.write(Text(f"*{text}*"))
-        await stream.write(Done("stop"))
-    await ctx.conversation.append("assistant", text, Speaker(NARRATOR, NARRATOR), sent=stream.sent, scene=scene.root)
+    await ctx.say(narrator_of(scene), Prompt(()), through=recited(f"*{text}*"), scene=scene.root)
 
 
 def reacting(text: str) -> Callable[[Scene], Scene | None]:

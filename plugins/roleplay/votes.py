@@ -17,6 +17,8 @@ log = logging.getLogger(__name__)
 # Of the newest lines a model sees so many when it proposes what may happen, and it proposes so much.
 LINES_SHOWN, PROPOSED = 12, 3
 ANSWER_TOKENS = 120
+# How everything begins that a vote says, in each language.
+VOTE = "🗳"
 _ASKED = """\
 A scene is performed for an audience that decides what happens next. The cast: {names}. The scene: {setting}
 

@@ -433,7 +433,7 @@ async def test_a_tie_is_drawn_and_where_nobody_votes_nothing_happens() -> None:
         await reacts(bot, "1️⃣", CARL)
         await reacts(bot, "2️⃣", DORA)
         await counts(bot, "🗳 It is a tie, so the lot decides: **")
-        await bot.until("*", 2)
+        await bot.until("*", 4)
         assert lines(bot)[-1] in ("Narrator: *It rains*", "Narrator: *A bear comes*")
 
 
