@@ -1,0 +1,7 @@
+"""Transcripts worth keeping: conversations, branches and scenes as files in many formats, and back into memory."""
+
+from plugins.export import commands
+from plugins.export.declared import plugin
+from plugins.export.transcript import Entry, Format, Header, Scene, Speaker, Used, Way
+
+__all__ = ["Entry", "Format", "Header", "Scene", "Speaker", "Used", "Way", "commands", "plugin"]

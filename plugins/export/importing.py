@@ -1,0 +1,137 @@
+"""A transcript from a file becomes branches of a place: checked first, taken whole or not at all, and once."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import io
+import json
+import zipfile
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from bot.api import Archive, NewEntry, NewWay, Restored, UsageError, say
+from plugins.export.reading import shareable
+from plugins.export.transcript import Entry, Speaker, Way
+
+if TYPE_CHECKING:
+    from plugins.export.imported import Imported
+
+MOST_BYTES = 100_000_000
+MOST_ENTRIES = 200_000
+STEP = 500
+ZIP = b"PK\x03\x04"
+
+
+async def importing(archive: Archive, content: bytes, advance: Callable[[int], None]) -> Restored:
+    """`advance` is told how many messages were written. Raises UsageError that says what is wrong with the file."""
+    entries, ways, key = await asyncio.to_thread(prepared, content)
+    begun = await archive.restore(key)
+    if isinstance(begun, Restored):
+        return begun
+    try:
+        for first in range(0, len(entries), STEP):
+            await begun.add(entries[first : first + STEP])
+            advance(min(first + STEP, len(entries)))
+        active = next((number for number, way in enumerate(ways) if way.active), len(ways) - 1)
+        return await begun.finish([_new_way(way) for way in ways], active=active)
+    except BaseException:
+        await asyncio.shield(begun.give_up())
+        raise
+
+
+def prepared(content: bytes) -> tuple[Sequence[NewEntry], Sequence[Way], str]:
+    """What is to be written, and a key that the same talk always has."""
+    # Only who imports needs what reads foreign files.
+    from plugins.export.imported import parse
+
+    imported = parse(unpacked(content))
+    entries, ways = imported.entries, imported.header.ways
+    if not entries:
+        raise UsageError(say("There are no messages in this file."))
+    if len(entries) > MOST_ENTRIES:
+        raise UsageError(say("There are more than {most:,} messages in this file.", most=MOST_ENTRIES))
+    numbers = _numbers(entries)
+    if not ways:
+        ways = (Way(0, "", entries[-1].id, None, entries[-1].at, active=True),)
+    for way in ways:
+        if way.tip is not None and way.tip not in numbers:
+            raise UsageError(say("Branch `{name}` ends with a message that is not in this file.", name=way.name[:40]))
+    speakers = {one.key: one for one in imported.header.speakers}
+    return [_new_entry(one, speakers) for one in entries], ways, _key(imported, ways, numbers)
+
+
+def unpacked(content: bytes) -> bytes:
+    """The one file in a zipped one. Raises UsageError."""
+    if not content.startswith(ZIP):
+        return content
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as zipped:
+            names = [each for each in zipped.namelist() if not each.endswith("/")]
+            if len(names) != 1:
+                raise UsageError(say("There are {count:,} files in it. Zip one alone.", count=len(names)))
+            with zipped.open(names[0]) as inside:
+                found = inside.read(MOST_BYTES + 1)
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError, EOFError) as error:
+        raise UsageError(say("This zipped file is damaged.")) from error
+    if len(found) > MOST_BYTES:
+        raise UsageError(say("Unzipped, this file has more than {most:,} MB.", most=MOST_BYTES // 1_000_000))
+    return found
+
+
+def _numbers(entries: Sequence[Entry]) -> Mapping[int, int]:
+    """By id, in what order they come. Raises UsageError where one belongs to another that has not come before."""
+    numbers: dict[int, int] = {}
+    for number, one in enumerate(entries, 1):
+        if one.id in numbers:
+            raise UsageError(say("Message {number:,} in this file has the id of another one.", number=number))
+        for before in (one.parent, one.variant_of):
+            if before is not None and before not in numbers:
+                raise UsageError(
+                    say("Message {number:,} in this file belongs to one that does not come before it.", number=number)
+                )
+        numbers[one.id] = number
+    return numbers
+
+
+def _new_entry(one: Entry, speakers: Mapping[str, Speaker]) -> NewEntry:
+    by = speakers.get(one.speaker) or Speaker("", "", "bot")
+    is_person = one.role == "user"
+    named = by.name or None
+    return NewEntry(
+        id=one.id,
+        parent=one.parent,
+        role=one.role,
+        text=one.text,
+        created_at=one.at,
+        author_id=(by.id or None) if is_person else None,
+        author=named if is_person else None,
+        speaker=named if one.role == "assistant" and by.kind != "bot" else None,
+        status=one.status,
+        model=one.model or None,
+        tokens=one.tokens,
+        variant_of=one.variant_of,
+        scene=one.scene,
+        parts=shareable(one.parts),
+    )
+
+
+def _new_way(way: Way) -> NewWay:
+    return NewWay(way.name or say("imported"), way.tip, way.forked_from, way.at)
+
+
+def _key(imported: Imported, ways: Sequence[Way], numbers: Mapping[int, int]) -> str:
+    """Of the talk itself: neither when it was exported nor its numbers make another one of it."""
+
+    def number(id: int | None) -> int | None:
+        return None if id is None else numbers.get(id)
+
+    names = {one.key: (one.kind, one.name, one.id) for one in imported.header.speakers}
+    digest = hashlib.sha256()
+    for way in ways:
+        digest.update(json.dumps([way.name, number(way.tip), number(way.forked_from)]).encode())
+    for one in imported.entries:
+        place = [number(one.parent), number(one.variant_of), number(one.scene)]
+        told = [one.role, names.get(one.speaker), one.text, one.at.isoformat(), one.status, one.model, dict(one.parts)]
+        digest.update(json.dumps([place, told], sort_keys=True).encode())
+    return digest.hexdigest()
