@@ -95,7 +95,9 @@ class Asides:
         remembered = await self._memory.conclude(speech, spoken)
         if spoken.error and not spoken.text:
             raise spoken.error
-        return Line(spoken.text, spoken.sent, remembered[-1].id if remembered else None, tuple(turn.calls))
+        kept = remembered[-1] if remembered else None
+        interrupted = kept is not None and kept.status == "interrupted"
+        return Line(spoken.text, spoken.sent, kept.id if kept is not None else None, tuple(turn.calls), interrupted)
 
     async def _taking(self, line: Saying) -> Taking | None:
         if line.instead_of is None:

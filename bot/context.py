@@ -391,12 +391,19 @@ class EngineContext:
         found = await self._house.store.load_states(plugin, owner, prefix)
         return {key.removeprefix(prefix): kind.model_validate(value) for key, value in found.items()}
 
+    async def keys(self, kind: type[BaseModel], *, scope: Scope = "place") -> Sequence[str]:
+        plugin, owner, prefix = self._key(scope, kind, "")
+        return [key.removeprefix(prefix) for key in await self._house.store.state_keys(plugin, owner, prefix)]
+
     async def forget_state(self, kind: type[BaseModel], *, scope: Scope = "place", key: str = "") -> None:
         await self._house.store.delete_state(*self._key(scope, kind, key))
 
     async def put_blob(self, content: bytes, media_type: str, *, kept: bool = True) -> str:
         put = self._house.store.put_blob if kept else self._house.store.put_picture
         return await put(content, media_type)
+
+    async def release_blob(self, id: str) -> None:
+        await self._house.store.release_blob(id)
 
     async def get_blob(self, id: str) -> tuple[bytes, str] | None:
         return await self._house.store.get_blob(id)

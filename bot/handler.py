@@ -40,12 +40,14 @@ class Taken:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """What a speaker said, as it stands on the platform and in memory; `calls` is what it cost."""
+    """What a speaker said, as it stands on the platform and in memory; `calls` is what it cost. What was `interrupted`
+    could not be said or shown to its end."""
 
     text: str
     sent: tuple[SentId, ...]
     message: int | None
     calls: tuple[ModelCall, ...] = ()
+    interrupted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -325,8 +327,6 @@ class Context(Protocol):
         """Messages of this place as the platform keeps them: those after an id, or the newest ones."""
         ...
 
-    async def interrupt(self) -> bool:
-        """Stop the answer that is being written here. False when there is none."""
     def archive(self) -> Archive:
         """All that is remembered of this place, page by page, with its branches, scenes and what answers took."""
         ...
@@ -335,6 +335,8 @@ class Context(Protocol):
         """What the plugins that run provide of a kind, see `Plugin.provide`."""
         ...
 
+    async def interrupt(self) -> bool:
+        """Stop the answer that is being written here. False when there is none."""
         ...
 
     async def start(self, job: Job, state: BaseModel) -> int:
@@ -371,10 +373,18 @@ class Context(Protocol):
         """All that was saved of a kind, by key."""
         ...
 
+    async def keys(self, kind: type[BaseModel], *, scope: Scope = "place") -> Sequence[str]:
+        """The keys of all that was saved of a kind, which are quicker to get than what was saved."""
+        ...
+
     async def forget_state(self, kind: type[BaseModel], *, scope: Scope = "place", key: str = "") -> None: ...
 
     async def put_blob(self, content: bytes, media_type: str, *, kept: bool = True) -> str:
         """Its id; the same bytes have the same one. What is not `kept` stays a day at least."""
+        ...
+
+    async def release_blob(self, id: str) -> None:
+        """One that was kept goes in a day, unless a message, a job or something that was saved still holds it."""
         ...
 
     async def get_blob(self, id: str) -> tuple[bytes, str] | None: ...

@@ -398,6 +398,9 @@ class Store:
     async def load_states(self, plugin: str, scope: str, prefix: str) -> Mapping[str, JsonValue]:
         return await self._db.read(lambda c: shelf.load_states(c, plugin, scope, prefix))
 
+    async def state_keys(self, plugin: str, scope: str, prefix: str) -> Sequence[str]:
+        return await self._db.read(lambda c: shelf.state_keys(c, plugin, scope, prefix))
+
     async def save_state(
         self, plugin: str, scope: str, key: str, value: JsonValue, *, version: int | None = None
     ) -> int:
@@ -417,6 +420,10 @@ class Store:
         """A blob that stays for as long as a message holds it in its `parts`, a day at least."""
         now = self._clock.now()
         return await self._db.write(lambda c: shelf.put_blob(c, content, media_type, now, kept=False))
+
+    async def release_blob(self, id: str) -> None:
+        now = self._clock.now()
+        await self._db.write(lambda c: shelf.release_blob(c, id, now))
 
     async def get_blob(self, id: str) -> tuple[bytes, str] | None:
         return await self._db.read(lambda c: shelf.get_blob(c, id))

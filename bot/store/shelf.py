@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from pydantic import JsonValue
-from sqlalchemy import delete, insert, or_, select, update
+from sqlalchemy import Text, cast, delete, insert, or_, select, update
 from sqlalchemy.engine import Connection
 
 from bot.errors import StoreError
@@ -18,6 +18,8 @@ from bot.store.database import insert_into
 from bot.store.tables import blob, fact, job, state
 
 log = logging.getLogger(__name__)
+
+ABOUT_TO_BE_USED = timedelta(minutes=1)
 
 KeptJob = tuple[int, str, str, Route, JsonValue, str]
 
@@ -75,6 +77,16 @@ def load_states(connection: Connection, plugin: str, scope: str, prefix: str) ->
     return {row.key: row.value for row in rows}
 
 
+def state_keys(connection: Connection, plugin: str, scope: str, prefix: str) -> Sequence[str]:
+    found = connection.execute(
+        select(state.c.key)
+        .where(state.c.plugin == storable(plugin), state.c.scope == storable(scope))
+        .where(state.c.key.startswith(storable(prefix), autoescape=True))
+        .order_by(state.c.key)
+    )
+    return found.scalars().all()
+
+
 def delete_state(connection: Connection, plugin: str, scope: str, key: str) -> None:
     connection.execute(delete(state).filter_by(**_key(plugin, scope, key)))
 
@@ -86,6 +98,17 @@ def put_blob(connection: Connection, content: bytes, media_type: str, now: datet
     changes = {"kept": or_(blob.c.kept, insertion.excluded.kept), "created_at": insertion.excluded.created_at}
     connection.execute(insertion.on_conflict_do_update(index_elements=["id"], set_=changes), values)
     return id
+
+
+def release_blob(connection: Connection, id: str, now: datetime) -> None:
+    """It goes a day later, when no message holds it, unless something that was saved does: the same picture may be used
+    twice. One that was put down just now may be about to be used again."""
+    for column in (state.c.value, job.c.state):
+        holding = select(column).where(cast(column, Text).contains(storable(id), autoescape=True)).limit(1)
+        if connection.execute(holding).first() is not None:
+            return
+    released = update(blob).where(blob.c.id == storable(id), blob.c.created_at < now - ABOUT_TO_BE_USED)
+    connection.execute(released.values(kept=False, created_at=now))
 
 
 def get_blob(connection: Connection, id: str) -> tuple[bytes, str] | None:

@@ -140,7 +140,8 @@ async def _performed(ctx: Context, scene: Scene) -> Scene | Paused[Scene] | None
         waiting = scene.changed(waits_for=role.player)
         return Paused(await rest(ctx, waiting, say(WAITS_FOR, name=role.name, player=role.player_name)))
     try:
-        performed = await _line(ctx, scene, role, [line for line in lines if line is not cut], cut)
+        lines = [line for line in lines if line is not cut]
+        performed, said = await _line(ctx, scene, role, lines, cut)
     except (TargetGone, DeliveryRefused):
         raise
     except BotError as error:
@@ -149,11 +150,12 @@ async def _performed(ctx: Context, scene: Scene) -> Scene | Paused[Scene] | None
         await end(ctx, scene, "empty")
         return None
     performed = performed.changed(seconds=performed.seconds + monotonic() - began + performed.pace)
-    lines = lines_of(performed, await ctx.conversation.path(LOOKS_AT))
-    if to_say_anew(performed, lines) is not None:
+    if said is not None and said.interrupted:
         # It is remembered, but could not be shown whole.
         performed = performed.changed(errors=scene.errors + 1, over="")
         return _unseen(performed, None) if performed.errors >= MOST_UNSEEN else performed
+    # What people said meanwhile is looked at before the next line.
+    lines = lines if said is None else [*lines, _as_line(role, said)]
     if reason := performed.over or _over(performed, lines):
         await end(ctx, performed, reason)
         await learn(ctx, performed, lines)
@@ -298,12 +300,11 @@ async def _directed(ctx: Context, scene: Scene, lines: Sequence[SceneLine]) -> R
 
 async def _line(
     ctx: Context, scene: Scene, role: Role, lines: Sequence[SceneLine], cut: SceneLine | None
-) -> Scene | None:
-    """The scene after it; `over` tells why it ended. None when nothing was left of what the model said."""
+) -> tuple[Scene | None, Line | None]:
+    """The scene after it; `over` tells why it ended. No scene when nothing was left of what the model said."""
     prompt = prompt_for(ctx, scene, role, lines)
-    expected = estimate(ctx, role, prompt)
-    if _costs_too_much(scene, expected):
-        return scene.changed(over="budget")
+    if (scene.budget_tokens or scene.budget_cost) and _costs_too_much(scene, estimate(ctx, role, prompt)):
+        return scene.changed(over="budget"), None
     spoken = await speak(
         ctx,
         scene,
@@ -316,17 +317,18 @@ async def _line(
         begun=(lambda: clear_panel(ctx, scene)) if cut is None else None,
     )
     if spoken.line is None:
-        return None
+        return None, None
     scene = _counted(scene, role, spoken).changed(panel=None if cut is None else scene.panel)
     circles = [*lines, _as_line(role, spoken.line)]
     if scene.ends_itself and repeats([line.said for line in circles if not line.narrated]):
         if scene.steered_at is not None and scene.turn - scene.steered_at <= STEERED_TURNS:
-            return await _shown(ctx, scene, spoken.line, over="loop")
+            return await _shown(ctx, scene, spoken.line, over="loop"), spoken.line
         again = await _steered(ctx, scene, role, lines, spoken.line)
         if again is not None:
             spoken, scene = again, _paid(scene, again).changed(steered_at=scene.turn)
     assert spoken.line is not None, "looked at above"
-    return await _shown(ctx, scene, spoken.line, over="asked" if spoken.ends and scene.ends_itself else "")
+    over: Reason | Literal[""] = "asked" if spoken.ends and scene.ends_itself else ""
+    return await _shown(ctx, scene, spoken.line, over=over), spoken.line
 
 
 async def _steered(ctx: Context, scene: Scene, role: Role, lines: Sequence[SceneLine], said: Line) -> Spoken | None:

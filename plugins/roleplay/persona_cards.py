@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from pydantic import JsonValue
@@ -29,7 +29,6 @@ from plugins.roleplay.personas import (
     free_id,
     home,
     keep,
-    own_personas,
 )
 from plugins.roleplay.templates import LONGEST_LINE, slug
 
@@ -54,13 +53,13 @@ class Imported:
 async def take_in(ctx: Context, card: Card) -> Imported:
     """Make a persona of a card. Raises UsageError and NotAllowed."""
     check_may_make(ctx)
-    own = await own_personas(ctx)
+    own = await ctx.keys(Persona, scope=home(ctx))
     same = await _same(ctx, card, own)
     if same is not None:
         return Imported(same, new=False)
     check_room(own)
     face, notes = await _face_of(ctx, card)
-    made = {"id": free_id(card.name, {**ctx.get(FromFiles).personas, **own}), "source": "card", "picture": face}
+    made = {"id": free_id(card.name, {*ctx.get(FromFiles).personas, *own}), "source": "card", "picture": face}
     by = {"made_by": ctx.user.id, "maker": clip(ctx.user.name, LONGEST_NAME)}
     adult = any(_ADULT.fullmatch(tag.strip().casefold()) for tag in card.tags)
     blank = Persona(id="card", name="card", face=face, adult=adult)
@@ -70,12 +69,12 @@ async def take_in(ctx: Context, card: Card) -> Imported:
     return Imported(persona, (*notes, *_warnings(ctx, persona, card)))
 
 
-async def _same(ctx: Context, card: Card, own: Mapping[str, Persona]) -> Persona | None:
+async def _same(ctx: Context, card: Card, own: Collection[str]) -> Persona | None:
     called = re.compile(rf"{re.escape(slug(card.name))}(-\d+)?")
-    for persona in (each for id, each in own.items() if each.source == "card" and called.fullmatch(id)):
-        kept = await ctx.load(KeptCard, scope=home(ctx), key=persona.id)
+    for id in own:
+        kept = await ctx.load(KeptCard, scope=home(ctx), key=id) if called.fullmatch(id) else None
         if kept is not None and await asyncio.to_thread(json.loads, kept.text) == card.raw:
-            return persona
+            return await ctx.load(Persona, scope=home(ctx), key=id)
     return None
 
 

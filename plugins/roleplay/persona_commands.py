@@ -35,6 +35,7 @@ from plugins.roleplay.personas import (
     own_personas,
     persona_of,
     personas_here,
+    release_pictures,
 )
 from plugins.roleplay.scene import Scene
 from plugins.roleplay.speaking import LineFilter, choice_of, prompt_for
@@ -147,6 +148,7 @@ async def _changed(ctx: Context, persona: Persona, changes: dict[str, Any]) -> P
     now = changed(persona, **changes)
     if card is None:
         await keep(ctx, now)
+        await release_pictures(ctx, persona, now)
         return now
     raw = rewritten(
         card,
@@ -159,6 +161,7 @@ async def _changed(ctx: Context, persona: Persona, changes: dict[str, Any]) -> P
     # The card is where its texts are kept.
     now = changed(now, prompt="", greeting="")
     await keep(ctx, now, raw)
+    await release_pictures(ctx, persona, now)
     return now
 
 

@@ -6,7 +6,7 @@ import asyncio
 import json
 import logging
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -172,7 +172,7 @@ async def personas_here(ctx: Context) -> dict[str, Persona]:
     return dict(sorted(every.items(), key=lambda each: (each[1].name.casefold(), each[0])))
 
 
-def check_room(own: Mapping[str, Persona]) -> None:
+def check_room(own: Collection[str]) -> None:
     """Raises UsageError when there are too many for one more."""
     if len(own) >= MOST_PERSONAS:
         raise UsageError(
@@ -191,6 +191,15 @@ async def keep(ctx: Context, persona: Persona, card: Mapping[str, JsonValue] | N
 async def forget(ctx: Context, persona: Persona) -> None:
     await ctx.forget_state(Persona, scope=home(ctx), key=persona.id)
     await ctx.forget_state(KeptCard, scope=home(ctx), key=persona.id)
+    await release_pictures(ctx, persona)
+
+
+async def release_pictures(ctx: Context, before: Persona, now: Persona | None = None) -> None:
+    """Those that a persona had and has no longer."""
+    kept = {now.face, now.picture} if now is not None else set()
+    for blob in {before.face, before.picture} - kept:
+        if blob and _BLOB.fullmatch(blob):
+            await ctx.release_blob(blob)
 
 
 async def card_of_persona(ctx: Context, persona: Persona, *, pictured: bool = False) -> Card | None:
@@ -202,7 +211,7 @@ async def card_of_persona(ctx: Context, persona: Persona, *, pictured: bool = Fa
     return await asyncio.to_thread(lambda: card_of(json.loads(kept.text), found[0] if found else None))
 
 
-def free_id(name: str, taken: Mapping[str, Persona]) -> str:
+def free_id(name: str, taken: Collection[str]) -> str:
     """`ada`, or `ada-2` where that is somebody else."""
     id, number = slug(name), 1
     while id in taken:

@@ -227,6 +227,8 @@ async def test_what_a_plugin_saves_can_be_listed() -> None:
             await ctx.save(Note(text=key.upper()), scope="workspace", key=key)
         await ctx.save(Notebook(text="other"), scope="workspace", key="a")
         await ctx.forget_state(Note, scope="workspace", key="c")
+        assert await ctx.keys(Note, scope="workspace") == ["a_", "b%"]
+        assert await ctx.keys(Note) == []
         return str({key: note.text for key, note in (await ctx.load_all(Note, scope="workspace")).items()})
 
     async with TestBot(plugins=[plugin]) as bot:

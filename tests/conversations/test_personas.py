@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from bot.api import Attachment, Button, Capabilities, User, WrongKey, button_id
 from bot.buttons import MAX_ID
 from bot.testing.bot import ANN, BOB, TestBot
+from bot.testing.hand_clock import HandClock
 from plugins.roleplay import plugin as roleplay
 from plugins.roleplay.cards import as_json, as_png, card_of, read_card
 from plugins.roleplay.cards.png import chunks_of, plain
@@ -207,6 +208,31 @@ async def test_a_picture_that_somebody_sends_becomes_the_face() -> None:
         assert [each.data for each in chunks_of(exported(bot)) if each.kind == b"IDAT"] == [
             each.data for each in chunks_of(PICTURE) if each.kind == b"IDAT"
         ]
+
+
+async def test_the_picture_of_a_persona_that_is_gone_goes_too() -> None:
+    clock = HandClock()
+    async with TestBot(
+        [], plugins=[roleplay], capabilities=STAGE, settings={"plugins": {"roleplay": {"personas": None}}}, clock=clock
+    ) as bot:
+        await imports(bot, named("Ada"))
+        await imports(bot, named("Eve"))
+        blob = (await bot.app.store.load_state("roleplay", "workspace:fake:workspace", "Persona:ada") or ({}, 0))[0]
+        face = str(blob["face"]) if isinstance(blob, dict) else ""
+
+        async def is_kept() -> bool:
+            """A week later."""
+            clock.passes(7 * 24 * 3_600)
+            await bot.app.store._prune()
+            return await bot.app.store.get_blob(face) is not None
+
+        assert await is_kept()
+        await bot.runs("/persona delete ada", user=BOB)
+        assert await is_kept(), "Eve has the same face"
+        await bot.runs(f"/persona edit eve --face={FACE}", user=BOB)
+        assert await is_kept(), "it goes back into Eve's card"
+        await bot.runs("/persona delete eve", user=BOB)
+        assert not await is_kept()
 
 
 async def test_a_persona_has_a_model_of_its_own() -> None:

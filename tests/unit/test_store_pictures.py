@@ -7,7 +7,9 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
+from bot.events import Route
 from bot.store import NewMessage, Store, pictures
+from bot.testing.hand_clock import HandClock
 from bot.testing.store_samples import PLACE
 
 
@@ -65,3 +67,22 @@ async def test_what_a_plugin_keeps_stays_although_somebody_sent_the_same(tmp_pat
         assert await pruned(store) == 0
         assert await store.get_blob(face)
         assert await store.get_blob(later)
+
+
+async def test_what_is_kept_no_longer_goes_unless_something_saved_holds_it(tmp_path: Path) -> None:
+    async with Store(f"sqlite:///{tmp_path / 'memory.db'}", clock=(clock := HandClock())) as store:
+        face, shared = await store.put_blob(b"face", "image/png"), await store.put_blob(b"shared", "image/png")
+        played = await store.put_blob(b"played", "image/png")
+        await store.save_state("roleplay", "workspace:fake:w", "Persona:ada", {"face": shared})
+        await store.save_job("roleplay", "scene_job", Route(PLACE), {"face": played}, status="running")
+        await store.release_blob(face)
+        clock.passes(3_600)
+        assert await pruned(store) == 0, "it was put down just now"
+        for blob in (face, shared, played):
+            await store.release_blob(blob)
+        assert await pruned(store) == 1
+        assert await store.get_blob(face) is None
+        await store.delete_state("roleplay", "workspace:fake:w", "Persona:ada")
+        await store.release_blob(shared)
+        assert await pruned(store) == 1
+        assert await store.get_blob(played) is not None
