@@ -6,7 +6,6 @@ from collections import Counter
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
-from functools import lru_cache
 
 from bot.api import counted, phrase, say
 from plugins.export.transcript import Entry, Header, Speaker, Status, Used
@@ -39,13 +38,6 @@ HOW_IT_ENDED: dict[Status, str] = {
     "interrupted": phrase("It was interrupted here."),
     "failed": phrase("It failed here."),
     "forgotten": phrase("This message was deleted."),
-}
-KINDS = {
-    "system": phrase("Instructions"),
-    "tool": phrase("Tool"),
-    "bot": phrase("Bot"),
-    "persona": phrase("Persona"),
-    "person": phrase("Person"),
 }
 TINY = Decimal("0.0001")
 
@@ -100,11 +92,6 @@ def used(taken: Used) -> str:
 def ended(status: Status) -> str:
     sentence = HOW_IT_ENDED.get(status)
     return say(sentence) if sentence else ""
-
-
-@lru_cache(maxsize=1024)
-def which(variant: int, variants: int) -> str:
-    return f"⑂ {variant}/{variants}"
 
 
 @dataclass(slots=True)
