@@ -126,7 +126,8 @@ def _key(imported: Imported, ways: Sequence[Way], numbers: Mapping[int, int]) ->
     def number(id: int | None) -> int | None:
         return None if id is None else numbers.get(id)
 
-    names = {one.key: (one.kind, one.name, one.id) for one in imported.header.speakers}
+    # What the bot is called is a matter of the export.
+    names = {one.key: (one.kind, one.name, one.id) for one in imported.header.speakers if one.kind != "bot"}
     digest = hashlib.sha256()
     for way in ways:
         digest.update(json.dumps([way.name, number(way.tip), number(way.forked_from)]).encode())

@@ -66,8 +66,16 @@ class Reading:
                 yield page
 
     def only(self, stretches: Sequence[Stretch]) -> Reading:
-        """With these of its messages alone."""
-        return replace(self, total=sum(len(one.ids) for one in stretches), stretches=stretches)
+        """With these of its messages alone; ways end with what there is of them."""
+        held = [id for stretch in stretches for id in stretch.ids]
+        known = set(held)
+
+        def part_of(way: Way) -> Way:
+            tip = way.tip if way.tip in known else held[-1] if len(self.header.ways) == 1 else None
+            return replace(way, tip=tip, forked_from=way.forked_from if way.forked_from in known else None)
+
+        header = replace(self.header, ways=tuple(map(part_of, self.header.ways)))
+        return replace(self, header=header, total=len(held), stretches=stretches)
 
     @property
     def _is_tangled(self) -> bool:
