@@ -12,6 +12,13 @@ LONGEST_QUOTED = 240
 QUOTES = {'"': '"', "“": "”", "„": "“", "«": "»", "»": "«"}
 # The longest begin of a line that may still turn out to be a name.
 LONGEST_BEGIN = 160
+# Whom models write for besides: what comes after it is no line of the scene.
+NOBODY = ("the user", "user", "assistant", "system", "narrator")
+# How what a speaker is told beside the scene begins. Some models say it aloud, and it may be for one pair of eyes.
+DIRECTIONS = (
+    *("a note for", "an example of how", "what happened before", "the scene begins", "continue the scene as"),
+    *("write only what", "you are repeating yourself", "something just happened"),
+)
 
 
 class LineCleaner:
@@ -24,11 +31,14 @@ class LineCleaner:
     def __init__(self, speaker: str, others: Sequence[str]) -> None:
         names = _aliases(speaker, others)
         self._own = names[speaker]
-        every = sorted((alias for aliases in names.values() for alias in aliases), key=len, reverse=True)
+        aliases = {*NOBODY, *(alias for aliases in names.values() for alias in aliases)}
+        every = "|".join(map(regex.escape, sorted(aliases, key=len, reverse=True)))
+        told = "|".join(map(regex.escape, DIRECTIONS))
         mark = r"[*_\[\"“„«]{0,3}"
         after = r"[*_\]\"”“»]{0,3}"
         self._begin = regex.compile(
-            rf"[ \t]*{mark}(?P<name>{'|'.join(map(regex.escape, every))}){after}[ \t]*[:：]{after}[ \t]*",
+            rf"[ \t]*{mark}(?P<name>{every}){after}[ \t]*[:：]{after}[ \t]*"
+            rf"|[ \t]*[*_]{{0,3}}\[[ \t]*(?:{told}|(?:{every}) (?:alone knows|remembers)\b)",
             regex.IGNORECASE,
         )
         self._held = ""
@@ -84,7 +94,7 @@ class LineCleaner:
             return False
         if found is None or found.partial:
             self._at_line_start = False
-        elif found["name"].casefold() in self._own:
+        elif (found["name"] or "").casefold() in self._own:
             if found.end() == len(self._held) and not complete:
                 return False  # more of what belongs to the name may follow
             # Once more: some write their name twice.

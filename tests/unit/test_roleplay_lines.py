@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -51,6 +54,14 @@ def cleaned(text: str, size: int = 1) -> LineCleaner:
         ("One.\n**Dr. Chen:** Two.\nThree.", "One."),
         ("Bo: I speak for others.", ""),
         ("I told Bo: no.", "I told Bo: no."),
+        ("One.\n\nThe user: Two.", "One."),
+        ("One.\nAssistant: Two.", "One."),
+        ("User error: none.", "User error: none."),
+        ("One.\n[A note for Ada Lovelace alone: it is poisoned.]\nTwo.", "One."),
+        ("[Ada Lovelace alone knows: it is poisoned.]", ""),
+        ("One.\n*[The scene begins.]*", "One."),
+        ("[Ada laughs.] One.", "[Ada laughs.] One."),
+        ("[A nod.] One.", "[A nod.] One."),
         ('"Good day."', "Good day."),
         ("“Good day.”", "Good day."),
         ('"Good," she said. "Day."', '"Good," she said. "Day."'),
@@ -72,6 +83,19 @@ def test_it_is_told_who_wants_to_end_and_who_speaks_for_others() -> None:
     cut = cleaned("One.\nBo: Two.")
     assert cut.cut
     assert not cut.ended
+
+
+def test_whatever_a_speaker_is_told_is_known_when_it_is_said_aloud() -> None:
+    folder = Path(__file__).parents[2] / "plugins" / "roleplay"
+    code = (folder / "views.py").read_text("utf-8") + (folder / "speaking.py").read_text("utf-8")
+    told = re.findall(r'f?"\[((?:[A-Z{][\w.{}]*)[^\]"{:]*)', code)
+    assert len(told) > 5
+    for each in told:
+        said = each.replace("{role.name}", "Ada Lovelace").partition("{")[0]
+        if not said.startswith("Ada") and said:
+            assert cleaned(f"One.\n[{said} Ada Lovelace: a secret.]").text == "One.", each
+    for knows in ("remembers", "alone knows"):
+        assert cleaned(f"One.\n[Ada Lovelace {knows}: a secret.]").text == "One."
 
 
 def test_what_is_certain_is_shown_at_once() -> None:
