@@ -414,7 +414,7 @@ async def grow(store: Store, steps: Sequence[tuple[str, str | int, str]]) -> Non
                 await store.branches.move_tip(PLACE, row.id)
 
 
-def same_numbers(header: Header, entries: Sequence[Entry]) -> tuple[object, ...]:
+def same_numbers(header: Header, entries: Sequence[Entry]) -> tuple[list[tuple[int, int]], list[object]]:
     """Without what is a place's own: numbers are counted in the order of the entries, and imported branches are
     named. What answers took is not taken in: it was not spent here."""
     numbers = {entry.id: number for number, entry in enumerate(entries)}
@@ -423,7 +423,7 @@ def same_numbers(header: Header, entries: Sequence[Entry]) -> tuple[object, ...]
     def of(id: int | None) -> int | None:
         return None if id is None else numbers.get(id)
 
-    told = [
+    told: list[object] = [
         (
             of(entry.parent),
             of(entry.variant_of),
