@@ -46,6 +46,7 @@ from bot.events import (
     MessageDeleted,
     MessageEdited,
     Online,
+    PersonForgotten,
     Place,
     Reacted,
     Route,
@@ -61,6 +62,7 @@ from bot.markers import Fence, open_fence
 from bot.marks import end_mark
 from bot.meters import Budget, By, Meters, Span, Spenders, Spent
 from bot.model.moderation import Verdict
+from bot.own import Forgotten, Own, OwnMessage, OwnState
 from bot.pictures import Picture
 from bot.platform import Adapter, AdapterSpec, Capabilities, Finding, Handle, Posted, Shelf
 from bot.plugin import Context, Group, Job, Line, Part, Paused, Plugin, Standing, Taken, WindowReport
@@ -128,6 +130,7 @@ __all__ = [
     "Fence",
     "File",
     "Finding",
+    "Forgotten",
     "FormSubmitted",
     "Group",
     "Handle",
@@ -155,9 +158,13 @@ __all__ = [
     "Notice",
     "Online",
     "Outcome",
+    "Own",
+    "OwnMessage",
+    "OwnState",
     "Parameter",
     "Part",
     "Paused",
+    "PersonForgotten",
     "Picture",
     "Piece",
     "Place",

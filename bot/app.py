@@ -18,6 +18,7 @@ from bot.context import Loaded
 from bot.engine import Engine
 from bot.errors import PluginError, StoreError
 from bot.events import AnyEvent, Place, Route
+from bot.forgetting import Forgetting
 from bot.health import Health, HealthServer
 from bot.jobs import Jobs
 from bot.limits import Limits
@@ -33,7 +34,7 @@ from bot.runner import LocalRunner
 from bot.settings import Settings
 from bot.settings.servers import own_providers
 from bot.shelves import AdapterShelf
-from bot.store import Claim, Store
+from bot.store import Claim, Keep, Store
 from bot.suggestions import for_adapters
 from bot.summarising import Summaries
 from bot.tokens import Tokens, default_cache_dir
@@ -70,7 +71,7 @@ class App:
         self._plugins = plugins
         self._providers = providers
         self.tokens = tokens or Tokens(default_cache_dir())
-        self.store = Store(settings.memory.url, clock=self._clock)
+        self.store = Store(settings.memory.url, clock=self._clock, keep=_kept(settings))
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> App:
@@ -178,6 +179,13 @@ class App:
             keep_days=settings.memory.keep_after_leaving,
         )
         self.summaries = Summaries(self.store, self.registry, composer, limits, self._clock, settings.memory)
+        self.forgetting = Forgetting(
+            self.store,
+            self._clock,
+            limits.budgets.hold,
+            self._tell,
+            lambda: self.runner.running > 0,
+        )
         self.turns = Turns(
             self.store,
             self._adapters,
@@ -191,6 +199,7 @@ class App:
             limits,
             manners,
             self.summaries,
+            self.forgetting,
             tool_rounds=settings.model.tool_rounds,
             who=settings.commands.who,
             buttons=settings.answers.buttons,
@@ -224,6 +233,9 @@ class App:
     async def _perform(self, event: AnyEvent, claim: Claim) -> None:
         await self.engine.perform(event, claim)
 
+    async def _tell(self, event: AnyEvent) -> None:
+        await self.engine.tell(event)
+
     async def run(self, names: Sequence[str] = ()) -> None:
         """Connect these adapters (and those given) until one of them ends; cancelling it winds everything up."""
         with speaking(self.languages):
@@ -252,6 +264,7 @@ class App:
         self._running = dict.fromkeys(self._adapters, True)
         self._beside(self._warm)
         self._beside(self.membership.watch)
+        self._beside(self.forgetting.resume)
         self._beside(lambda: self.engine.keep_watch(lasting))
         self._beside(self.tokens.load)
         try:
@@ -306,6 +319,7 @@ class App:
         self.engine.close()
         await self.jobs.close()
         await self.summaries.close()
+        await self.forgetting.close()
         await self.runner.drain(self.settings.answers.shutdown_grace)
 
     def hurry(self) -> None:
@@ -321,3 +335,7 @@ class App:
         except StoreError:
             return Health(False, adapters, self.runner.running, details)
         return Health(True, adapters, self.runner.running, details)
+
+
+def _kept(settings: Settings) -> Keep:
+    return Keep(settings.memory.keep_days, settings.memory.keep_summaries)

@@ -186,6 +186,16 @@ class Budgets:
             shown.append(Budget(budget.whose, budget.unit, budget.span, budget.most, used))
         return shown
 
+    async def hold(self, place: Place, user: User) -> None:
+        """Somebody is forgotten: the ledger will not know any more what they used, so it is not asked again before the
+        day or month ends."""
+        for limit in self._limits(Spender(place, user)):
+            if limit.whose.user is not None:
+                await self._read(place, limit)
+                known = self._sums.get((place.platform, limit.whose, limit.budget.unit, limit.budget.span))
+                if known is not None:
+                    known.read = self.ends(limit.budget.span)
+
     def begun(self, span: Span) -> datetime:
         today = self._clock.now().astimezone(self.zone).replace(hour=0, minute=0, second=0, microsecond=0)
         return today if span == "day" else today.replace(day=1)

@@ -17,6 +17,7 @@ from bot.handler import Change, Filter, Line, Models, Room, Saying, Scope
 from bot.lasting import Job, Standing
 from bot.manners import Manner
 from bot.meters import Meters
+from bot.own import Own
 from bot.platform import Adapter, Capabilities, Posted
 from bot.plugin import Plugin
 from bot.replies import Reply, ReplyStream, SentId, Speaker
@@ -80,6 +81,8 @@ class Speaking(Protocol):
     def room(self, choice: ModelChoice, place: Place) -> Room: ...
 
     def meters(self, place: Place, user: User) -> Meters: ...
+
+    def own(self, place: Place, user: User) -> Own: ...
 
     def choice(self, settings: Mapping[str, JsonValue], place: Place) -> ModelChoice: ...
 
@@ -277,6 +280,10 @@ class EngineContext:
     @property
     def conversation(self) -> EngineTalk:
         return self._talk
+
+    @property
+    def own(self) -> Own:
+        return self._house.speaking.own(self.place, self.user)
 
     @property
     def models(self) -> Models:

@@ -322,6 +322,11 @@ class Engine:
             self._runner.submit(moved, claim, beside=False)
         return True
 
+    async def tell(self, event: AnyEvent) -> None:
+        """What the bot itself has to tell plugins, in the language of the place."""
+        with speaking(self._languages, event.locale):
+            await self._tell_listeners(event)
+
     async def _tell_listeners(self, event: AnyEvent) -> bool:
         """Whether a plugin took the message, so that it needs no answer."""
         taken = False

@@ -226,6 +226,16 @@ class Online(Event):
     silent: tuple[str, ...] | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PersonForgotten(Event):
+    """The bot's own: somebody wanted to be forgotten, and what they wrote in this place is gone. What else plugins know
+    of them, they must forget themselves. `user` has no name any more; `staged` says that scenes were performed there.
+    """
+
+    kind: Literal["forgotten"] = "forgotten"
+    staged: bool = False
+
+
 AnyEvent: TypeAlias = Annotated[
     Union[
         Message,
@@ -238,6 +248,7 @@ AnyEvent: TypeAlias = Annotated[
         Joined,
         Left,
         Online,
+        PersonForgotten,
     ],
     Field(discriminator="kind"),
 ]

@@ -17,6 +17,7 @@ from bot.lasting import Job, Standing
 from bot.manners import Manner
 from bot.meters import Meters
 from bot.model.moderation import Verdict
+from bot.own import Own
 from bot.platform import Capabilities, Posted
 from bot.replies import Piece, Reply, ReplyStream, SentId, Speaker
 from bot.store.archives import Archive
@@ -266,6 +267,11 @@ class Context(Protocol):
 
     @property
     def models(self) -> Models: ...
+
+    @property
+    def own(self) -> Own:
+        """What is kept about this person."""
+        ...
 
     @property
     def commands(self) -> Sequence[Command]:

@@ -24,12 +24,14 @@ from bot.events import AnyEvent, Attachment, Message, Place, Route, User
 from bot.exchanges import Exchanges
 from bot.filters import filtered
 from bot.fitting import fitting
+from bot.forgetting import Forgetting, OwnHere
 from bot.handler import Line, Room, Saying
 from bot.jobs import Jobs
 from bot.limits import Limits, MetersHere
 from bot.manners import Manner
 from bot.meters import Meters
 from bot.model.registry import Registry
+from bot.own import Own
 from bot.platform import Adapter
 from bot.plugin import Plugin
 from bot.remembering import Remembering
@@ -73,6 +75,7 @@ class Turns:
         limits: Limits,
         manners: Manners,
         summaries: Summaries,
+        forgetting: Forgetting,
         *,
         tool_rounds: int = 8,
         who: Mapping[str, str] | None = None,
@@ -92,6 +95,7 @@ class Turns:
         self._clock = clock
         self._limits = limits
         self._manners = manners
+        self._forgetting = forgetting
         self._tool_rounds = tool_rounds
         self._who = who or {}
         self._buttons = buttons
@@ -397,6 +401,9 @@ class Turns:
 
     def room(self, choice: ModelChoice, place: Place) -> Room:
         return self._composer.room(choice, place)
+
+    def own(self, place: Place, user: User) -> Own:
+        return OwnHere(self._store, self._forgetting, place, user)
 
     def meters(self, place: Place, user: User) -> Meters:
         return MetersHere(self._store, self._limits, place, user)

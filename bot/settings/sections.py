@@ -96,6 +96,13 @@ class MemorySettings(Section):
         description="Who writes summaries, as `provider:model` or a provider; empty is the usual model of the provider "
         "that answers in a place.",
     )
+    keep_days: NonNegativeInt = Field(
+        0,
+        description="Days after which a question and its answer are forgotten, unless they are pinned; 0 is never.",
+    )
+    keep_summaries: bool = Field(
+        True, description="Whether summaries of what `keep_days` forgot stay; else they are forgotten as they age."
+    )
     keep_after_leaving: NonNegativeInt = Field(
         30, description="Days after which all of a server that the bot has left is forgotten; 0 is at once."
     )

@@ -20,7 +20,21 @@ from bot.clock import Clock, SystemClock
 from bot.errors import StoreError
 from bot.events import AnyEvent, Place, Route
 from bot.replies import Reason, SentId, Speaker
-from bot.store import branches, claims, drafts, leaving, ledger, opening, pictures, recent, shelf, tree, variants
+from bot.store import (
+    branches,
+    claims,
+    compacting,
+    drafts,
+    leaving,
+    ledger,
+    opening,
+    pictures,
+    recent,
+    retention,
+    shelf,
+    tree,
+    variants,
+)
 from bot.store import places as of_places
 from bot.store.archives import Archives
 from bot.store.branches import Branches
@@ -28,6 +42,7 @@ from bot.store.database import Database, database_url
 from bot.store.drafts import Taking
 from bot.store.journal import Journal
 from bot.store.opening import migrate
+from bot.store.persons import Persons
 from bot.store.presence import presence
 from bot.store.records import (
     Branch,
@@ -41,6 +56,7 @@ from bot.store.records import (
     Remembered,
     Summary,
 )
+from bot.store.retention import Keep
 from bot.turn import ModelCall
 
 __all__ = [
@@ -48,6 +64,7 @@ __all__ = [
     "Claim",
     "Conversation",
     "Draft",
+    "Keep",
     "NewMessage",
     "NewSummary",
     "Path",
@@ -65,6 +82,8 @@ PRUNED_AT_ONCE = 500
 PRUNED_STEPS = 200
 KEPT_UNUSED = timedelta(days=1)
 PICTURES_AT_ONCE = 20
+# Copies that were made before the database was brought up to date.
+KEPT_COPIES = timedelta(days=30)
 PRUNED_EVERY = timedelta(hours=6).total_seconds()
 
 # Drops at most so many rows older than a moment; says how many it was.
@@ -78,13 +97,15 @@ class Store:
     Every method raises StoreUnavailable when the disk is full, the file read-only or locked for too long.
     """
 
-    def __init__(self, url: str, *, clock: Clock | None = None) -> None:
+    def __init__(self, url: str, *, clock: Clock | None = None, keep: Keep | None = None) -> None:
+        self._keep = keep or Keep()
         self._clock = clock or SystemClock()
         self._owner = secrets.token_hex(8)
         self._db = Database(database_url(url))
         self._journal = Journal(self._db, self._owner)
         self._presence = presence(self._db, self._owner, self._clock)
         self.branches = Branches(self._db, self._clock)
+        self.persons = Persons(self._db, self._clock)
         self.archives = Archives(self._db, self._clock)
 
     async def __aenter__(self) -> Store:
@@ -490,6 +511,21 @@ class Store:
         now = self._clock.now()
         await self._prune_with(claims.prune, now - KEPT_DONE, PRUNED_AT_ONCE)
         await self._prune_with(pictures.prune, now - KEPT_UNUSED, PICTURES_AT_ONCE)
+        if self._db.file is not None:
+            await asyncio.to_thread(compacting.drop_copies, self._db.file, now - KEPT_COPIES)
+        if self._keep.days:
+            await self._forget_old(self._keep.before(now))
+
+    async def _forget_old(self, before: datetime) -> None:
+        """What is older than it may be."""
+        try:
+            if await retention.forget(self._db, before):
+                await compacting.empty_log(self._db)
+        except StoreError as error:
+            log.warning("What is older than it may be could not be forgotten: %s", error)
+            return
+        if not self._keep.summaries:
+            await self._prune_with(retention.forget_summaries, before, PRUNED_AT_ONCE)
 
     async def _prune_with(self, prune: Prune, before: datetime, at_once: int) -> None:
         for _ in range(PRUNED_STEPS):

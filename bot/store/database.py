@@ -97,7 +97,7 @@ def _doors(url: URL, file: Path | None) -> tuple[Door, Door]:
     if url.get_backend_name() != "sqlite":
         server = Server(url)
         return server, server
-    writer = Rooms(url, connections=1, begin="BEGIN IMMEDIATE", pragmas=())
+    writer = Rooms(url, connections=1, begin="BEGIN IMMEDIATE", pragmas=("secure_delete = ON",))
     if file is None:
         return writer, writer
     return writer, Rooms(url, connections=READERS, begin="BEGIN", pragmas=("query_only = ON",))
