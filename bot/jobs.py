@@ -89,7 +89,7 @@ class Jobs:
         """The job of that name that runs or is paused here, the newest one."""
         run = self._running.get((place, plugin, job.name))
         if run is not None:
-            return Standing(run.id, run.state, running=run.ends is None)
+            return Standing(run.id, _as_changed(run), running=run.ends is None)
         return await self._paused(place, plugin, job)
 
     async def change(self, place: Place, plugin: str, job: Job, change: Change[Any], *, wake: bool) -> BaseModel | None:
@@ -332,3 +332,11 @@ class Jobs:
             await context.send(Reply(f"⚠️ {say(public)}"))
         except BotError as error:
             log.error("error could not be shown", error=repr(error))
+
+
+def _as_changed(run: _Run) -> BaseModel:
+    """As it will be, from what is known so far."""
+    state = run.state
+    for change in run.changes:
+        state = change(state) or state
+    return state

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from time import monotonic
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from bot.api import (
     BotError,
@@ -50,6 +50,8 @@ from plugins.roleplay.telling import narrator_of
 from plugins.roleplay.votes import close_vote, is_due, open_vote
 
 log = logging.getLogger(__name__)
+
+Asked: TypeAlias = Callable[[], Awaitable[bool]]
 
 # What of the transcript is looked at for each line.
 LOOKS_AT = 200
@@ -102,10 +104,11 @@ def panel(scene: Scene, *, running: bool) -> tuple[Button, ...]:
     )
 
 
-async def perform(ctx: Context, scene: Scene) -> Scene | Paused[Scene] | None:
-    """The next line, a vote, or the end. None when it is over. Where nothing can be said any more, nothing is tried."""
+async def perform(ctx: Context, scene: Scene, is_ended: Asked) -> Scene | Paused[Scene] | None:
+    """The next line, a vote, or the end. None when it is over; it `is_ended` where somebody ended it during the line.
+    Where nothing can be said any more, nothing is tried."""
     try:
-        return await _performed(ctx, scene)
+        return await _performed(ctx, scene, is_ended)
     except TargetGone as error:
         log.info("the place of a scene is gone: %r", error)
         await end(ctx, scene, "idle")
@@ -114,7 +117,7 @@ async def perform(ctx: Context, scene: Scene) -> Scene | Paused[Scene] | None:
         return _unseen(scene, error)
 
 
-async def _performed(ctx: Context, scene: Scene) -> Scene | Paused[Scene] | None:
+async def _performed(ctx: Context, scene: Scene, is_ended: Asked) -> Scene | Paused[Scene] | None:
     began = monotonic()
     path = await ctx.conversation.path(LOOKS_AT)
     if scene.root is None:
@@ -145,7 +148,10 @@ async def _performed(ctx: Context, scene: Scene) -> Scene | Paused[Scene] | None
     except (TargetGone, DeliveryRefused):
         raise
     except BotError as error:
-        return await _failed(ctx, scene, error)
+        return None if await is_ended() else await _failed(ctx, scene, error)
+    if await is_ended():
+        await clear_panel(ctx, performed or scene)
+        return None
     if performed is None:
         await end(ctx, scene, "empty")
         return None

@@ -106,7 +106,7 @@ def _warnings(ctx: Context, persona: Persona, card: Card) -> list[str]:
 def described(card: Card) -> str:
     """One line about the character for people, empty where the card's texts are no sentences."""
     for text in (card.personality, card.description):
-        line = _SENTENCE.split(Macros(card.called, say("you")).fill(text[:2_000]).strip(), maxsplit=1)[0]
+        line = _SENTENCE.split(Macros(card.called, say("somebody")).fill(text[:2_000]).strip(), maxsplit=1)[0]
         line = " ".join(line.split())
         if line and not re.match(r"[\[{(<*#]|\w+\s*[:=(+]", line):
             return clip(line, LONGEST_LINE)

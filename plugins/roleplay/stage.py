@@ -50,7 +50,11 @@ async def _back(ctx: Context, scene: Scene) -> Scene | None:
 
 @plugin.job(pause=_pause, back=_back)
 async def scene_job(ctx: Context, scene: Scene) -> Scene | Paused[Scene] | None:
-    return await perform(ctx, scene)
+    async def is_ended() -> bool:
+        standing = await ctx.job(scene_job)
+        return standing is None or not standing.running
+
+    return await perform(ctx, scene, is_ended)
 
 
 async def begin(ctx: Context, scene: Scene) -> None:

@@ -186,7 +186,8 @@ def told(ctx: Context, scene: Scene) -> str:
     )
     spent = say("{lines}, about {tokens:,} tokens", lines=lines, tokens=tokens)
     small = ", ".join(part for part in (spent, price) if part)
-    return "\n".join([title, scene.setting, *cast, f"-# {small}", *(f"-# {each}" for each in _ends(scene))]).strip()
+    told = [title, scene.setting, *cast, f"-# {small}", *(f"-# {each}" for each in _ends(scene))]
+    return "\n".join(each for each in told if each)
 
 
 def _ends(scene: Scene) -> list[str]:

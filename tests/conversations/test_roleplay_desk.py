@@ -279,6 +279,43 @@ async def test_a_line_that_is_skipped_before_its_first_word_is_none() -> None:
         assert "Line 1 of 9" in bot.shown_privately[-1]
 
 
+@pytest.mark.parametrize("how", ["resume", "step"])
+async def test_a_scene_that_is_ended_during_a_line_says_no_more(how: str) -> None:
+    async with bot_with(Say("Once upon a time", hang=True)) as bot:
+        await opens(bot, "a cat and a dog --turns=1")
+        await pauses(bot)
+        await bot.runs(f"/roleplay {how}", user=BOB, wait=False)
+        await bot.until("Once upon")
+        await bot.runs("/roleplay stop", user=BOB)
+        await bot.until("The scene is over: somebody ended it.")
+        await settles(bot)
+        await bot.idle()
+        assert sum("The scene is over" in each.text for each in bot.adapter.messages) == 1
+        assert sum(each.text.startswith("⏸") for each in bot.adapter.messages) == 1
+        assert bot.buttons == []
+
+
+async def test_what_is_changed_during_a_line_is_so_at_once() -> None:
+    async with bot_with(Say("Once upon a time", hang=True), "Meow.") as bot:
+        await opens(bot)
+        await bot.idle()
+        await bot.runs("/roleplay next", user=BOB, wait=False)
+        await bot.until("Once upon")
+        await bot.runs("/roleplay join dog", user=CARL)
+        await bot.runs("/roleplay join dog", user=DORA)
+        assert bot.last.text.endswith("Dog is played by Carl already.")
+        await bot.runs("/roleplay leave", user=CARL)
+        assert bot.last.text == "🎭 Dog is played by me again."
+        await bot.runs("/roleplay more 3", user=BOB)
+        await bot.runs("/roleplay more 3", user=BOB)
+        assert bot.last.text == "The scene has 15 lines now."
+        await bot.runs("/roleplay skip", user=BOB)
+        await bot.until("Meow.")
+        await bot.runs("/roleplay show", user=BOB)
+        assert " of 15" in bot.shown_privately[-1]
+        assert "played by" not in bot.shown_privately[-1]
+
+
 async def test_what_is_taken_back_is_named() -> None:
     async with bot_with("One.", "Two.", "Three.") as bot:
         await opens(bot)
