@@ -37,13 +37,20 @@ class Said:
 
     def html(self, text: str) -> str:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
-        if not _MARKED.search(text):
+        if not is_marked_up(text):
             return paragraphs(text)
-        text = CONTROLS.sub("\ufffd", text)
         if len(text) > MOST_MARKDOWN:
-            return f'<div class="typed">{escape(text, quote=False)}</div>\n'
-        rendered: str = self._markdown.render(text)
+            typed = escape(CONTROLS.sub("\ufffd", text), quote=False)
+            return f'<div class="typed">{typed}</div>\n'
+        return self.parsed(text)
+
+    def parsed(self, text: str) -> str:
+        rendered: str = self._markdown.render(CONTROLS.sub("\ufffd", text))
         return rendered
+
+
+def is_marked_up(text: str) -> bool:
+    return _MARKED.search(text) is not None
 
 
 def paragraphs(text: str) -> str:
