@@ -21,6 +21,7 @@ from bot.model.scripted import Scripted
 from bot.settings import Settings
 from bot.testing.bot import ANN, BOB, TestBot
 from plugins.commands import plugin as commands
+from plugins.export import plugin as export
 
 README = Path(__file__).parents[2] / "plugins" / "README.md"
 SNIPPETS: dict[str, str] = dict(re.findall(r"```\w+ (\S+)\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL))
@@ -46,7 +47,7 @@ def test_every_snippet_has_a_name() -> None:
 def test_the_dice_plugin_has_ten_lines(folder: Path) -> None:
     assert len([line for line in SNIPPETS["dice.py"].splitlines() if line.strip()]) == 10
     listed = tomllib.loads(SNIPPETS["config/bot.toml"])["plugins"]["enabled"]
-    assert [plugin.name for plugin in load_plugins(listed, folder)] == ["commands", "roleplay", "dice"]
+    assert [plugin.name for plugin in load_plugins(listed, folder)] == ["commands", "export", "roleplay", "dice"]
 
 
 async def test_the_dice_roll_and_are_explained(folder: Path) -> None:
@@ -268,3 +269,12 @@ def happening(bot: TestBot) -> dict[str, Any]:
     """What every event has."""
     place = Place("fake", "workspace", "channel")
     return {"id": bot.adapter.next_id(), "user": ANN, "route": Route(place), "at": datetime.now(UTC)}
+
+
+async def test_quotes_are_a_format_of_transcripts(folder: Path) -> None:
+    async with TestBot(["Forty-two."], plugins=[export, load_plugin("quotes.py", folder)]) as bot:
+        await bot.says("What is the answer? " * 20)
+        await bot.runs("/export quotes")
+        assert bot.last.reply is not None
+        (file,) = bot.last.reply.files
+        assert file.content.decode() == f"“Forty-two.” (Duologue, {datetime.now(UTC):%Y})\n"
