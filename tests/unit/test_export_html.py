@@ -123,7 +123,9 @@ def test_links_pictures_and_html(said: str, shown: str) -> None:
 
 
 def test_lists_that_are_ticked_off_and_headings_below_those_of_the_page() -> None:
-    assert "<li>☑ tent</li>\n<li>☐ stove</li>" in Said().html("- [x] tent\n- [ ] stove")
+    assert '<li class="task">☑ tent</li>\n<li class="task">☐ stove</li>\n<li>map</li>' in Said().html(
+        "- [x] tent\n- [ ] stove\n- map"
+    )
     assert Said().html("# One\n###### Six") == "<h4>One</h4>\n<h6>Six</h6>\n"
 
 

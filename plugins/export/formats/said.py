@@ -83,8 +83,8 @@ def _tame(state: StateCore) -> None:
     tokens = state.tokens
     for at, token in enumerate(tokens):
         if token.type == "inline" and token.children:
-            if at > 1 and tokens[at - 2].type == "list_item_open":
-                _tick(token.children[0])
+            if at > 1 and tokens[at - 2].type == "list_item_open" and _tick(token.children[0]):
+                tokens[at - 2].attrs["class"] = "task"
             token.children = [*_inline(state.md, token.children)]
         elif token.type in ("heading_open", "heading_close"):
             token.tag = f"h{min(int(token.tag[1]) + 3, 6)}"
@@ -93,9 +93,11 @@ def _tame(state: StateCore) -> None:
             token.attrs = {"class": kind} if (kind := _ALIGNED.get(str(token.attrs.get("style")))) else {}
 
 
-def _tick(first: Token) -> None:
-    if first.type == "text" and (found := _TASK.match(first.content)):
+def _tick(first: Token) -> bool:
+    found = _TASK.match(first.content) if first.type == "text" else None
+    if found:
         first.content = ("☐ " if found[1] == " " else "☑ ") + first.content[found.end() :]
+    return found is not None
 
 
 def _inline(markdown: MarkdownIt, children: Sequence[Token]) -> Iterator[Token]:
