@@ -46,6 +46,9 @@ class Theatre(Stage):
     def messages(self) -> Sequence[Shown]: ...
 
     @abstractmethod
+    async def asks_for(self, command: str) -> None: ...
+
+    @abstractmethod
     async def presses(self, label: str) -> None:
         """The newest button of that name."""
 
@@ -59,6 +62,9 @@ class Theatre(Stage):
             die_at_commit,
             log=self.folder / "log.txt",
         )
+
+    async def asks(self) -> None:
+        await self.asks_for(START)
 
     async def asks_and_dies(self, kill: Kill, die_at_commit: int | None) -> None:
         setup = self.setup(die_at_commit=die_at_commit)
@@ -152,8 +158,8 @@ class DiscordTheatre(Theatre):
         said = await self.discord.says(text)
         return self.place, str(said.id), User(str(self.discord.ada.id), "Ada")
 
-    async def asks(self) -> None:
-        await self.discord.says(f"@bot /{START}")
+    async def asks_for(self, command: str) -> None:
+        await self.discord.says(f"@bot /{command}")
 
     def messages(self) -> Sequence[Shown]:
         return shown_on_discord(self.discord)
@@ -186,8 +192,8 @@ class SlackTheatre(Theatre):
         said = await self.slack.says(text)
         return self.place, said.ts, User(self.slack.ada.id, self.slack.ada.name)
 
-    async def asks(self) -> None:
-        await self.slack.runs("/duologue", START)
+    async def asks_for(self, command: str) -> None:
+        await self.slack.runs("/duologue", command)
 
     def messages(self) -> Sequence[Shown]:
         return shown_on_slack(self.slack)
