@@ -62,7 +62,7 @@ class Jobs:
         self._runner = runner
         self._clock = clock
         self._running: dict[Key, _Run] = {}
-        self._starting: set[Key] = set()
+        self._starting: dict[Key, asyncio.Event] = {}
         self._left = LeftJobs(store, runner, clock, self._is_busy)
         self._closing = False
 
@@ -87,16 +87,27 @@ class Jobs:
 
     async def find(self, place: Place, plugin: str, job: Job) -> Standing[Any] | None:
         """The job of that name that runs or is paused here, the newest one."""
-        run = self._running.get((place, plugin, job.name))
-        if run is not None:
-            return Standing(run.id, _as_changed(run), running=run.ends is None)
-        return await self._paused(place, plugin, job)
+        key = (place, plugin, job.name)
+        while True:
+            run = await self._run_of(key)
+            if run is not None:
+                return Standing(run.id, _as_changed(run), running=run.ends is None)
+            paused = await self._paused(place, plugin, job)
+            if not self._is_busy(key):  # else it was resumed meanwhile
+                return paused
 
     async def change(self, place: Place, plugin: str, job: Job, change: Change[Any], *, wake: bool) -> BaseModel | None:
         """What the state is then, None where there is no such job or the change ends it."""
-        run = self._running.get((place, plugin, job.name))
-        if run is None:
-            return await self._change_paused(place, plugin, job, change)
+        key = (place, plugin, job.name)
+        while True:
+            run = await self._run_of(key)
+            if run is not None:
+                return await self._change_running(key, run, change, wake)
+            async with self._left.settling:
+                if not self._is_busy(key):
+                    return await self._change_paused(place, plugin, job, change)
+
+    async def _change_running(self, key: Key, run: _Run, change: Change[Any], wake: bool) -> BaseModel | None:
         if run.stepping:
             run.changes.append(change)
             run.hurried = run.hurried or wake
@@ -107,7 +118,7 @@ class Jobs:
         new: BaseModel | None = change(run.state)
         if new is None:
             run.ends = "done"
-            await self._detach((place, plugin, job.name), run)
+            await self._detach(key, run)
             return None
         run.state = new
         await self._save(run, run.ends or "running")
@@ -118,7 +129,7 @@ class Jobs:
     async def pause(self, place: Place, plugin: str, job: Job) -> bool:
         """After the step that runs, if one does. False when the job does not run."""
         key = (place, plugin, job.name)
-        run = self._running.get(key)
+        run = await self._run_of(key)
         if run is None:
             return False
         run.ends = run.ends or "paused"
@@ -127,20 +138,23 @@ class Jobs:
         return True
 
     async def resume(self, context: EngineContext, job: Job) -> bool:
-        """False when there is none that is paused here. Raises BotError when one runs."""
+        """False when there is none that is paused here. A step that is about to pause it does not."""
         key = (context.place, context.plugin, job.name)
-        run = self._running.get(key)
+        run = await self._run_of(key)
         if run is not None and run.stepping and run.ends in (None, "paused"):
             run.ends, run.resumed = None, True
             return True
         if run is not None and run.ends == "paused":
             await self._detach(key, run)
         standing = await self._paused(context.place, context.plugin, job)
-        if standing is not None and await self._left.told(standing.id):
+        if standing is not None:
+            await self._left.told(standing.id)
+        async with self._left.settling:
+            if self._is_busy(key):
+                return standing is not None  # somebody was quicker
             standing = await self._paused(context.place, context.plugin, job)
-        if standing is None:
-            return False
-        if not self._is_busy(key):  # else somebody was quicker
+            if standing is None:
+                return False
             await self._begin(context, job, standing.state, standing.id)
             self._left.drop(standing.id)
         return True
@@ -148,9 +162,13 @@ class Jobs:
     async def end(self, place: Place, plugin: str, job: Job) -> bool:
         """The line that is being said is stopped. False when there is no such job."""
         key = (place, plugin, job.name)
-        run = self._running.get(key)
+        run = await self._run_of(key)
         if run is None:
-            return await self._change_paused(place, plugin, job, lambda state: None, ended=True) is not None
+            async with self._left.settling:
+                if not self._is_busy(key):
+                    ended = await self._change_paused(place, plugin, job, lambda state: None, ended=True)
+                    return ended is not None
+            return await self.end(place, plugin, job)
         run.ends = "done"
         if run.stepping:
             await self._runner.stop(place)
@@ -159,17 +177,21 @@ class Jobs:
             await self._detach(key, run)
         return True
 
+    async def _run_of(self, key: Key) -> _Run | None:
+        while (begun := self._starting.get(key)) is not None:
+            await begun.wait()
+        return self._running.get(key)
+
     async def _detach(self, key: Key, run: _Run) -> None:
         """End a run between two steps, so that another can begin at once."""
         run.detached = True
-        if self._running.get(key) is run:
-            del self._running[key]
         if run.task is not None:
             run.task.cancel()
         if run.saving is not None:
             # Else this may be written before it.
             await asyncio.wait({run.saving})
         await self._save(run, run.ends or "paused")
+        self._forget(key, run)
 
     # Until all end.
 
@@ -193,15 +215,16 @@ class Jobs:
             raise BotError(
                 f"job {job.name} runs already", public=phrase("That is already running here. Stop it first.")
             )
-        self._starting.add(key)
+        self._starting[key] = begun = asyncio.Event()
         try:
             run = _Run(id or 0, job, context, state)
             run.id = await self._save(run, "running", id=id)
             run.task = asyncio.create_task(self._run(run))
             self._running[key] = run
-            run.task.add_done_callback(lambda _: self._forget(key, run))
+            run.task.add_done_callback(lambda _: None if run.detached else self._forget(key, run))
         finally:
-            self._starting.discard(key)
+            del self._starting[key]
+            begun.set()
         return run.id
 
     def _forget(self, key: Key, run: _Run) -> None:
@@ -284,11 +307,10 @@ class Jobs:
 
     async def _kept(self, place: Place, plugin: str, job: Job) -> tuple[int, Route, BaseModel, Status] | None:
         """The newest one that does not run and can be read."""
-        found = [*await self._store.jobs(place=place, status="paused")]
-        if self._left.any_at(place):
-            found = sorted((*found, *await self._store.jobs(place=place, status="left")), key=lambda each: each[0])
+        # In one look, for what was left becomes paused at any moment.
+        found = await self._store.jobs(place=place, status=None if self._left.any_at(place) else "paused")
         for id, of, name, route, state, status in reversed(found):
-            if (of, name) == (plugin, job.name):
+            if (of, name) == (plugin, job.name) and status in ("left", "paused"):
                 try:
                     read = job.state.model_validate(state)
                 except ValidationError:
@@ -301,19 +323,19 @@ class Jobs:
         self, place: Place, plugin: str, job: Job, change: Change[Any], *, ended: bool = False
     ) -> BaseModel | None:
         """What the state is then; of one that was `ended`, what it was. Who left it is told all the same."""
-        async with self._left.settling:
-            kept = await self._kept(place, plugin, job)
-            if kept is None:
-                return None
-            id, route, state, status = kept
-            new: BaseModel | None = change(state)
-            self._left.changed(id, change)
-            if new is None:
-                status = "done"
-                self._left.drop(id)
-            dumped = (new or state).model_dump(mode="json")
-            await self._store.save_job(plugin, job.name, route, dumped, status=status, id=id)
-            return state if ended else new
+        kept = await self._kept(place, plugin, job)
+        if kept is None:
+            return None
+        id, route, state, status = kept
+        new: BaseModel | None = change(state)
+        self._left.changed(id, change)
+        if new is None:
+            status = "done"
+        dumped = (new or state).model_dump(mode="json")
+        await self._store.save_job(plugin, job.name, route, dumped, status=status, id=id)
+        if new is None:
+            self._left.drop(id)
+        return state if ended else new
 
     # Inside.
 

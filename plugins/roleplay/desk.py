@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Annotated
 
-from bot.api import Arg, ButtonPressed, Context, UsageError, say
+from bot.api import Arg, ButtonPressed, Context, UsageError, phrase, say
 from plugins.roleplay.declared import plugin, roleplay
 from plugins.roleplay.order import passed_over
 from plugins.roleplay.performing import clear_panel, end
@@ -34,6 +34,7 @@ from plugins.roleplay.stage import (
 from plugins.roleplay.starting import begin_looked_at
 from plugins.roleplay.telling import narrate, reacting
 
+GOES_ON = phrase("The scene is going on. Pause it first: `/roleplay pause`.")
 LONGEST_TEXT = 1_500
 # Of the lines that are taken back so many are shown.
 MOST_SHOWN = 10
@@ -64,7 +65,7 @@ async def resume(ctx: Context) -> str | None:
         return None
     standing = await directed(ctx)
     if standing.running:
-        return say("The scene is going on already.")
+        return None if await _goes_on_at_once(ctx) else say("The scene is going on already.")
     await go_on(ctx, standing.state)
     return None
 
@@ -74,7 +75,7 @@ async def step(ctx: Context) -> str | None:
     """Let one line be said, and pause again."""
     standing = await directed(ctx)
     if standing.running:
-        return say("The scene is going on. Pause it first: `/roleplay pause`.")
+        return None if await _goes_on_at_once(ctx, step=True) else say(GOES_ON)
     await go_on(ctx, standing.state, step=True)
     return None
 
@@ -134,7 +135,7 @@ async def retry(ctx: Context) -> str | None:
     """Let the last line be said anew; the old one is kept beside it."""
     standing = await directed(ctx)
     if standing.running:
-        return say("The scene is going on. Pause it first: `/roleplay pause`.")
+        return None if await _goes_on_at_once(ctx, step=True, redo=True) else say(GOES_ON)
     if not any(line.generated for line in await _lines(ctx, standing.state)):
         return say("No line was said yet.")
     await go_on(ctx, standing.state, step=True, redo=True)
@@ -146,7 +147,7 @@ async def rewind(ctx: Context, lines: Annotated[int, Arg("How many lines to take
     """Take back the last lines: the scene goes on from before them."""
     standing = await directed(ctx)
     if standing.running:
-        return say("The scene is going on. Pause it first: `/roleplay pause`.")
+        return say(GOES_ON)
     said = await _lines(ctx, standing.state)
     generated = [line for line in said if line.generated]
     if len(generated) < lines:
@@ -281,6 +282,15 @@ async def go_on(ctx: Context, scene: Scene, *, step: bool = False, redo: bool = 
         await clear_panel(ctx, scene)
     # Else the next line would do it once more.
     await ctx.change(scene_job, lambda now: now.changed(panel=None) if now.panel == scene.panel else now)
+
+
+async def _goes_on_at_once(ctx: Context, *, step: bool = False, redo: bool = False) -> bool:
+    """Whoever presses a button below a scene that waits may be quicker than the step that has just shown it."""
+    if not isinstance(ctx.event, ButtonPressed) or not await ctx.resume(scene_job):
+        return False
+    await ctx.change(scene_job, lambda now: now.changed(step=step, redo=redo, waits_for="", over=""))
+    await without_buttons(ctx)
+    return True
 
 
 async def _woken(ctx: Context) -> bool:

@@ -143,7 +143,7 @@ async def _performed(ctx: Context, scene: Scene, is_ended: Asked) -> Scene | Pau
         waiting = scene.changed(waits_for=role.player)
         return Paused(await rest(ctx, waiting, say(WAITS_FOR, name=role.name, player=role.player_name)))
     try:
-        lines = [line for line in lines if line is not cut]
+        lines = [line for line in lines if cut is None or line.id < cut.id]
         performed, said = await _line(ctx, scene, role, lines, cut)
     except (TargetGone, DeliveryRefused):
         raise
