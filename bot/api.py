@@ -62,6 +62,7 @@ from bot.markers import Fence, open_fence
 from bot.marks import end_mark
 from bot.meters import Budget, By, Meters, Span, Spenders, Spent
 from bot.model.moderation import Verdict
+from bot.numbering import numbered
 from bot.own import Forgotten, Own, OwnMessage, OwnState
 from bot.pictures import Picture
 from bot.platform import Adapter, AdapterSpec, Capabilities, Finding, Handle, Posted, Shelf
@@ -220,6 +221,7 @@ __all__ = [
     "footer",
     "languages_known",
     "money",
+    "numbered",
     "open_archive",
     "open_fence",
     "parse_button_id",

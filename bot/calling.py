@@ -38,8 +38,10 @@ class Calling:
         self._turns = turns
         self._exchanges = exchanges
 
-    def waits(self, event: CommandCall) -> bool:
+    def waits(self, event: CommandCall | ButtonPressed) -> bool:
         """Whether it waits for its turn; what nobody knows is told at once."""
+        if isinstance(event, ButtonPressed):
+            return any(event.action in loaded.plugin.waiting for loaded in self._plugins.values())
         found = self._commands.match(f"{event.command} {event.text or ''}")
         return found is not None and not found[0].immediate
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import difflib
 import inspect
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, overload
+from typing import Any, Literal, TypeAlias, overload
 
 from pydantic import BaseModel, JsonValue, ValidationError
 
@@ -19,6 +19,8 @@ from bot.signatures import parameters_of
 from bot.words import say
 
 __all__ = ["Arg", "Command", "Commands", "Complete", "Kind", "Parameter", "Tool", "command_from", "is_command_line"]
+
+Fills: TypeAlias = Callable[[Any], Awaitable[Mapping[str, JsonValue]]]
 
 # What every platform allows as a name.
 WORD = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
@@ -34,7 +36,8 @@ class Command:
     """One command. `name` is the full name, at most two words (`system set`). `look` says that without arguments it
     only shows something, so that everybody may call it so; `overview` that this belongs on a page about the bot.
 
-    With a `form`, the parameters are its fields and `bind` gives `{"form": the model}`. `names` (in a menu, of
+    With a `form`, the parameters are its fields and `bind` gives `{"form": the model}`; `fills(ctx)` tells what stands
+    in it when it is opened, by field. `names` (in a menu, of
     the title) and `descriptions` are by language, for those that a catalog has.
     """
 
@@ -49,6 +52,7 @@ class Command:
     look: bool = False
     overview: bool = False
     form: type[BaseModel] | None = None
+    fills: Fills | None = None
     target: Literal["message"] | None = None
     refusal: str = ""
     names: Mapping[str, str] = field(default_factory=dict)
@@ -126,6 +130,7 @@ def command_from(
     look: bool = False,
     overview: bool = False,
     form: type[BaseModel] | None = None,
+    fills: Fills | None = None,
     target: Literal["message"] | None = None,
     refusal: str = "",
     whole_docstring: bool = False,
@@ -158,6 +163,7 @@ def command_from(
         look=look,
         overview=overview,
         form=form,
+        fills=fills,
         target=target,
         refusal=refusal,
     )

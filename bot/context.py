@@ -99,6 +99,8 @@ class Replaying(Protocol):
 
     async def again(self, event: AnyEvent, answer: Remembered) -> Line: ...
 
+    async def instead(self, event: AnyEvent, question: Remembered, text: str) -> Line: ...
+
     async def show_variant(self, event: AnyEvent, answer: Remembered, number: int) -> None: ...
 
 
@@ -231,6 +233,9 @@ class EngineTalk:
         conversation = await self.house.store.conversation(self.place)
         return found if found is not None and found.conversation == conversation.id else None
 
+    async def question_of(self, answer: Remembered) -> Remembered | None:
+        return await self.house.store.question_of(answer)
+
     async def sent(self, message: int) -> tuple[SentId, ...]:
         return await self.house.store.sent_of(message) if await self.message(message) is not None else ()
 
@@ -326,6 +331,10 @@ class EngineContext:
     async def answer_again(self, answer: Remembered) -> Line:
         self.answered = True
         return await self._house.replaying.again(self._event, answer)
+
+    async def answer_instead(self, question: Remembered, text: str) -> Line:
+        self.answered = True
+        return await self._house.replaying.instead(self._event, question, text)
 
     async def show_variant(self, answer: Remembered, number: int) -> None:
         await self._house.replaying.show_variant(self._event, answer, number)

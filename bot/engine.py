@@ -211,7 +211,7 @@ class Engine:
     def _waits(self, event: AnyEvent) -> bool:
         if isinstance(event, FormSubmitted):
             event = called_by(event)
-        if isinstance(event, CommandCall):
+        if isinstance(event, CommandCall | ButtonPressed):
             return self._calling.waits(event)
         return isinstance(event, Message) and event.addressed
 

@@ -3,26 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Protocol
 
 import structlog
 
 from bot.controls import AGAIN, CONTINUE, FEEDBACK, FORGET, STOP, VARIANT, Below, LastButtons, Standing
-from bot.errors import BotError, UsageError
+from bot.errors import BotError, NotAllowed, UsageError
 from bot.events import AnyEvent, ButtonPressed, MessageDeleted, MessageEdited, Place, Route
 from bot.feedback import rate
 from bot.handler import Line
 from bot.platform import Adapter
 from bot.replies import Button, Controls, Done, Notice, Reply, Resume, SentId, Speaker, Text
 from bot.runner import LocalRunner
-from bot.store import Remembered, Store, Taking
-from bot.words import say
+from bot.store import NewMessage, Remembered, Store, Taking
+from bot.text import clip
+from bot.words import phrase, say
 
 log = structlog.get_logger(__name__)
 
 # How far back the newest answer is looked for when its question was edited.
 _NEAR_TOKENS = 4000
+# So much of a new wording is shown beside its answer.
+_LONGEST_TOLD = 200
+
+
+@dataclass(slots=True)
+class Beginning:
+    """An answer that begins a branch: the `note` beside it says so, and it is `made` once there is a first word."""
+
+    note: str
+    made: bool = False
 
 
 class Answers(Protocol):
@@ -30,7 +42,9 @@ class Answers(Protocol):
 
     last_buttons: LastButtons
 
-    async def answer_again(self, event: AnyEvent, question: Remembered, taking: Taking, below: Below) -> Line: ...
+    async def answer_again(
+        self, event: AnyEvent, question: Remembered, taking: Taking, below: Below, beginning: Beginning | None = None
+    ) -> Line: ...
 
     async def change_buttons(self, place: Place, sent: SentId, buttons: Sequence[Button]) -> None: ...
 
@@ -103,10 +117,9 @@ class Exchanges:
             except BotError:
                 await self._store.set_status(question.id, "failed")
                 raise
-        count = len(await self._store.variants(answer.id)) + 1
-        below = replace(self._fresh(event.place, question), shown=count, variants=count)
-        taking = Taking(answer.id, await self._sent(event, answer), as_variant=True)
-        return await self._turns.answer_again(event, question, taking, below)
+        if not event.user.is_moderator and not await self._is_newest(event.place, answer):
+            raise NotAllowed(public=phrase("The talk has gone on since then. A moderator can still branch off here."))
+        return await self._anew(event, question, answer)
 
     async def again(self, event: AnyEvent, answer: Remembered) -> Line:
         """A new answer to the same question: in the messages of the old one where that is the newest, else below, on a
@@ -114,18 +127,53 @@ class Exchanges:
         question = await self._store.question_of(answer)
         if question is None or question.status == "forgotten":
             raise UsageError(say("I no longer remember this question. Please ask it again."))
-        conversation = await self._store.conversation(event.place)
-        sent = await self._store.sent_of(answer.id)
-        if conversation.tip == answer.id and sent:
-            count = len(await self._store.variants(answer.id)) + 1
-            below = replace(self._fresh(event.place, question), shown=count, variants=count)
-            return await self._turns.answer_again(event, question, Taking(answer.id, sent, as_variant=True), below)
-        forked = await self._store.branches.fork(event.place, question.id)
+        return await self._anew(event, question, answer)
+
+    async def _anew(self, event: AnyEvent, question: Remembered, answer: Remembered) -> Line:
+        place, below = event.place, self._fresh(event.place, question)
+        if not await self._is_newest(place, answer) or await self._store.branches.is_shared(place, answer.id):
+            note = Beginning("")
+            again = partial(self._turns.answer_again, event, question, Taking(), below, note)
+            return await self._branching(event, question.id, note, again)
+        count = len(await self._store.variants(answer.id)) + 1
+        below = replace(below, shown=count, variants=count)
+        # What cannot be changed any more is said once more below.
+        edits = self._adapters[place.platform].capabilities(event.route).edits
+        sent = (await self._store.sent_of(answer.id) or _pressed(event)) if edits else ()
+        return await self._turns.answer_again(event, question, Taking(answer.id, sent, as_variant=True), below)
+
+    async def instead(self, event: AnyEvent, question: Remembered, text: str) -> Line:
+        """Answer another wording of a question, with the files that came with it, on a branch of its own."""
+        words, parts = question.rewritten(text)
+        asked = NewMessage("user", words, question.author_id, question.author, parts=parts)
+        told = clip(" ".join(text.split()), _LONGEST_TOLD)
+        note = Beginning("✏️ " + say("{name} asks instead: “{question}”", name=question.author, question=told) + " ")
+
+        async def answer() -> Line:
+            _, anew = await self._store.remember(event.place, asked)
+            return await self._turns.answer_again(event, anew, Taking(), self._fresh(event.place, anew), note)
+
+        return await self._branching(event, question.parent, note, answer)
+
+    async def _branching(
+        self, event: AnyEvent, at: int | None, beginning: Beginning, answer: Callable[[], Awaitable[Line]]
+    ) -> Line:
+        """Go on from there on a new branch, unless the answer has no first word."""
+        branches = self._store.branches
+        left = (await self._store.conversation(event.place)).branch
+        forked = await branches.fork(event.place, at)
+        names = {each.id: each.name.replace("`", "'") for each in await branches.all(event.place)}
+        beginning.note += say(
+            "This is a branch of its own now, “{name}”. `/branch switch {old}` goes back.",
+            name=names[forked.branch],
+            old=names[left],
+        )
         try:
-            return await self._turns.answer_again(event, question, Taking(), self._fresh(event.place, question))
+            return await answer()
         except BaseException:
-            await self._store.branches.switch(event.place, conversation.branch)
-            await self._store.branches.delete(event.place, forked.branch)
+            if not beginning.made:
+                await branches.switch(event.place, left)
+                await branches.delete(event.place, forked.branch)
             raise
 
     async def _continue(self, event: ButtonPressed) -> Line:
@@ -148,6 +196,10 @@ class Exchanges:
         group = await self._store.variants(answer.id)
         if question is None or not 1 <= number <= len(group):
             raise UsageError(say("There is no such variant of this answer."))
+        if await self._store.branches.is_shared(event.place, answer.id):
+            raise UsageError(
+                say("Other branches go on from this answer, so it stays as it is. `/regenerate` makes another one.")
+            )
         sent = await self._store.sent_of(answer.id) or _pressed(event)
         chosen = await self._store.choose_variant(answer.id, group[number - 1].id)
         if chosen is None:
@@ -190,10 +242,19 @@ class Exchanges:
             ids |= {one.id for one in await self._store.variants(message.id)}
         await self._store.forget(event.place, ids)
 
+    async def _is_newest(self, place: Place, answer: Remembered) -> bool:
+        newest = await self._newest_answer(place)
+        return newest is not None and newest.id == answer.id
+
+    async def _newest_answer(self, place: Place) -> Remembered | None:
+        """Of this place's own: what a thread has from its channel stays as it is."""
+        path = await self._store.path(place, max_tokens=_NEAR_TOKENS)
+        newest = next((one for one in reversed(path.messages) if one.role == "assistant"), None)
+        return newest if newest is not None and newest.conversation == path.conversation.id else None
+
     async def _newest(self, place: Place) -> Standing | None:
         """The buttons of the newest answer, where an earlier process put them."""
-        path = await self._store.path(place, max_tokens=_NEAR_TOKENS)
-        answer = next((one for one in reversed(path.messages) if one.role == "assistant"), None)
+        answer = await self._newest_answer(place)
         question = await self._store.question_of(answer) if answer is not None else None
         if answer is None or question is None:
             return None
@@ -209,10 +270,24 @@ class Exchanges:
         conversation = await self._store.conversation(event.place)
         ours = question is not None and question.conversation == conversation.id
         gone = question is not None and question.status == "forgotten" and not deleted
-        if question is None or not ours or gone or (known and not await self._store.reaches(event.place, question.id)):
+        left = question is not None and known and not await self._store.reaches(event.place, question.id)
+        if question is not None and ours and left and not gone:
+            await self._tell_branch(event.place, question)
+        if question is None or not ours or gone or left:
             await self._turns.change_buttons(event.place, SentId(event.message), ())
             raise UsageError(say("I no longer remember this question. Please ask it again."))
         return question
+
+    async def _tell_branch(self, place: Place, question: Remembered) -> None:
+        """Raises UsageError where the question is on another branch."""
+        branch = await self._store.branches.leading_to(place, question.id)
+        if branch is not None:
+            raise UsageError(
+                say(
+                    "This belongs to another branch. `/branch switch {name}` goes there.",
+                    name=branch.name.replace("`", "'"),
+                )
+            )
 
     async def _answer(self, event: ButtonPressed) -> Remembered | None:
         found = await self._store.message_of(event.place, event.message)

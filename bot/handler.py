@@ -170,6 +170,10 @@ class Talk(Protocol):
         """A message of this place by the id that memory gave it, such as the parent of another."""
         ...
 
+    async def question_of(self, answer: Remembered) -> Remembered | None:
+        """The person's message that an answer was given to."""
+        ...
+
     async def sent(self, message: int) -> tuple[SentId, ...]:
         """The platform's messages that show what is remembered by this id, in order."""
         ...
@@ -312,6 +316,11 @@ class Context(Protocol):
         """A new answer to the same question, beside the old one: in its messages where it is the newest of the
         conversation, else below, on a branch of its own. Raises BotError, and all is as before, when the model does
         not say a word."""
+        ...
+
+    async def answer_instead(self, question: Remembered, text: str) -> Line:
+        """Answer another wording of a remembered question, on a branch of its own. Raises BotError as `answer_again`
+        does."""
         ...
 
     async def show_variant(self, answer: Remembered, number: int) -> None:

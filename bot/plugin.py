@@ -11,7 +11,7 @@ from typing import Any, Concatenate, Literal, TypeAlias, TypedDict, TypeVar, Unp
 
 from pydantic import BaseModel
 
-from bot.commands import WORD, Command, Commands, Tool, command_from
+from bot.commands import WORD, Command, Commands, Fills, Tool, command_from
 from bot.errors import PluginError
 from bot.events import Event
 from bot.handler import (
@@ -68,8 +68,9 @@ class CommandOptions(TypedDict, total=False):
     """`private` answers are seen by the asker alone; `immediate` ones do not wait for the running answer.
     Without arguments, everybody may call one that has `look`, and what one with `overview` says then is shown on a
     page about the bot, where the platform has one.
-    `form` is shown where the platform has forms, `target` puts the command into a message's context menu. `refusal` is
-    told to whoever may not call it, in the place of the usual sentence."""
+    `form` is shown where the platform has forms; `fills(ctx)` gives the values that stand in it then. `target` puts the
+    command into a message's context menu. `refusal` is told to whoever may not call it, in the place of the usual
+    sentence."""
 
     private: bool
     immediate: bool
@@ -77,6 +78,7 @@ class CommandOptions(TypedDict, total=False):
     look: bool
     overview: bool
     form: type[BaseModel] | None
+    fills: Fills | None
     target: Literal["message"] | None
     refusal: str
 
@@ -131,6 +133,7 @@ class Plugin:
         self.filters: list[Filter] = []
         self.listeners: list[tuple[tuple[type[Event], ...], Listener]] = []
         self.buttons: dict[str, Handler] = {}
+        self.waiting: set[str] = set()
         self.jobs: list[Job] = []
         self.models: dict[str, LanguageModel] = {}
         self.seeing: set[str] = set()
@@ -204,8 +207,9 @@ class Plugin:
 
         return declare
 
-    def button(self, action: str) -> Callable[[ButtonFunction], ButtonFunction]:
-        """`async (ctx, *args)` for buttons whose action is this; plugins see only their own. Arguments are texts."""
+    def button(self, action: str, *, waits: bool = False) -> Callable[[ButtonFunction], ButtonFunction]:
+        """`async (ctx, *args)` for buttons whose action is this; plugins see only their own. Arguments are texts. One
+        that `waits` takes its turn after the answer that is being written, as a command does."""
 
         def declare(function: ButtonFunction) -> ButtonFunction:
             where = self._where(function)
@@ -221,6 +225,8 @@ class Plugin:
                 if hints.get(taken.name, str) is not str or taken.kind in (taken.KEYWORD_ONLY, taken.VAR_KEYWORD):
                     raise PluginError(f"{where}: a button carries texts only, so `{taken.name}` must be a `str`.")
             self.buttons[action] = function
+            if waits:
+                self.waiting.add(action)
             return function
 
         return declare

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Literal, TypeAlias
 
 import structlog
+from pydantic import JsonValue
 
-from bot.commands import Command, Commands, Complete, Parameter
+from bot.commands import Command, Commands, Complete, Fills, Parameter
 from bot.events import AnyEvent
 from bot.handler import Context
 from bot.words import Languages
@@ -18,6 +20,8 @@ log = structlog.get_logger(__name__)
 
 # What platforms allow as a name in other languages.
 NAME = re.compile(r"[\w-]{1,32}")
+# Seconds.
+FILLED_WITHIN = 1.0
 
 WhoMay: TypeAlias = Literal["anyone", "moderators"]
 MakeContext = Callable[[AnyEvent, str], Awaitable[Context]]
@@ -26,14 +30,15 @@ MakeContext = Callable[[AnyEvent, str], Awaitable[Context]]
 def for_adapters(
     commands: Commands, make_context: MakeContext, languages: Languages, who: Mapping[str, WhoMay]
 ) -> Commands:
-    """The same commands, whose `complete` takes the unfinished CommandCall instead of a Context; it never raises.
-    `who` is what the settings say about them, by name or first word."""
+    """The same commands, whose `complete` and `fills` take the unfinished CommandCall instead of a Context; they never
+    raise. `who` is what the settings say about them, by name or first word."""
     return Commands(
         replace(
             command,
             parameters=tuple(_bound(command, each, make_context, languages) for each in command.parameters),
             names=_names(command, languages),
             descriptions=_told(command.description, languages),
+            fills=_filling(command, make_context),
             who=who.get(command.name, who.get(command.name.split()[0], command.who)),
         )
         for command in commands
@@ -64,6 +69,26 @@ def _bound(command: Command, parameter: Parameter, make_context: MakeContext, la
     if complete is None:
         return parameter
     return replace(parameter, arg=replace(parameter.arg, complete=_safely(complete, command, make_context)))
+
+
+def _filling(command: Command, make_context: MakeContext) -> Fills | None:
+    fills = command.fills
+    if fills is None:
+        return None
+
+    async def fill(event: AnyEvent) -> Mapping[str, JsonValue]:
+        try:
+            # No platform waits for long until a form is opened.
+            async with asyncio.timeout(FILLED_WITHIN):
+                context = await make_context(event, command.plugin)
+                if all(allowed.name != command.name for allowed in context.commands):
+                    return {}
+                return await fills(context)
+        except Exception:  # an empty form is better than none
+            log.exception("a form could not be filled in", command=command.name)
+            return {}
+
+    return fill
 
 
 def _safely(complete: Complete, command: Command, make_context: MakeContext) -> Complete:

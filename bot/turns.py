@@ -21,7 +21,7 @@ from bot.controls import Below, LastButtons, Standing
 from bot.ears import Ears, goes_on
 from bot.errors import DeliveryError
 from bot.events import AnyEvent, Attachment, Message, Place, Route, User
-from bot.exchanges import Exchanges
+from bot.exchanges import Beginning, Exchanges
 from bot.filters import filtered
 from bot.fitting import fitting
 from bot.forgetting import Forgetting, OwnHere
@@ -35,24 +35,18 @@ from bot.own import Own
 from bot.platform import Adapter
 from bot.plugin import Plugin
 from bot.remembering import Remembering
-from bot.replies import Button, Controls, Done, Notice, Piece, Reply, ReplyStream, Resume, SentId, Speaker, Text
+from bot.replies import Button, Notice, Reply, ReplyStream, Resume, SentId, Speaker
 from bot.runner import LocalRunner
-from bot.speech import DraftJournal, Speech, ending_with, only
+from bot.speech import DraftJournal, Speech, ending_with
 from bot.store import Conversation, Draft, NewMessage, Remembered, Store, Taking
 from bot.summarising import Summaries
+from bot.taking_up import TakingUp
 from bot.tools import tool_messages, with_tools
 from bot.turn import LanguageModel, ModelChoice, Prompt, Turn
 from bot.window import WindowReport
-from bot.words import phrase, say, speak_at
+from bot.words import say, speak_at
 
 log = structlog.get_logger(__name__)
-
-# Waits between attempts to reach the model for an answer that a crash interrupted.
-TAKE_UP_WAITS = (2.0, 5.0, 10.0, 20.0, 40.0, 60.0)
-INTERRUPTED = phrase("I was interrupted here. Say “go on” and I will continue.")
-# Below what a plugin let somebody say: it knows itself how that goes on.
-LINE_INTERRUPTED = phrase("I was interrupted here.")
-
 
 # Turns of the engine itself carry the context of no plugin.
 CORE = Plugin("core", "What the bot does by itself.")
@@ -87,7 +81,7 @@ class Turns:
         self._plugins = {loaded.plugin.name: loaded for loaded in plugins}
         self._core = Loaded(CORE, shared=tuple(value for each in plugins for value in (each.settings, each.state)))
         self._filters = [each for loaded in plugins for each in loaded.plugin.filters]
-        self._tools = tuple(tool for loaded in plugins for tool in loaded.plugin.tools)
+        self.tools = tuple(tool for loaded in plugins for tool in loaded.plugin.tools)
         self._registry = registry
         self._composer = composer
         self._runner = runner
@@ -103,6 +97,7 @@ class Turns:
         self.last_buttons = LastButtons()
         self._memory = Remembering(store, composer, summaries, runner, clock)
         self._ears = Ears(store, adapters, composer)
+        self._taking_up = TakingUp(self, store, composer, clock)
         self._asides = Asides(self, store, registry, composer, self._memory, limits, runner, clock, self._filters)
         self.exchanges = Exchanges(store, adapters, self, runner)
         provided = [value for each in plugins for value in each.plugin.provided]
@@ -133,7 +128,7 @@ class Turns:
         conversation = path.conversation
         self._speak(event, conversation)
         composed = self._composer.compose_from(path, conversation.settings)
-        turn = self.turn_for(event, composed.prompt, composed.choice, tools=self._tools)
+        turn = self.turn_for(event, composed.prompt, composed.choice, tools=self.tools)
         model = self.model_for(event, conversation)
         if notes := " ".join(filter(None, (composed.assembled.notice, *unread, attached.notice))):
             model = ending_with(Notice(notes), model)
@@ -141,12 +136,13 @@ class Turns:
         answer.ask()
         try:
             draft = await self._store.open_draft(conversation.id, event.route, event.id, question.id, epoch=0)
+            draft = replace(draft, branch=conversation.branch)
         except BaseException:
             await answer.abandon()
             raise
         speech = Speech(event, draft, turn, answer, tool_messages(composed.prompt), composed)
-        speech.below = self._below(event, question)
-        return await self._finish(speech)
+        speech.below = self.below(event, question)
+        return await self.finish(speech)
 
     async def _decline(self, event: Message, heard: NewMessage, attached: Attached) -> Line:
         """Nothing in it that a model could answer: whoever sent it is told why."""
@@ -156,15 +152,20 @@ class Turns:
         await self._store.done(event.place, event.id)
         return Line(attached.notice, sent, None)
 
-    async def answer_again(self, event: AnyEvent, question: Remembered, taking: Taking, below: Below) -> Line:
+    async def answer_again(
+        self, event: AnyEvent, question: Remembered, taking: Taking, below: Below, beginning: Beginning | None = None
+    ) -> Line:
         """Answer what was asked before, in the messages that show the earlier attempt. Raises BotError, and nothing
         has changed, when the model does not say a word."""
         await self.check(event)
         path = await self._store.path(event.place, max_tokens=self._composer.most_tokens, until=question.id)
         conversation = path.conversation
         composed = self._composer.compose_from(path, conversation.settings)
-        turn = self.turn_for(event, composed.prompt, composed.choice, tools=self._tools)
-        answer = Answer(turn, self.model_for(event, conversation, question.id), self._clock, said=taking.text)
+        turn = self.turn_for(event, composed.prompt, composed.choice, tools=self.tools)
+        model = self.model_for(event, conversation, question.id)
+        if beginning is not None:
+            model = ending_with(Notice(beginning.note), model)
+        answer = Answer(turn, model, self._clock, said=taking.text)
         answer.ask()
         try:
             with self._runner.stoppable(event.place, answer.stop, event.user.id):
@@ -174,14 +175,17 @@ class Turns:
             draft = await self._store.open_draft(
                 conversation.id, event.route, event.id, question.id, epoch=0, taking=taking
             )
+            draft = replace(draft, branch=conversation.branch)
+            if beginning is not None:
+                beginning.made = True
         except BaseException:
             await answer.abandon()
             await self._memory.spend(event, turn.calls)
             raise
         speech = Speech(event, draft, turn, answer, tool_messages(composed.prompt), composed, below)
-        return await self._finish(speech, Resume(taking.sent, taking.text) if taking.sent else None)
+        return await self.finish(speech, Resume(taking.sent, taking.text) if taking.sent else None)
 
-    async def _finish(self, speech: Speech, resume: Resume | None = None) -> Line:
+    async def finish(self, speech: Speech, resume: Resume | None = None) -> Line:
         event = speech.event
         if speech.below is not None:
             self._take_buttons(event.place, resume)
@@ -205,7 +209,7 @@ class Turns:
         except DeliveryError as error:
             log.info("nobody could be told that the answer is ready", error=repr(error))
 
-    def _below(self, event: AnyEvent, question: Remembered) -> Below | None:
+    def below(self, event: AnyEvent, question: Remembered) -> Below | None:
         """What the buttons under the answer to this question depend on; None where there are to be none."""
         can = self._adapters[event.place.platform].capabilities(event.route)
         offers = can.buttons and self._buttons
@@ -244,74 +248,9 @@ class Turns:
     async def ask(self, event: AnyEvent, prompt: Prompt, model: ModelChoice | None, *, shown: bool) -> str:
         return await self._asides.ask(event, prompt, model, shown=shown)
 
-    # Answers that a crash interrupted.
-
     async def take_up(self, draft: Draft, *, complete: bool) -> None:
-        """Finish the answer in its own messages, or mark it where that is not wanted or not possible."""
-        question = await self._store.message(draft.question) if draft.question is not None else None
-        user = User(question.author_id or "", question.author or "") if question else User("", "")
-        event = Message(id=draft.event_id, user=user, route=draft.route, at=draft.started_at, text="", addressed=True)
-        conversation = await self._store.conversation(draft.route.place)
-        self._speak(event, conversation)
-        composed = await self._composer.compose(event.place, conversation.settings, until=draft.question)
-        turn = self.turn_for(event, composed.prompt, composed.choice, tools=self._tools, speaker=draft.speaker)
-        model = self.model_for(event, conversation, draft.question)
-        if draft.question is None:
-            await self._put_down(Speech(event, draft, turn, Answer(turn, model, self._clock), ()))
-            return
-        if draft.finished is not None or not complete:
-            model = only(Done(draft.finished or "truncated"), *(() if draft.finished else (Notice(say(INTERRUPTED)),)))
-            answer = Answer(turn, model, self._clock, said=draft.text, go_on=False)
-        else:
-            answer = await self._reached(turn, model, draft)
-        speech = Speech(event, draft, turn, answer, tool_messages(composed.prompt), composed)
-        if question is not None:
-            speech.below = await self._taken_up_below(draft, question, event)
-        await self._finish(speech, Resume(draft.sent, draft.text, draft.shown))
-
-    async def _put_down(self, speech: Speech) -> None:
-        """What a plugin made its bot say was asked with a prompt of its own: its job decides how to go on. What was to
-        take the place of another line, and had not begun, leaves that one as it was."""
-        draft = speech.draft
-        if not draft.text.strip() and draft.replaces is None:
-            await self._store.abandon(draft)
-            return
-        old = await self._store.message(draft.replaces) if draft.replaces is not None and not draft.text else None
-        whole = draft.finished is not None or (old is not None and old.status != "interrupted")
-        pieces: list[Piece] = [Text(old.text)] if old is not None else []
-        if not whole:
-            # What could be pressed while it was being said cannot be any more.
-            pieces += [Controls(), Notice(say(LINE_INTERRUPTED))]
-        ending = only(Done(draft.finished or ("stop" if whole else "truncated")), *pieces)
-        speech.draft = replace(draft, as_variant=draft.as_variant and old is None)
-        speech.answer = Answer(speech.turn, ending, self._clock, said=draft.text, go_on=False)
-        speech.interrupted = not whole
-        await self._finish(speech, Resume(draft.sent, draft.text, draft.shown))
-
-    async def _taken_up_below(self, draft: Draft, question: Remembered, event: AnyEvent) -> Below | None:
-        below = self._below(event, question)
-        if below is None or draft.replaces is None:
-            return below
-        count = len(await self._store.variants(draft.replaces)) + draft.as_variant
-        return replace(below, variants=count, shown=count)
-
-    async def _reached(self, turn: Turn, model: LanguageModel, draft: Draft) -> Answer:
-        """An answer whose model has begun to speak; one that only marks the end when it cannot be reached."""
-        asked = turn.prompt
-        for wait in (*TAKE_UP_WAITS, None):
-            turn.prompt = asked
-            answer = Answer(turn, model, self._clock, said=draft.text)
-            answer.ask()
-            error = await answer.begun()
-            if error is None:
-                return answer
-            await answer.abandon()
-            if wait is None or not getattr(error, "retryable", False):
-                break
-            log.info("model not reached for an interrupted answer, trying again", wait=wait, error=repr(error))
-            await self._clock.sleep(wait)
-        ending = only(Done("truncated"), Notice(say(INTERRUPTED)))
-        return Answer(turn, ending, self._clock, said=draft.text, go_on=False)
+        """Finish an answer that a crash interrupted, or mark it."""
+        await self._taking_up.take_up(draft, complete=complete)
 
     # Showing and remembering.
 

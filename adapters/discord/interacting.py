@@ -115,6 +115,7 @@ class Interacting:
             self._forms.keep_target(call.target)
         allowed = self._hearing.allows(call.place, interaction.user)
         if allowed and command is not None and _asks(command, call):
+            given = {**(await command.fills(call) if command.fills is not None else {}), **given}
             await self._open(interaction, command, Draft(command.name, given, call.target.id if call.target else ""))
             return
         pending = self._begin(interaction, private=command is not None and command.private)

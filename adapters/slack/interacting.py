@@ -129,6 +129,8 @@ class Interacting:
             await self._knowing.learn(deed, (), line.rest, within=FORM_WITHIN)
         command, given = line.command, _given(self._named(line, deed))
         if command is not None and given is not None and forms.asks(command, given) and await self._may(deed, command):
+            if command.fills is not None:
+                given = {**await command.fills(self._call(deed, line)), **given}
             await self._filling.open(deed, Draft(command.name, given), command)
             return
         deed = await self._knowing.around(deed, (), line.rest)

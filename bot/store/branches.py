@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
+from itertools import chain, count
 
 from sqlalchemy import CTE, Select, delete, func, select, update
 from sqlalchemy.engine import Connection
@@ -12,15 +13,17 @@ from sqlalchemy.engine import Connection
 from bot.clock import Clock
 from bot.errors import StoreError
 from bot.events import Place
-from bot.store import summaries, tree
+from bot.store import summaries, tree, ways
 from bot.store.cleaning import storable
 from bot.store.database import Database
 from bot.store.places import within
 from bot.store.records import Branch, Conversation, NewSummary, Remembered, Summary, remembered
 from bot.store.tables import branch, conversation, message
-from bot.words import phrase
+from bot.words import Language, phrase, say, spoken_now
 
 SAID = ("complete", "partial", "interrupted")
+# What branches are called where nobody gave them a name.
+FIRST, NEXT = phrase("main"), phrase("branch {number}")
 
 
 class Branches:
@@ -32,16 +35,25 @@ class Branches:
 
     async def all(self, place: Place) -> tuple[Branch, ...]:
         """In the order in which they were begun."""
-        return await self._db.read(lambda c: listed(c, place))
+        return tuple(map(_called, await self._db.read(lambda c: listed(c, place))))
 
     async def fork(self, place: Place, at: int | None, name: str = "") -> Conversation:
         """A new branch that leaves the others at a message, None = an empty one. It becomes the active one."""
-        now = self._clock.now()
-        return await self._db.write(lambda c: fork(c, place, at, name, now))
+        now, language = self._clock.now(), spoken_now()
+        return await self._db.write(lambda c: fork(c, place, at, name, now, language))
 
     async def switch(self, place: Place, id: int) -> Conversation:
         now = self._clock.now()
         return await self._db.write(lambda c: switch(c, place, id, now))
+
+    async def is_shared(self, place: Place, answer: int) -> bool:
+        """Whether another branch ends with an answer, or goes on from it in its own way."""
+        return await self._db.read(lambda c: ways.is_shared(c, place, answer))
+
+    async def leading_to(self, place: Place, message: int) -> Branch | None:
+        """The newest branch that a message is on; None where it was cleared."""
+        id = await self._db.read(lambda c: ways.leading_to(c, place, message))
+        return next((one for one in await self.all(place) if one.id == id), None)
 
     async def rename(self, place: Place, id: int, name: str) -> None:
         await self._db.write(lambda c: rename(c, place, id, name))
@@ -130,24 +142,47 @@ def listed(connection: Connection, place: Place) -> tuple[Branch, ...]:
         return ()
     columns = (branch.c.id, branch.c.name, branch.c.tip_id, branch.c.forked_from, branch.c.created_at)
     found = connection.execute(select(*columns).where(branch.c.conversation_id == current.id).order_by(branch.c.id))
-    return tuple(Branch(*row, active=row.id == current.branch) for row in found)
+    # One that was left without a name was cleared: nobody hears of it any more.
+    kept = [row for row in found if row.name or row.id == current.branch]
+    return tuple(Branch(*row, active=row.id == current.branch) for row in kept)
 
 
 def clear(connection: Connection, place: Place, now: datetime) -> int:
+    """The active branch begins anew: what was said on it alone is on no branch any more."""
     current = tree.ensure(connection, place, now)
     left = tree.count(connection, current)
-    tree.activate(connection, current.id, tree.new_branch(connection, current.id, now))
+    summaries.cut_back(connection, current.branch, None)
+    anew = {"tip_id": None, "forked_from": None, "window_start_id": None}
+    connection.execute(update(branch).where(branch.c.id == current.branch).values(anew))
     return left
 
 
-def fork(connection: Connection, place: Place, at: int | None, name: str, now: datetime) -> Conversation:
+def fork(
+    connection: Connection, place: Place, at: int | None, name: str, now: datetime, language: Language
+) -> Conversation:
     current = tree.ensure(connection, place, now)
     _check_belongs(connection, current, at)
+    known = listed(connection, place)
+    if any(one.active and not one.name for one in known):
+        # Whoever leaves a branch wants to find it again.
+        first = language.says(FIRST, {})
+        named = _unused(chain((first,), (f"{first} ({number})" for number in count(2))), known)
+        connection.execute(update(branch).where(branch.c.id == current.branch).values(name=named))
+    name = name or _unused((language.says(NEXT, {"number": number}) for number in count(len(known) + 1)), known)
     new = tree.new_branch(connection, current.id, now, name=name, at=at)
     if at is not None and tree.reaches(connection, place, at):
         summaries.inherit(connection, current, new, at)
     tree.activate(connection, current.id, new)
     return tree.ensure(connection, place, now)
+
+
+def _called(known: Branch) -> Branch:
+    return known if known.name else replace(known, name=say(FIRST))
+
+
+def _unused(names: Iterable[str], known: Sequence[Branch]) -> str:
+    taken = {one.name.casefold() for one in known}
+    return next(name for name in names if name.casefold() not in taken)
 
 
 def switch(connection: Connection, place: Place, id: int, now: datetime) -> Conversation:

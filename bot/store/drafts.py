@@ -14,7 +14,7 @@ from sqlalchemy.engine import Connection
 
 from bot.events import Place, Route, route_from_json
 from bot.replies import Reason, SentId, Speaker
-from bot.store import claims, ledger, tree, variants
+from bot.store import claims, ledger, tree, variants, ways
 from bot.store.cleaning import route_text, storable
 from bot.store.records import Draft, NewMessage, Remembered
 from bot.store.tables import draft, event
@@ -144,7 +144,9 @@ def _write(
         )
         if replaced is not None:
             return (replaced,)
-    current = tree.ensure(connection, place, now)
+    current = ways.where_begun(connection, tree.ensure(connection, place, now), finished)
+    if current is None:
+        return ()
     if messages and finished.question not in (None, current.tip):
         *before, answer = messages
         messages = [*before, replace(answer, parts={**answer.parts, variants.ANSWERS: finished.question})]

@@ -152,8 +152,8 @@ class Draft:
     `text` and `sent` may lag behind what the platform shows by a moment; `question` is the remembered message that
     is answered, `event_id` the claim it belongs to. `epoch` is checked by `answered`. `finished` is set once the model
     has said everything, with the reason why it ended. `replaces` is the remembered answer whose place this one takes,
-    in its messages; `as_variant` says that the old one is kept beside it. `shown` is not stored: what `sent` were seen
-    to show, where that was looked up.
+    in its messages; `as_variant` says that the old one is kept beside it. Not stored are `shown`, what `sent` were seen
+    to show where that was looked up, and `branch`, on which the answer was begun.
     """
 
     id: int
@@ -172,6 +172,7 @@ class Draft:
     as_variant: bool = False
     scene: int | None = None
     shown: tuple[str, ...] = ()
+    branch: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,7 @@ class BranchesContract:
             await store.remember(PLACE, said("x"))
             main, other = await store.branches.all(PLACE)
             assert [(one.name, one.active, one.forked_from) for one in (main, other)] == [
-                ("", False, None),
+                ("main", False, None),
                 ("what if", True, a.id),
             ]
             assert (await store.branches.switch(PLACE, main.id)).branch == main.id

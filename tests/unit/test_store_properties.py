@@ -185,8 +185,7 @@ def counts(draw: st.DrawFn) -> Step:
 
 async def clear(store: Store, model: Model) -> None:
     assert await store.clear(PLACE) == visible_turns(model)
-    model.active = (await store.conversation(PLACE)).branch
-    assert model.active not in model.branches
+    assert (await store.conversation(PLACE)).branch == model.active
     model.branches[model.active] = model.starts[model.active] = None
 
 
