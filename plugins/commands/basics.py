@@ -14,6 +14,7 @@ from bot.api import (
     Parameter,
     UsageError,
     counted,
+    numbered,
     phrase,
     say,
 )
@@ -182,14 +183,15 @@ async def history(ctx: Context, count: Annotated[int, Arg("How many messages", g
     """Show the last messages that I remember."""
     # Results of tools stand between the messages, so more is read than shown.
     rows = await ctx.conversation.path(min(count * 3, 150))
-    said = [row for row in rows if row.role in ("user", "assistant") and row.text.strip() and row.status != "forgotten"]
+    said = numbered(rows)[-count:]
     if not said:
         return say("I remember nothing here yet. Say something!")
     lines = []
-    for number, row in enumerate(said[-count:], 1):
+    for number, row in said:
         who = (row.author or say("Someone")) if row.role == "user" else (row.speaker or say("Me"))
         broken = f" *({say('interrupted')})*" if row.status in ("partial", "interrupted") else ""
-        lines.append(f"{number}. **{literally(cut(who, 32))}**: {literally(cut(row.text, HISTORY_CUT))}{broken}")
+        # No list of Markdown: platforms would count it in their own way.
+        lines.append(f"`{number}` **{literally(cut(who, 32))}**: {literally(cut(row.text, HISTORY_CUT))}{broken}")
     return "\n".join(lines)
 
 

@@ -127,12 +127,12 @@ async def test_history_is_numbered_and_cut() -> None:
         await bot.says("Hi " + "very " * 50 + "long")
         text = await answer(bot, "/history")
         first, second = text.splitlines()
-        assert first.startswith("1. **Ann**: Hi very very")
+        assert first.startswith("`2` **Ann**: Hi very very")
         assert first.endswith("…")
-        assert len(first) == len("1. **Ann**: ") + 100
-        assert second == r"2. **Me**: Hello \*there\*! How are you?"
+        assert len(first) == len("`2` **Ann**: ") + 100
+        assert second == r"`1` **Me**: Hello \*there\*! How are you?"
         assert bot.last.private
-        assert (await answer(bot, "/history 1")).startswith("1. **Me**")
+        assert (await answer(bot, "/history 1")).startswith("`1` **Me**")
         assert "It must be a whole number from 1 to 50" in await answer(bot, "/history 51")
 
 
