@@ -46,7 +46,7 @@ from plugins.roleplay.memory import learn, summarised
 from plugins.roleplay.order import next_role
 from plugins.roleplay.scene import Performed, Plan, Role, Scene, SceneLine, caught_up, is_elsewhere, lines_of
 from plugins.roleplay.speaking import Estimate, Spoken, estimate, prompt_for, recited, speak
-from plugins.roleplay.telling import narrator_of
+from plugins.roleplay.telling import how_to_switch, narrator_of
 from plugins.roleplay.votes import close_vote, is_due, open_vote
 
 log = logging.getLogger(__name__)
@@ -83,7 +83,7 @@ WHO_NEXT = phrase("⏸ Who speaks next?")
 NOT_NOW = phrase("⏸ The scene is paused: {why}")
 ELSEWHERE = phrase(
     "⏸ The lines of this scene are no longer here: they are in another branch, or were forgotten. "
-    "`/branch switch` goes back to a branch, `/roleplay stop` ends the scene."
+    "`/roleplay stop` ends the scene."
 )
 
 
@@ -123,7 +123,7 @@ async def _performed(ctx: Context, scene: Scene, is_ended: Asked) -> Scene | Pau
     if scene.root is None:
         return await _open(ctx, scene, path)
     if len(path) < LOOKS_AT and is_elsewhere(scene, path):
-        return Paused(await rest(ctx, scene, say(ELSEWHERE)))
+        return Paused(await rest(ctx, scene, f"{say(ELSEWHERE)}{how_to_switch(ctx)}"))
     if scene.ballot is not None and scene.ballot.message is not None:
         return await close_vote(ctx, scene)
     if scene.hold:

@@ -34,3 +34,9 @@ def reacting(text: str) -> Callable[[Scene], Scene | None]:
         return scene
 
     return change
+
+
+def how_to_switch(ctx: Context) -> str:
+    """Where there is a command for it."""
+    can = any(command.name == "branch switch" for command in ctx.commands)
+    return " " + say("`/branch switch` goes back to another branch.") if can else ""

@@ -9,6 +9,7 @@ from plugins.roleplay.declared import roleplay
 from plugins.roleplay.personas import literally
 from plugins.roleplay.scene import MOST_TURNS, Order, Scene, given_more
 from plugins.roleplay.stage import directed, scene_here, scene_job
+from plugins.roleplay.telling import how_to_switch
 
 LONGEST_BRANCH = 60
 MOST_TOKENS, MOST_DOLLARS = 100_000_000, 1_000
@@ -91,11 +92,12 @@ async def branch(
     called = " ".join(name.split())
     path = await ctx.conversation.path(1)
     await ctx.conversation.branch(path[-1].id if path else None, called)
-    return say(
+    told = say(
         "🌿 From here on the scene is the branch **{name}**; all that was said stays in the old one. "
         "`/roleplay rewind` goes back here, `/roleplay resume` goes on.",
         name=literally(called),
     )
+    return told + how_to_switch(ctx)
 
 
 @roleplay.command("show", private=True, immediate=True)
