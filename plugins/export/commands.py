@@ -30,6 +30,7 @@ from bot.api import (
     say,
     spoken_now,
 )
+from plugins.export.consent import agreed_told
 from plugins.export.declared import plugin
 from plugins.export.files import Made
 from plugins.export.importing import importing
@@ -101,7 +102,7 @@ async def export(
             "language": spoken_now().code,
         }
     )
-    wanted = await scenes_told(ctx, wanted)
+    wanted = await agreed_told(ctx, await scenes_told(ctx, wanted))
     count = await archive.count(Excerpt(wanted.branch, wanted.scene, wanted.since, wanted.until))
     if not count:
         raise UsageError(say("I remember nothing of that, so there is nothing to export."))

@@ -209,7 +209,8 @@ def _people(voices: Sequence[Voice], wanted: Wanted) -> _People:
                 counts[letter] += 1
                 key = f"{letter}{counts[letter]}"
                 face = wanted.faces.get(name, "") if kind == "persona" else ""
-                speakers[same] = Speaker(key, name, "person" if kind == "person" else "persona", id, face)
+                trains = kind == "person" and id in wanted.agreed
+                speakers[same] = Speaker(key, name, "person" if kind == "person" else "persona", id, face, trains)
         keys[voice] = speakers[same].key
     return _People(tuple(speakers.values()), keys)
 
@@ -226,7 +227,8 @@ def _pseudonymous(voices: Sequence[Voice], wanted: Wanted) -> _People:
         who = id or name
         if who not in speakers:
             number = len(speakers) + 1
-            speakers[who] = Speaker(f"p{number}", say("Person {number}", number=number), "person")
+            called = say("Person {number}", number=number)
+            speakers[who] = Speaker(f"p{number}", called, "person", trains=id in wanted.agreed)
         keys[voice] = speakers[who].key
         names |= {each: speakers[who].name for each in (name, id) if each}
     others = _people([voice for voice in voices if _same(voice)[0] != "person"], wanted)

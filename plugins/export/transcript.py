@@ -21,13 +21,15 @@ Status: TypeAlias = Literal["complete", "partial", "interrupted", "failed", "for
 @dataclass(frozen=True, slots=True)
 class Speaker:
     """Somebody who spoke. `key` names them in this transcript alone; `id` is the platform's, empty for the bot, for
-    personas, and where people are pseudonymised. `face` is a `data:` address."""
+    personas, and where people are pseudonymised. `face` is a `data:` address. `trains` says that a person agreed that
+    what they say may train models."""
 
     key: str
     name: str
     kind: Kind
     id: str = ""
     face: str = ""
+    trains: bool = False
 
 
 @dataclass(frozen=True, slots=True)

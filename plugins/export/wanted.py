@@ -18,7 +18,8 @@ MOST_NAMES = 8
 
 class Wanted(BaseModel):
     """`branch` and `scene` are ids; with neither it is all branches. `system` is the system prompt that is told, None =
-    none. `faces` are data: addresses by speakers' names. `stable` leaves out when it was exported."""
+    none. `faces` are data: addresses by speakers' names. `stable` leaves out when it was exported. `agreed` are the ids
+    of people whose words may train models."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -34,6 +35,7 @@ class Wanted(BaseModel):
     language: str = "en"
     scenes: dict[int, tuple[str, str]] = Field(default_factory=dict)
     faces: dict[str, str] = Field(default_factory=dict)
+    agreed: frozenset[str] = frozenset()
 
 
 async def chosen(archive: Archive, what: str, which: str = "") -> Wanted:

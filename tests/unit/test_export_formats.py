@@ -19,7 +19,7 @@ from markdown_it.token import Token
 
 from plugins.export.formats.csv import CSV, cell
 from plugins.export.formats.html import HTML
-from plugins.export.formats.jsonl import JSONL, MOST_LINES, training
+from plugins.export.formats.jsonl import JSONL, MOST_LINES
 from plugins.export.formats.markdown import MARKDOWN, quoted
 from plugins.export.formats.our_json import JSON
 from plugins.export.formats.selfplay import SELFPLAY
@@ -221,7 +221,8 @@ def test_each_persona_learns_its_own_lines() -> None:
 
 def test_who_agreed_is_in_it_with_the_answers_and_who_did_not_is_not() -> None:
     lines = [(ANN, "Why?"), (BOT, "So."), (BEN, "No."), (BOT, "But Ben said no."), (ANN, "Ah."), (BOT, "Yes.")]
-    found = samples(training(lambda speaker: speaker.id == ANN.id), talk(*lines, system="Be short."))
+    speakers = (replace(ANN, trains=True), BEN, BOT)
+    found = samples(JSONL, talk(*lines, speakers=speakers, system="Be short."))
     assert found == [
         [
             {"role": "system", "content": "Be short."},

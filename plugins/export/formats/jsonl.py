@@ -4,37 +4,27 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import BinaryIO, TypeAlias
+from typing import BinaryIO
 
 from bot.api import phrase
 from plugins.export.formats.stretches import Walk
 from plugins.export.transcript import Entry, Format, Header, Speaker
-
-MayTrain: TypeAlias = Callable[[Speaker], bool]
-"""Whether a person agreed that their words train models."""
 
 MOST_LINES, MOST_CHARACTERS = 64, 60_000
 """Of one chat; a longer one goes on in the next."""
 _NO_NAME = re.compile(r"[^A-Za-z0-9_-]+")
 
 
-def nobody(speaker: Speaker) -> bool:
-    return False
+def write(header: Header, entries: Iterable[Entry], out: BinaryIO) -> None:
+    for line in _lines(header, entries):
+        out.write(line)
 
 
-def training(may_train: MayTrain) -> Format:
-    def write(header: Header, entries: Iterable[Entry], out: BinaryIO) -> None:
-        for line in _lines(header, entries, may_train):
-            out.write(line)
-
-    return Format(
-        "jsonl", ".jsonl", "application/jsonl", phrase("Training data, of personas and of people who agreed"), write
-    )
-
-
-JSONL = training(nobody)
+JSONL = Format(
+    "jsonl", ".jsonl", "application/jsonl", phrase("Training data, of personas and of people who agreed"), write
+)
 
 
 @dataclass(slots=True)
@@ -53,13 +43,13 @@ class _Chat:
         return len(self.lines) >= MOST_LINES or self.size >= MOST_CHARACTERS
 
 
-def _lines(header: Header, entries: Iterable[Entry], may_train: MayTrain) -> Iterator[bytes]:
+def _lines(header: Header, entries: Iterable[Entry]) -> Iterator[bytes]:
     walk, chat = Walk(header), _Chat()
     for entry in entries:
         if entry.variant_of is not None or entry.role in ("system", "tool") or "tool_calls" in entry.parts:
             continue
         step = walk.step(entry)
-        usable = _usable(entry, step.speaker, chat, may_train)
+        usable = _usable(entry, step.speaker, chat)
         if step.stretch or step.begins or step.ends or chat.is_full or not usable:
             yield from _samples(header, chat)
             chat = _Chat()
@@ -70,7 +60,7 @@ def _lines(header: Header, entries: Iterable[Entry], may_train: MayTrain) -> Ite
     yield from _samples(header, chat)
 
 
-def _usable(entry: Entry, speaker: Speaker, chat: _Chat, may_train: MayTrain) -> bool:
+def _usable(entry: Entry, speaker: Speaker, chat: _Chat) -> bool:
     """The bot's own answers repeat what they answer to, so they may be used where that may."""
     if entry.status != "complete" or not entry.text.strip():
         return False
@@ -80,7 +70,7 @@ def _usable(entry: Entry, speaker: Speaker, chat: _Chat, may_train: MayTrain) ->
         case "bot":
             return bool(chat.lines)
         case "person":
-            return may_train(speaker)
+            return speaker.trains
 
 
 def _samples(header: Header, chat: _Chat) -> Iterator[bytes]:
