@@ -12,6 +12,7 @@ from bot.api import Attachment, Capabilities, DeliveryError, DeliveryRefused, Pr
 from bot.model.scripted import Say, Scripted
 from bot.testing.bot import BOB, TestBot
 from bot.testing.hand_clock import HandClock
+from plugins.conversation import plugin as conversation
 from plugins.roleplay import plugin as roleplay
 from plugins.roleplay.stage import LOOK_SECONDS, MOST_LOOKS
 
@@ -382,6 +383,29 @@ async def test_an_old_branch_goes_on_with_its_own_lines() -> None:
         await switches(bot, "What if")
         await bot.runs("/roleplay rewind 3", user=BOB)
         assert bot.last.text.splitlines()[-3:] == ["- Cat: “One.”", "- Dog: “Another two.”", "- Cat: “Another three.”"]
+
+
+async def test_people_go_back_to_an_old_branch_of_a_scene() -> None:
+    async with TestBot(
+        ["One.", "Two.", "Other.", "Three."], plugins=[conversation, roleplay], capabilities=STAGE
+    ) as bot:
+        await opens(bot)
+        (old,) = await bot.app.store.branches.all(bot.place)
+        for said in ("One.", "Two."):
+            await says_next(bot, said)
+        await pauses(bot)
+        await bot.runs("/roleplay branch What if")  # Ann may switch branches
+        assert bot.last.text.endswith("`/branch switch` goes back to another branch.")
+        await bot.runs("/roleplay rewind", user=BOB)
+        await bot.runs("/roleplay step", user=BOB)
+        await bot.until("Other.")
+        await bot.until("⏸ Paused.", 2)
+        await bot.runs(f"/branch switch {old.name}")
+        assert "We go on with" in bot.last.text
+        await bot.runs("/roleplay step", user=BOB)
+        await bot.until("Three.")
+        told = str(bot.model.prompts[-1])
+        assert ("Two." in told, "Other." in told) == (True, False)
 
 
 async def test_a_scene_whose_lines_are_elsewhere_waits_and_says_so() -> None:
