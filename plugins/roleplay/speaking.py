@@ -29,6 +29,10 @@ from plugins.roleplay.cleaning import LineCleaner
 from plugins.roleplay.scene import Role, Scene, SceneLine
 from plugins.roleplay.views import PER_MESSAGE, view
 
+# What has no more room than this for a prompt, in tokens, is a small model as a rule.
+SMALL_ROOM = 4_000
+LIVELY = 0.8
+
 Beside: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
 
 
@@ -169,7 +173,7 @@ async def speak(
             line = await ctx.say(
                 role.speaker,
                 attempt,
-                model=choice_of(ctx, role),
+                model=_lively(ctx, choice_of(ctx, role)),
                 through=through,
                 scene=scene.root,
                 instead_of=instead_of,
@@ -184,6 +188,14 @@ async def speak(
         tokens, cost = paid(line)
         return Spoken(line, through.ends, tokens, cost)
     return Spoken(None, False, 0, 0.0)
+
+
+def _lively(ctx: Context, choice: ModelChoice) -> ModelChoice:
+    """At the low temperature that is good for answers, a small model says the same lines again and again: where nobody
+    chose one, it gets a higher one."""
+    if ctx.conversation.room(choice).prompt > SMALL_ROOM:
+        return choice
+    return ModelChoice(choice.provider, choice.model, {"temperature": LIVELY, **choice.parameters})
 
 
 def paid(line: Line) -> tuple[int, float]:

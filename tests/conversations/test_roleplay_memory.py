@@ -56,6 +56,18 @@ async def test_a_scene_goes_on_without_a_summary_when_there_can_be_none() -> Non
         assert "What happened before" not in str(bot.model.prompts)
 
 
+async def test_a_small_model_speaks_at_a_higher_temperature_unless_somebody_chose_one() -> None:
+    little = {"memory": {"budget_tokens": 1600, "reserve_tokens": 200}}
+    chosen = {"model": {"provider": "scripted", "name": "scripted", "parameters": {"temperature": 0.1}}}
+    for settings, temperature in (({}, None), (little, 0.8), (little | chosen, 0.1)):
+        bot = TestBot(Scripted(["Meow.", "Woof."]), plugins=[roleplay], capabilities=STAGE, settings=settings)
+        async with bot:
+            await bot.runs("/roleplay start a cat and a dog --turns=2 --pace=0", user=BOB)
+            await bot.presses("▶ Begin", user=BOB)
+            await bot.until("The scene is over")
+            assert {turn.model.parameters.get("temperature") for turn in bot.model.turns} == {temperature}
+
+
 async def test_a_persona_keeps_what_it_learned_only_if_told_to() -> None:
     kept: list[tuple[str, ...]] = []
     ada = Role(id="a", name="Ada", prompt="", persona="ada", remembers=True)
