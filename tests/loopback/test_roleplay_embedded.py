@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
@@ -138,7 +139,7 @@ def chat(folder: Path) -> Session:
         "DUOLOGUE_MEMORY__DATABASE": str(folder / "duologue.db"),
         "DUOLOGUE_TERMINAL__SESSION": "stage",
     }
-    talk = Session(folder, environment=given, width=100, height=40)
+    talk = Session(folder, environment=given, width=100, height=40, patience=PATIENCE)
     talk.prompted()
     return talk
 
@@ -167,6 +168,8 @@ def test_in_the_terminal_a_scene_is_played_hears_people_and_survives_a_kill(tmp_
         watched.goes_on(HEARS)
         talk.shows(f"› {INTERJECTION}")
         talk.until(lambda _: watched.holds(DIES), "the fifth line")
+        talk.child.kill(signal.SIGKILL)
+        talk.child.wait()
     finally:
         talk.child.close(force=True)
     before = talk.text

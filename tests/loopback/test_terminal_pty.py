@@ -43,7 +43,9 @@ class Session:
         width: int = 80,
         height: int = 24,
         environment: Mapping[str, str] | None = None,
+        patience: float = PATIENCE,
     ) -> None:
+        self.patience = patience
         self.screen = AnsweringScreen(width, height, history=2000, ratio=0.5)
         self.stream = pyte.Stream(self.screen)
         self.child = pexpect.spawn(
@@ -59,7 +61,7 @@ class Session:
             },
             dimensions=(height, width),
             encoding="utf-8",
-            timeout=PATIENCE,
+            timeout=patience,
         )
         self.screen.answer = self.child.send
         self.written = ""
@@ -75,7 +77,7 @@ class Session:
 
     def until(self, seen: Callable[[str], bool], what: str) -> str:
         """Read what the program writes until the screen shows it."""
-        end = time.monotonic() + PATIENCE
+        end = time.monotonic() + self.patience
         while not seen(self.text):
             if time.monotonic() > end:
                 pytest.fail(f"never saw {what}; the screen shows:\n{self.text}")
