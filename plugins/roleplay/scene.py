@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
-from bot.api import Remembered, Speaker
+from bot.api import Remembered, Speaker, phrase
 from plugins.roleplay.ballots import Ballot
 from plugins.roleplay.endings import Reason, Said
 
@@ -238,7 +238,7 @@ class SceneLine:
         return Said(self.role or self.name, self.text, self.generated)
 
 
-NARRATOR = "Narrator"
+NARRATOR = phrase("Narrator")
 
 
 def lines_of(scene: Scene, path: Sequence[Remembered]) -> list[SceneLine]:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
+import random
+import sqlite3
 from abc import abstractmethod
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from adapters.discord.testing import FakeDiscord
 from adapters.slack.testing import FakeSlack
 from bot.events import Place, User
-from bot.store import Store
-from bot.testing.openai_server import FakeOpenAI
+from bot.testing.openai_server import FakeAnswer, FakeOpenAI, Seen
 from tests.loopback.bot_process import BotProcess, Setup, on_discord, on_slack
-from tests.loopback.killing import Kill, Stage
+from tests.loopback.killing import Arrange, Kill, Stage, at_call, at_commit, at_moment
 from tests.loopback.scenes import (
     CAPTAIN,
     INSPECTOR,
@@ -22,23 +26,112 @@ from tests.loopback.scenes import (
     TEMPLATE,
     Shown,
     acting,
+    asked_for,
     is_over,
+    line,
     numbered,
     performed,
     shown_on_discord,
     shown_on_slack,
+    texts_of,
 )
 
-LINES = 6
-WORDS = 16
-START = f'roleplay start "{TEMPLATE}" --turns={LINES} --pace=0'
+WORDS = 12
+# What of it stands on the platform for long after a crash: it is said once, and has the buttons to go on.
+INTERRUPTED = "⏸ I was interrupted."
+Do: TypeAlias = "Callable[[Theatre], Awaitable[None]]"
+
+
+@dataclass(frozen=True, slots=True)
+class Plot:
+    """What is done before the bot may die, and what it dies of. `model` says the lines; `others` are lines by number
+    that may stand there in the end, too."""
+
+    name: str
+    lines: int
+    options: str
+    before: Do
+    act: Do
+    model: Callable[[Seen], FakeAnswer]
+    others: Mapping[int, str] = field(default_factory=dict)
+
+    @property
+    def start(self) -> str:
+        return f'roleplay start "{TEMPLATE}" --turns={self.lines} {self.options}'
+
+    def performed(self) -> list[tuple[int, str, str]]:
+        return performed((CAPTAIN, INSPECTOR), self.lines, WORDS)
+
+    def as_performed(self, said: Sequence[tuple[int, str, str]]) -> list[tuple[int, str, str]]:
+        """With each line that may be otherwise put as it is expected."""
+        wanted = {number: text for number, _, text in self.performed()}
+        return [
+            (number, name, wanted.get(number, "") if text == self.others.get(number) else text)
+            for number, name, text in said
+        ]
+
+
+async def looks(theatre: Theatre) -> None:
+    """At what it costs."""
+    await theatre.asks_for(theatre.plot.start)
+    await theatre.platform.wait_until(lambda: theatre.offers("▶ Begin"), timeout=30)
+
+
+async def begins(theatre: Theatre) -> None:
+    await theatre.presses("▶ Begin")
+
+
+async def pauses_after_two(theatre: Theatre) -> None:
+    await looks(theatre)
+    await begins(theatre)
+    for number in range(2):
+        await theatre.platform.wait_until(partial(theatre.is_said, number), timeout=30)
+        await theatre.asks_for("roleplay next")
+    await theatre.platform.wait_until(partial(theatre.is_said, 2), timeout=30)
+    await theatre.presses("⏸ Pause")
+    await theatre.platform.wait_until(lambda: theatre.offers("▶ Go on"), timeout=30)
+
+
+async def says_again(theatre: Theatre) -> None:
+    await theatre.presses("🔁 Again")
+
+
+async def goes_on(theatre: Theatre) -> None:
+    await theatre.presses("▶ Go on")
+
+
+# Where the same speaker says it in the same words, it is asked once for something else.
+REPEATED = 3
+_SAME = line(REPEATED, CAPTAIN, WORDS).partition(".")[0] + line(1, CAPTAIN, WORDS)[len(line(1, CAPTAIN, 0)) - 2 :]
+
+
+def _in_circles(seen: Seen) -> FakeAnswer:
+    number, name = asked_for(seen)
+    if number == REPEATED and "You are repeating yourself" not in texts_of(seen)[-1]:
+        return FakeAnswer(_SAME, rate=400.0)
+    return FakeAnswer(line(number, name, WORDS), rate=400.0)
+
+
+ACTING = acting(rate=400.0, words=WORDS)
+BEGIN = Plot("begin", 4, "--pace=0", looks, begins, ACTING)
+AGAIN = Plot("again", 3, "--pace=60", pauses_after_two, says_again, ACTING)
+GO_ON = Plot("go on", 3, "--pace=60", pauses_after_two, goes_on, ACTING)
+CIRCLES = Plot("circles", 4, "--pace=0", looks, begins, _in_circles, {REPEATED: _SAME})
+
+
+_BRANCH = """\
+WITH RECURSIVE walk(id, parent) AS (
+    SELECT message.id, parent_id FROM message JOIN branch ON tip_id = message.id
+    UNION ALL SELECT message.id, parent_id FROM message JOIN walk ON message.id = walk.parent
+) SELECT coalesce(speaker, ''), text, status, role FROM message WHERE id IN (SELECT id FROM walk) ORDER BY id"""
 
 
 class Theatre(Stage):
     """`text` is what `shown` says once the scene is over."""
 
-    def __init__(self, folder: Path, platform: Any, model: FakeOpenAI) -> None:
+    def __init__(self, folder: Path, platform: Any, model: FakeOpenAI, plot: Plot = BEGIN) -> None:
         super().__init__(folder, platform, model, "over")
+        self.plot = plot
 
     # What differs
 
@@ -64,16 +157,15 @@ class Theatre(Stage):
         )
 
     async def asks(self) -> None:
-        await self.asks_for(START)
+        await self.asks_for(self.plot.start)
 
     async def asks_and_dies(self, kill: Kill, die_at_commit: int | None) -> None:
         setup = self.setup(die_at_commit=die_at_commit)
         async with BotProcess(setup) as bot:
             await self.online()
-            await self.asks()
-            await self.platform.wait_until(lambda: self.offers("▶ Begin"), timeout=30)
+            await self.plot.before(self)
             setup.armed.touch()
-            await self.presses("▶ Begin")
+            await self.plot.act(self)
             await kill(bot)
             await bot.gone()
         await self.platform.wait_until(self.is_gone, timeout=30)
@@ -88,46 +180,70 @@ class Theatre(Stage):
         """The look before the scene may have kept its buttons."""
         return not any(each.buttons for each in self.messages() if "▶ Begin" not in each.buttons)
 
+    async def dies_again(self, commit: int) -> None:
+        """While it comes back."""
+        armed = self.setup().armed
+        armed.unlink()
+        async with BotProcess(self.setup(die_at_commit=commit)) as bot:
+            armed.touch()
+            ended = asyncio.create_task(bot.gone())
+            back = asyncio.create_task(self.platform.wait_until(self.is_back, timeout=30))
+            await asyncio.wait({ended, back}, return_when=asyncio.FIRST_COMPLETED)
+            back.cancel()
+            bot.kill()
+            await asyncio.wait({ended, back})
+        await self.platform.wait_until(self.is_gone, timeout=30)
+
     async def comes_back(self) -> None:
         async with BotProcess(self.setup()) as bot:
             await self.online()
-            if not await self.is_done():
-                label = "▶ Go on" if await self.has_begun() else "▶ Begin"
-                await self.platform.wait_until(lambda: self.offers(label), timeout=30)
-                assert sum("▶ Go on" in each.buttons for each in self.messages()) <= 1
-                assert label == "▶ Begin" or not any(each.buttons for each in self.lines_shown())
-                await self.presses(label)
+            if not await self.has_begun():
+                await self.presses("▶ Begin")
+            else:
+                await self.platform.wait_until(self.is_back, timeout=30)
+                if not self.texts():
+                    assert sum("▶ Go on" in each.buttons for each in self.messages()) == 1
+                    assert not any(each.buttons for each in self.lines_shown())
+                    await self.presses("▶ Go on")
             await self.platform.wait_until(self.is_complete, timeout=30)
             await self.remembered()
             bot.terminate()
             await bot.gone()
             assert bot.exit_code == 0
         said = self.messages()
-        assert numbered(said) == performed((CAPTAIN, INSPECTOR), LINES, WORDS)
+        assert self.plot.as_performed(numbered(said)) == self.plot.performed()
         assert [(each.name, each.text.strip()) for each in said if each.text.startswith(OPENER[:20])] == [
             (INSPECTOR, OPENER)
         ]
         assert sum(each.text.startswith("🎬") for each in said) == 1
+        assert sum(each.text.startswith(INTERRUPTED) for each in said) <= 1
         assert is_over(said)
         assert self.is_marked_as_ended()
+
+    def is_back(self) -> bool:
+        return self.offers("▶ Go on") or bool(self.texts())
+
+    def is_said(self, number: int) -> bool:
+        """So many lines are, with the desk below."""
+        newest = self.messages()[-1]
+        return len(numbered(self.messages())) == number and "⏸ Pause" in newest.buttons
 
     def lines_shown(self) -> list[Shown]:
         return [each for each in self.messages() if each.name in (CAPTAIN, INSPECTOR)]
 
-    async def is_done(self) -> bool:
-        """Everything was said before it died, and people know."""
-        return bool(self.texts())
-
     async def has_begun(self) -> bool:
-        async with Store(f"sqlite:///{self.folder / 'duologue.db'}") as store:
-            return any(name == "scene_job" for _, _, name, *_ in await store.jobs(place=self.place))
+        return bool(await asyncio.to_thread(self._read, "SELECT 1 FROM job WHERE name = 'scene_job'"))
 
     async def remembered(self) -> None:
-        async with Store(f"sqlite:///{self.folder / 'duologue.db'}") as store:
-            kept = await store.tree(self.place)
-        said = [Shown(each.speaker or "", each.text) for each in kept if each.status == "complete"]
-        assert numbered(said) == performed((CAPTAIN, INSPECTOR), LINES, WORDS)
-        assert not [each for each in kept if each.role == "assistant" and each.status != "complete"]
+        kept = await asyncio.to_thread(self._read, _BRANCH)
+        said = [Shown(speaker, text) for speaker, text, status, _ in kept if status == "complete"]
+        assert self.plot.as_performed(numbered(said)) == self.plot.performed()
+        assert not [each for each in kept if each[3] == "assistant" and each[2] != "complete"]
+
+    def _read(self, statement: str) -> Sequence[tuple[str, ...]]:
+        """Not as the bot does: it would ask whether this process lives, too."""
+        with closing(sqlite3.connect(self.folder / "duologue.db")) as connection:
+            return connection.execute(statement).fetchall()
 
     def report(self) -> str:
         shown = "\n".join(
@@ -137,8 +253,8 @@ class Theatre(Stage):
 
 
 class DiscordTheatre(Theatre):
-    def __init__(self, folder: Path, discord: FakeDiscord, model: FakeOpenAI) -> None:
-        super().__init__(folder, discord, model)
+    def __init__(self, folder: Path, discord: FakeDiscord, model: FakeOpenAI, plot: Plot = BEGIN) -> None:
+        super().__init__(folder, discord, model, plot)
         self.discord = discord
 
     @property
@@ -170,8 +286,8 @@ class DiscordTheatre(Theatre):
 
 
 class SlackTheatre(Theatre):
-    def __init__(self, folder: Path, slack: FakeSlack, model: FakeOpenAI) -> None:
-        super().__init__(folder, slack, model)
+    def __init__(self, folder: Path, slack: FakeSlack, model: FakeOpenAI, plot: Plot = BEGIN) -> None:
+        super().__init__(folder, slack, model, plot)
         self.slack = slack
 
     @property
@@ -203,16 +319,84 @@ class SlackTheatre(Theatre):
         await self.slack.presses(offering[-1], label)
 
 
+Open: TypeAlias = Callable[[Path, Plot], AbstractAsyncContextManager[Theatre]]
+
+
 @asynccontextmanager
-async def discord_theatre(folder: Path) -> AsyncIterator[Stage]:
-    async with FakeDiscord() as discord, FakeOpenAI(acting(rate=400.0, words=WORDS)) as model:
+async def discord_theatre(folder: Path, plot: Plot = BEGIN) -> AsyncIterator[Theatre]:
+    async with FakeDiscord() as discord, FakeOpenAI(plot.model) as model:
         discord.limits.enforced = False
         await discord.allows("manage_webhooks")
-        yield DiscordTheatre(folder, discord, model)
+        yield DiscordTheatre(folder, discord, model, plot)
 
 
 @asynccontextmanager
-async def slack_theatre(folder: Path) -> AsyncIterator[Stage]:
-    async with FakeSlack() as slack, FakeOpenAI(acting(rate=400.0, words=WORDS)) as model:
-        yield SlackTheatre(folder, slack, model)
+async def slack_theatre(folder: Path, plot: Plot = BEGIN) -> AsyncIterator[Theatre]:
+    async with FakeSlack() as slack, FakeOpenAI(plot.model) as model:
+        yield SlackTheatre(folder, slack, model, plot)
         assert slack.refused == []
+
+
+@dataclass(frozen=True, slots=True)
+class Death:
+    """Where, when, and how often the bot dies: `again` is the commit at which it dies while it comes back."""
+
+    opens: Open
+    plot: Plot
+    arrange: Arrange
+    how: str
+    commit: int | None = None
+    again: int | None = None
+
+    @property
+    def name(self) -> str:
+        return f"{self.opens.__name__}, {self.plot.name}, {self.how}"
+
+    async def play(self, folder: Path) -> None:
+        async with self.opens(folder, self.plot) as theatre:
+            await theatre.has_been_here()
+            try:
+                await theatre.asks_and_dies(self.arrange(theatre), self.commit)
+                if self.again is not None:
+                    await theatre.dies_again(self.again)
+                await theatre.comes_back()
+            except BaseException:
+                print(theatre.report())
+                raise
+
+
+def before_commits(opens: Open, plot: Plot, numbers: Iterable[int]) -> list[Death]:
+    return [Death(opens, plot, at_commit, f"commit {number}", number) for number in numbers]
+
+
+def at_calls(opens: Open, plot: Plot, calls: Iterable[str], skips: Iterable[int]) -> list[Death]:
+    return [
+        Death(opens, plot, at_call(call, skip, acted), f"{'after' if acted else 'before'} {call} {skip}")
+        for call in calls
+        for skip in skips
+        for acted in (False, True)
+    ]
+
+
+def at_any_moment(opens: Open, plot: Plot, seeds: Iterable[int], until: float) -> list[Death]:
+    moments = [random.Random(seed).uniform(0.0, until) for seed in seeds]
+    return [Death(opens, plot, at_moment(moment), f"{moment:.3f} s") for moment in moments]
+
+
+def while_coming_back(opens: Open, plot: Plot, dies: int, numbers: Iterable[int]) -> list[Death]:
+    return [Death(opens, plot, at_commit, f"commit {dies}, then {number}", dies, number) for number in numbers]
+
+
+async def all_survived(folder: Path, deaths: Sequence[Death], at_once: int = 6) -> None:
+    """So many side by side: most of the time is spent waiting."""
+    turns = asyncio.Semaphore(at_once)
+
+    async def survived(number: int, death: Death) -> None:
+        mine = folder / str(number)
+        mine.mkdir()
+        async with turns:
+            await death.play(mine)
+
+    results = await asyncio.gather(*(survived(*each) for each in enumerate(deaths)), return_exceptions=True)
+    failed = {death.name: result for death, result in zip(deaths, results, strict=True) if result is not None}
+    assert not failed, failed

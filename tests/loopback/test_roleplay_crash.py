@@ -2,47 +2,77 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from tests.loopback.killing import EVERY, Case, at_call, at_commit, at_moments, play_all
-from tests.loopback.scene_killing import discord_theatre, slack_theatre
+from tests.loopback.killing import EVERY
+from tests.loopback.scene_killing import (
+    AGAIN,
+    BEGIN,
+    CIRCLES,
+    GO_ON,
+    Death,
+    all_survived,
+    at_any_moment,
+    at_calls,
+    before_commits,
+    discord_theatre,
+    slack_theatre,
+    while_coming_back,
+)
 
-pytestmark = [pytest.mark.crash, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.crash, pytest.mark.timeout(300)]
 
 # What a platform is asked while a scene is performed.
 DISCORD_CALLS = ("POST /webhooks/*", "PATCH /webhooks/*", "POST /channels/*/messages", "PATCH /channels/*/messages/*")
 SLACK_CALLS = ("chat.postMessage", "chat.update")
-# The daily run has none of them: they take as long as all other kills together.
-SKIPS = range(12) if EVERY else ()
-COMMITS = [range(first, first + 8) for first in range(1, 65, 8)] if EVERY else []
-SEEDS = [range(first, first + 8) for first in range(0, 40, 8)] if EVERY else []
+DISCORD, SLACK = discord_theatre, slack_theatre
 
 
-@pytest.mark.parametrize("acted", [False, True], ids=["before", "after"])
-@pytest.mark.parametrize("skip", SKIPS)
-async def test_killed_at_a_call(tmp_path: Path, skip: int, acted: bool) -> None:
-    cases = [
-        Case(f"{theatre.__name__}: {call}", theatre, at_call(call, skip, acted))
-        for theatre, calls in ((discord_theatre, DISCORD_CALLS), (slack_theatre, SLACK_CALLS))
-        for call in (calls if EVERY else calls[:2])
-    ]
-    await play_all(tmp_path, cases)
+def some(deaths: Sequence[Death], size: int = 24) -> list[Sequence[Death]]:
+    return [deaths[at : at + size] for at in range(0, len(deaths), size)]
 
 
-@pytest.mark.parametrize("numbers", COMMITS, ids=str)
-async def test_killed_before_a_commit(tmp_path: Path, numbers: range) -> None:
-    theatres = (discord_theatre, slack_theatre) if EVERY else (discord_theatre,)
-    cases = [
-        Case(f"{theatre.__name__}: commit {number}", theatre, at_commit, number)
-        for theatre in theatres
-        for number in numbers
-    ]
-    await play_all(tmp_path, cases)
+def named(deaths: Sequence[Death]) -> str:
+    return f"{deaths[0].name} … {deaths[-1].how}"
 
 
-@pytest.mark.parametrize("seeds", SEEDS, ids=str)
-async def test_killed_at_a_random_moment(tmp_path: Path, seeds: range) -> None:
-    theatres = (discord_theatre, slack_theatre)
-    await play_all(tmp_path, [case for theatre in theatres for case in at_moments(theatre, seeds, until=2.0)])
+EACH_DAY = [
+    *before_commits(DISCORD, BEGIN, [4, 14]),
+    *at_calls(DISCORD, BEGIN, DISCORD_CALLS[:1], [1]),
+    *before_commits(DISCORD, AGAIN, [6]),
+    *before_commits(DISCORD, CIRCLES, [24]),
+    *while_coming_back(DISCORD, BEGIN, 12, [9]),
+]
+ALL = [
+    *before_commits(DISCORD, BEGIN, range(1, 49)),
+    *at_calls(DISCORD, BEGIN, DISCORD_CALLS, range(8)),
+    *at_any_moment(DISCORD, BEGIN, range(24), 1.5),
+    *before_commits(DISCORD, AGAIN, range(1, 17)),
+    *at_calls(DISCORD, AGAIN, DISCORD_CALLS, range(3)),
+    *before_commits(DISCORD, GO_ON, range(1, 17)),
+    *before_commits(DISCORD, CIRCLES, range(20, 44)),
+    *at_any_moment(DISCORD, CIRCLES, range(24, 36), 1.5),
+    *while_coming_back(DISCORD, BEGIN, 6, range(1, 17)),
+    *while_coming_back(DISCORD, BEGIN, 18, range(1, 17)),
+]
+ALL_ON_SLACK = [
+    *before_commits(SLACK, BEGIN, range(1, 49)),
+    *at_calls(SLACK, BEGIN, SLACK_CALLS, range(8)),
+    *at_any_moment(SLACK, BEGIN, range(36, 48), 2.0),
+    *before_commits(SLACK, AGAIN, range(1, 17)),
+    *before_commits(SLACK, CIRCLES, range(20, 44)),
+    *while_coming_back(SLACK, BEGIN, 18, range(1, 17)),
+]
+
+
+async def test_killed_at_some_moments(tmp_path: Path) -> None:
+    await all_survived(tmp_path, EACH_DAY)
+
+
+@pytest.mark.skipif(not EVERY, reason="make crashes")
+@pytest.mark.parametrize("deaths", [*some(ALL), *some(ALL_ON_SLACK)], ids=named)
+async def test_killed_at_every_moment(tmp_path: Path, deaths: Sequence[Death]) -> None:
+    await all_survived(tmp_path, deaths)
