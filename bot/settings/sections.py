@@ -202,7 +202,7 @@ class PluginSettings(Section):
     """Plugins that run; each may have a section of its own, `[plugins.NAME]`."""
 
     enabled: tuple[str, ...] = Field(
-        ("commands", "conversation", "export", "roleplay"),
+        ("commands", "conversation", "export", "meters", "privacy", "roleplay"),
         description="Names of installed plugins, `module:attribute`, or paths of files.",
         json_schema_extra=env_names("DUOLOGUE_PLUGINS"),
     )

@@ -1,4 +1,4 @@
-"""What was deleted leaves the disk: the file is written anew, the log beside it is emptied, old copies go."""
+"""What was deleted leaves the disk: it is overwritten, the log beside the file is emptied, old copies go."""
 
 from __future__ import annotations
 
@@ -10,25 +10,30 @@ from pathlib import Path
 
 from sqlalchemy.engine import Connection
 
+from bot.store import shelf
 from bot.store.database import Database
 
 log = logging.getLogger(__name__)
 
+CORE, DISK, REWRITTEN = "core", "disk", "written anew"
 # A larger file would keep others from writing for too long: there, deleted content is only overwritten.
 MOST_BYTES = 512_000_000
 # Readers may hold the log for a moment.
 TRIES, WAIT = 50, 0.2
 
 
-async def compact(database: Database) -> None:
-    """On SQLite: VACUUM, then a checkpoint that empties the log. A server does this by itself in its own time."""
+async def compact(database: Database, now: datetime) -> None:
+    """On SQLite: what is deleted is overwritten at once (`secure_delete`); a file from before that was so is written
+    anew, once. A server does this by itself in its own time."""
     if database.file is None:
         return
     await asyncio.to_thread(drop_copies, database.file)
-    if await asyncio.to_thread(_bytes, database.file) <= MOST_BYTES:
+    known = await database.read(lambda c: shelf.load_state(c, CORE, DISK, REWRITTEN))
+    if known is None and await asyncio.to_thread(_bytes, database.file) <= MOST_BYTES:
         await database.write_alone(_vacuum)
-    else:
-        log.warning("The database is too large to be written anew while the bot runs; deleted content is overwritten.")
+        await database.write(lambda c: shelf.save_state(c, CORE, DISK, REWRITTEN, True, version=None, now=now))
+    elif known is None:
+        log.warning("The database is too large to be written anew while the bot runs: stop it, and run VACUUM once.")
     await empty_log(database)
 
 

@@ -23,7 +23,7 @@ from bot.store.tables import blob, conversation, job, message, picture, pin, sta
 
 CORE, FORGETTING = "core", "forgetting persons"
 # How many numbers of messages are looked through, and lines of the ledger changed, in one step.
-NUMBERS_AT_ONCE, LINES_AT_ONCE = 1_000, 500
+NUMBERS_AT_ONCE, LINES_AT_ONCE = 400, 200
 PAGE = 500
 # What a plugin keeps under a person's id is theirs; what else it keeps may name them at its top, as `made_by` does.
 _BLOB = re.compile(r"\b[0-9a-f]{64}\b")
@@ -112,7 +112,7 @@ class Persons:
 
     async def compact(self) -> None:
         """What was deleted leaves the file, too, and so do copies of it."""
-        await compacting.compact(self._db)
+        await compacting.compact(self._db, self._clock.now())
 
     async def empty_log(self) -> None:
         await compacting.empty_log(self._db)

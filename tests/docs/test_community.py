@@ -23,7 +23,7 @@ def test_every_setting_of_moderation_is_told_with_its_default() -> None:
 
 def test_moderation_is_found_by_its_name() -> None:
     assert load_plugin("moderation", ROOT).settings is ModerationSettings
-    assert 'enabled = ["commands", "conversation", "export", "roleplay", "moderation"]' in PAGE
+    assert 'enabled = ["commands", "conversation", "export", "meters", "privacy", "roleplay", "moderation"]' in PAGE
 
 
 def test_the_example_of_a_server_can_be_loaded(tmp_path: Path) -> None:

@@ -47,7 +47,15 @@ def test_every_snippet_has_a_name() -> None:
 def test_the_dice_plugin_has_ten_lines(folder: Path) -> None:
     assert len([line for line in SNIPPETS["dice.py"].splitlines() if line.strip()]) == 10
     listed = tomllib.loads(SNIPPETS["config/bot.toml"])["plugins"]["enabled"]
-    assert [plugin.name for plugin in load_plugins(listed, folder)] == ["commands", "conversation", "export", "roleplay", "dice"]
+    assert [plugin.name for plugin in load_plugins(listed, folder)] == [
+        "commands",
+        "conversation",
+        "export",
+        "meters",
+        "privacy",
+        "roleplay",
+        "dice",
+    ]
 
 
 async def test_the_dice_roll_and_are_explained(folder: Path) -> None:

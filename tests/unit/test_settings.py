@@ -53,7 +53,7 @@ def problems(folder: Path, **environment: str) -> tuple[str, ...]:
 def test_nothing_set_is_enough(folder: Path) -> None:
     settings = load(folder)
     assert settings.model.choice.provider == "local"
-    assert settings.plugins.enabled == ("commands", "conversation", "export", "roleplay")
+    assert settings.plugins.enabled == ("commands", "conversation", "export", "meters", "privacy", "roleplay")
     assert settings.memory.budget_tokens == 16_000
     assert settings.origin("model.name") == "default"
 

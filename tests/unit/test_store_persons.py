@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -187,6 +189,21 @@ async def test_what_is_forgotten_is_gone_from_the_file_its_log_and_its_copies(tm
     assert b"ann" not in left
 
 
+async def test_a_file_from_before_deleted_content_was_overwritten_is_written_anew(tmp_path: Path) -> None:
+    async with Store(url(tmp_path)) as store:
+        await wrote(store, "hi")
+    with closing(sqlite3.connect(tmp_path / "test.db")) as old:
+        old.execute("PRAGMA secure_delete = OFF")
+        old.execute("UPDATE message SET text = ?", (SECRET * 2000,))
+        old.commit()
+        old.execute("UPDATE message SET text = 'hi'")
+        old.commit()
+    assert SECRET.encode() in on_disk(tmp_path)
+    async with Store(url(tmp_path)) as store:
+        await forget(store)
+        assert SECRET.encode() not in on_disk(tmp_path)
+
+
 async def test_a_single_message_that_is_taken_back_is_overwritten_at_once(tmp_path: Path) -> None:
     async with Store(url(tmp_path)) as store:
         message = await wrote(store, SECRET)
@@ -198,7 +215,7 @@ async def test_a_single_message_that_is_taken_back_is_overwritten_at_once(tmp_pa
 async def test_many_messages_are_forgotten_while_others_are_served(tmp_path: Path) -> None:
     async with Store(url(tmp_path)) as store:
         conversation = await store.conversation(PLACE)
-        for first in range(0, 20_000, 1000):
+        for first in range(0, 4_000, 1000):
             draft = await store.open_draft(conversation.id, Route(PLACE), f"fill {first}", None, epoch=0)
             said = [
                 NewMessage("assistant" if number % 2 else "user", f"word {number}", None if number % 2 else "ann")
@@ -211,7 +228,7 @@ async def test_many_messages_are_forgotten_while_others_are_served(tmp_path: Pat
             await wrote(store, "I need not wait.", "bob", ELSEWHERE)
             between += 1
         # Each step lets whoever waits go first.
-        assert between >= await forgetting > 20
+        assert between >= await forgetting > 10
 
 
 # Giving out
