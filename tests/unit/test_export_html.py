@@ -7,6 +7,7 @@ import re
 from base64 import b64encode
 from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
 from hashlib import sha256
 from html.parser import HTMLParser
 
@@ -17,7 +18,7 @@ from hypothesis import strategies as st
 from plugins.export.formats.colours import COLOURS, face, initials, shares
 from plugins.export.formats.html import HTML
 from plugins.export.formats.said import MOST_MARKDOWN, Said, is_marked_up, paragraphs
-from plugins.export.transcript import Entry, Header, Speaker, Way
+from plugins.export.transcript import Entry, Header, Speaker, Used, Way
 from tests.transcripts import ANN, BEGAN, BEN, BOT, MAIN, MARA, Telling, Transcript, friendly, nasty, scene
 
 PAPERS = ("#fbfaf7", "#191816")
@@ -357,3 +358,9 @@ def test_entries_of_nobody_known_and_of_no_order_are_shown_too() -> None:
     html = page(talk(say))
     assert groups(html) == [("Ann", 1), ("?", 1)]
     assert "7 February 2025 – 14 March 2026" in html
+
+
+def test_an_answer_that_cost_next_to_nothing() -> None:
+    say = Telling()
+    say(BOT, "hm", used=Used(1, 1, 0, Decimal("0.00000001"), 0.1))
+    assert page(talk(say)).count("&lt;$0.0001") == 2

@@ -7,6 +7,7 @@ from base64 import b64encode
 from collections.abc import Iterable, Iterator
 from functools import cache
 from hashlib import sha256
+from html import escape
 from pathlib import Path
 from shutil import copyfileobj
 from tempfile import TemporaryFile
@@ -85,7 +86,7 @@ def _top(header: Header, totals: telling.Totals, body: Body) -> str:
 
 
 def _about(header: Header, totals: telling.Totals, body: Body) -> Iterator[str]:
-    told = totals.told() if totals.messages else say("Nothing was said here.")
+    told = escape(totals.told()) if totals.messages else say("Nothing was said here.")
     yield f'<p class="when">{told}</p>\n'
     if limits := _limits(header):
         yield f'<p class="when">{limits}</p>\n'

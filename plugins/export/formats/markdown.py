@@ -14,7 +14,7 @@ from markdown_it import MarkdownIt
 
 from bot.api import phrase, say
 from plugins.export.formats import telling
-from plugins.export.formats.parts import answers, calls
+from plugins.export.formats.parts import Calling
 from plugins.export.formats.said import CONTROLS, LINKED, MOST_MARKDOWN
 from plugins.export.formats.stretches import Step, Walk
 from plugins.export.transcript import Entry, Format, Header, Scene
@@ -85,6 +85,7 @@ def _yaml(value: object) -> str:
 class _Pages:
     def __init__(self, header: Header) -> None:
         self._walk = Walk(header)
+        self._calling = Calling()
 
     def entry(self, entry: Entry) -> str:
         step = self._walk.step(entry)
@@ -115,9 +116,10 @@ class _Pages:
 
     def _said(self, entry: Entry) -> str:
         told = [quoted(entry.text)] if entry.text and entry.role != "tool" else []
-        told += [f"⚙ {one_line(call.name)}\n\n{fenced(call.arguments, 'json')}" for call in calls(entry)]
+        told += [f"⚙ {one_line(call.name)}\n\n{fenced(call.arguments, 'json')}" for call in self._calling.calls(entry)]
         if entry.role == "tool":
-            told.append(f"↩ {one_line(answers(entry))}\n\n{fenced(entry.text)}")
+            name = one_line(self._calling.answered(entry)) or say("Tool")
+            told.append(f"↩ {name}\n\n{fenced(entry.text)}")
         if entry.status != "complete":
             told.append(f"*{telling.ended(entry.status)}*\n")
         return "\n".join(told) or "> \n"

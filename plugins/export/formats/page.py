@@ -9,7 +9,7 @@ from bot.api import counted, say
 from plugins.export.formats import telling
 from plugins.export.formats.colours import face, initials
 from plugins.export.formats.highlighting import highlighted
-from plugins.export.formats.parts import answers, calls, files, said_and_files
+from plugins.export.formats.parts import Calling, files, said_and_files
 from plugins.export.formats.said import CONTROLS, Said
 from plugins.export.formats.stretches import Step, Walk
 from plugins.export.transcript import Entry, Header, Scene, Speaker, Way
@@ -18,8 +18,6 @@ LONG, MANY_LINES = 6_000, 120
 """From here on a message is shown by its beginning, and opens when it is pressed."""
 PEEK = 600
 MOST_NAME, MOST_TITLE = 80, 200
-# The results of tools are told with the names of the newest calls.
-MOST_CALLS = 64
 
 
 def words(text: str, most: int = MOST_TITLE) -> str:
@@ -36,7 +34,7 @@ class Body:
         self._walk = Walk(header)
         self._said = Said()
         self._classes = {one.key: f"s{at}" for at, one in enumerate(header.speakers)}
-        self._called: dict[str, str] = {}
+        self._calling = Calling()
         self._talking = self._in_scene = self._in_stretch = False
         self.told: list[Way] = []
 
@@ -157,7 +155,7 @@ class Body:
         told += [f'<a href="#way-{way.id}">⑂ <bdi>{way_name(way)}</bdi></a>' for way in step.leaving]
         if not self._in_scene:
             told += [words(entry.model)] if entry.model else []
-            told += [telling.used(entry.used)] if entry.used is not None else []
+            told += [escape(telling.used(entry.used))] if entry.used is not None else []
         return f'<p class="foot">{" · ".join(told)}</p>' if told else ""
 
     def _variant(self, entry: Entry) -> str:
@@ -169,14 +167,11 @@ class Body:
 
     def _tools(self, entry: Entry) -> str:
         told = [self._said.html(entry.text)] if entry.role != "tool" and entry.text else []
-        for call in calls(entry):
-            if len(self._called) >= MOST_CALLS:
-                self._called.pop(next(iter(self._called)))
-            self._called[call.id] = call.name
+        for call in self._calling.calls(entry):
             told.append(_folded_tool(f"⚙ <code>{words(call.name)}</code>", highlighted(_clean(call.arguments), "json")))
         if entry.role == "tool":
-            name = self._called.get(answers(entry), "")
-            told.append(_folded_tool(f"↩ <code>{words(name) or say('Tool')}</code>", escape(_clean(entry.text))))
+            name = words(self._calling.answered(entry)) or say("Tool")
+            told.append(_folded_tool(f"↩ <code>{name}</code>", escape(_clean(entry.text))))
         return f'<div class="tools" id="m{entry.id}">{"".join(told)}</div>\n'
 
 

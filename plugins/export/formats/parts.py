@@ -11,6 +11,7 @@ from pydantic import JsonValue
 from plugins.export.transcript import Entry
 
 UNITS = ("B", "kB", "MB", "GB")
+MOST_CALLS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +46,21 @@ def calls(entry: Entry) -> Iterator[Called]:
         yield Called(str(each.get("id", "")), str(each.get("name", "?")), readable(each.get("arguments", "")))
 
 
-def answers(entry: Entry) -> str:
-    """The id of the call whose result this is."""
-    return str(entry.parts.get("tool_call_id") or "")
+class Calling:
+    """Which tools were called, so that results can be told by their names; only the newest calls are known."""
+
+    def __init__(self) -> None:
+        self._names: dict[str, str] = {}
+
+    def calls(self, entry: Entry) -> Iterator[Called]:
+        for call in calls(entry):
+            if len(self._names) >= MOST_CALLS:
+                self._names.pop(next(iter(self._names)))
+            self._names[call.id] = call.name
+            yield call
+
+    def answered(self, entry: Entry) -> str:
+        return self._names.get(str(entry.parts.get("tool_call_id") or ""), "")
 
 
 def readable(value: JsonValue) -> str:

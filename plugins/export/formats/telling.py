@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
 
-from bot.api import counted, phrase, say
+from bot.api import counted, money, phrase, say
 from plugins.export.transcript import Entry, Header, Speaker, Status, Used
 
 WEEKDAYS = (
@@ -39,7 +39,6 @@ HOW_IT_ENDED: dict[Status, str] = {
     "failed": phrase("It failed here."),
     "forgotten": phrase("This message was deleted."),
 }
-TINY = Decimal("0.0001")
 
 
 def weekday(at: date) -> str:
@@ -71,11 +70,6 @@ def span(first: datetime, last: datetime) -> str:
         month = say(MONTHS[first.month - 1])
         return say("{first}–{last} {month} {year}", first=first.day, last=last.day, month=month, year=first.year)
     return f"{spelled(first)} – {spelled(last)}"
-
-
-def money(cost: Decimal) -> str:
-    digits = 2 if cost >= 1 or not cost else 4 if cost >= TINY else 6
-    return say("${cost}", cost=say("{number:,.2f}", number=cost) if digits == 2 else f"{cost:.{digits}f}")
 
 
 def used(taken: Used) -> str:

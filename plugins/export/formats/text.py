@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 from bot.api import phrase, say
 from plugins.export.formats import telling
-from plugins.export.formats.parts import answers, calls
+from plugins.export.formats.parts import Calling
 from plugins.export.formats.said import CONTROLS
 from plugins.export.formats.stretches import Step, Walk
 from plugins.export.transcript import Entry, Format, Header, Scene
@@ -21,11 +21,11 @@ _LINE_ENDS = str.maketrans(dict.fromkeys("\r\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029
 
 def write(header: Header, entries: Iterable[Entry], out: BinaryIO) -> None:
     totals = telling.Totals()
-    walk = Walk(header)
+    walk, calling = Walk(header), Calling()
     with TemporaryFile() as beside:
         for entry in entries:
             totals.add(entry)
-            beside.write("".join(_told(walk.step(entry))).encode(errors="replace"))
+            beside.write("".join(_told(walk.step(entry), calling)).encode(errors="replace"))
         if walk.scene is not None:
             beside.write(_curtain(walk.scene).encode(errors="replace"))
         out.write("".join(_top(header, totals)).encode(errors="replace"))
@@ -49,7 +49,7 @@ def _top(header: Header, totals: telling.Totals) -> Iterator[str]:
             yield f"\n{name}\n{_indented(text)}"
 
 
-def _told(step: Step) -> Iterator[str]:
+def _told(step: Step, calling: Calling) -> Iterator[str]:
     entry = step.entry
     if step.ends is not None:
         yield _curtain(step.ends)
@@ -65,10 +65,10 @@ def _told(step: Step) -> Iterator[str]:
     elif not step.goes_on:
         name = say("Instructions") if entry.role == "system" else _line(step.speaker.name) or "—"
         yield f"\n{telling.clock(entry.at)} {name}\n"
-    for call in calls(entry):
+    for call in calling.calls(entry):
         yield f"{INDENT}⚙ {_line(call.name)} {_line(call.arguments)}\n"
     if entry.role == "tool":
-        yield f"{INDENT}↩ {_line(answers(entry))}\n"
+        yield f"{INDENT}↩ {_line(calling.answered(entry)) or say('Tool')}\n"
     if entry.text:
         yield _indented(entry.text)
     if entry.status != "complete":
