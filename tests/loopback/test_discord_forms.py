@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from enum import Enum
 from typing import Annotated, Any, Literal
 
@@ -119,6 +120,25 @@ async def test_what_nobody_touches_keeps_its_default() -> None:
         await discord.fills(used, title="Soup", steps="boil water", minutes="")
         event = await bot.heard(FormSubmitted)
         assert commands()[0].bind(event.values)["form"] == Recipe(title="Soup", steps="boil water")
+
+
+async def test_a_form_begins_with_what_the_plugin_has_so_far() -> None:
+    async def soup(call: AnyEvent) -> dict[str, Any]:
+        assert isinstance(call, CommandCall)
+        return {"title": f"Soup for {call.user.name}", "minutes": 12}
+
+    recipe = replace(commands()[0], fills=soup)
+    async with FakeDiscord() as discord, connected(discord, thank, commands=[recipe]) as bot:
+        used = await opened(discord, "/recipe", steps="boil")
+        shown = fields(used.form or {})
+        assert [shown[name].get("value") for name in ("Title", "Minutes", "How it is made")] == [
+            "Soup for Ada",
+            "12",
+            "boil",
+        ]
+        await discord.fills(used, minutes="13")
+        event = await bot.heard(FormSubmitted)
+        assert (event.values["title"], event.values["minutes"]) == ("Soup for Ada", "13")
 
 
 async def test_a_call_with_all_that_is_needed_opens_no_form() -> None:

@@ -182,6 +182,18 @@ async def test_what_nobody_touches_keeps_its_default() -> None:
         assert dict(values) == {"title": "Tea", "steps": "boil", "minutes": "30", "level": "easy", "vegan": False}
 
 
+async def test_a_form_begins_with_what_the_plugin_has_so_far() -> None:
+    async def soup(call: AnyEvent) -> dict[str, Any]:
+        assert isinstance(call, CommandCall)
+        return {"title": "Soup", "minutes": 12}
+
+    recipe = replace(commands()[0], fills=soup)
+    async with FakeSlack() as slack, connected(slack, commands=[recipe]):
+        form = await opened(slack, "recipe --steps=boil")
+        begun = [field(form, name)["element"].get("initial_value") for name in ("title", "minutes", "steps")]
+        assert begun == ["Soup", "12", "boil"]
+
+
 async def test_a_call_with_all_that_is_needed_opens_no_form() -> None:
     async with FakeSlack() as slack, connected(slack, commands=commands()) as bot:
         await slack.runs("/recipe", 'Tea "boil water"')
