@@ -10,6 +10,7 @@ import asyncio
 
 from benchmarks import (
     discord_answers,
+    exports,
     memory_path,
     roleplay_scenes,
     slack_answers,
@@ -39,6 +40,8 @@ def main(quick: bool, minutes: float) -> None:
     asyncio.run(soak.main(minutes))
     print("\n## The memory\n", flush=True)
     asyncio.run(memory_path.main(50 if quick else 200, (20, 2_000) if quick else memory_path.SIZES))
+    print("\n## Exports\n", flush=True)
+    asyncio.run(exports.main(quick))
     print(f"\n{load()}")
 
 

@@ -28,8 +28,8 @@ VISIBLE = message.c.status.not_in(("forgotten", "failed"))
 
 @dataclass(frozen=True, slots=True)
 class Excerpt:
-    """What of a place is read: a `branch`, a `scene` by the message that it begins with, or, with neither, the whole
-    tree. `hidden` is what was forgotten or failed, which keeps its place in the tree."""
+    """What of a place is read: a `branch`, a `scene` by the message that it begins with, or, with neither, all
+    branches. What was cleared is in none. `hidden` is what was forgotten or failed: it keeps its place in the tree."""
 
     branch: int | None = None
     scene: int | None = None
@@ -165,6 +165,7 @@ def scenes(connection: Connection, place: Place) -> tuple[SceneSpan, ...]:
     lines = (
         select(message.c.scene_id, func.max(message.c.id).label("last"), func.count().label("lines"))
         .where(_here(place), message.c.scene_id.is_not(None), VISIBLE, message.c.variant_of.is_(None))
+        .where(message.c.id.in_(select(_ways_to(_tips(place)).c.id)))
         .group_by(message.c.scene_id)
         .subquery()
     )
@@ -269,10 +270,8 @@ def _chosen(connection: Connection, place: Place, part: Excerpt, *columns: Any) 
     if part.scene is not None:
         line = or_(message.c.scene_id == part.scene, message.c.id == part.scene, message.c.role == "user")
         return chosen.where(message.c.id.in_(select(_scene(connection, place, part.scene).c.id)), line)
-    if part.branch is None:
-        return chosen
-    tip = select(branch.c.tip_id).where(branch.c.id == part.branch).scalar_subquery()
-    return chosen.where(message.c.id.in_(select(_way_to(tip).c.id)))
+    tips = select(branch.c.tip_id).where(branch.c.id == part.branch) if part.branch is not None else _tips(place)
+    return chosen.where(message.c.id.in_(select(_ways_to(tips).c.id)))
 
 
 def _scene(connection: Connection, place: Place, root: int) -> CTE:
@@ -282,10 +281,21 @@ def _scene(connection: Connection, place: Place, root: int) -> CTE:
     return tree.whole_branch(newest or root, down_to=root)
 
 
-def _way_to(tip: Any) -> CTE:
-    start = select(message.c.id, message.c.parent_id).where(message.c.id == tip)
-    walk = start.cte("walk", recursive=True)
-    return walk.union_all(select(message.c.id, message.c.parent_id).where(message.c.id == walk.c.parent_id))
+def _tips(place: Place) -> Select[tuple[int | None]]:
+    """Of all branches but those that were left without a name, which were cleared."""
+    ours = select(branch.c.tip_id).join(conversation, conversation.c.id == branch.c.conversation_id)
+    return ours.where(
+        conversation.c.place == str(place),
+        branch.c.tip_id.is_not(None),
+        or_(branch.c.name != "", branch.c.id == conversation.c.branch_id),
+    )
+
+
+def _ways_to(tips: Select[tuple[int | None]]) -> CTE:
+    start = select(message.c.id, message.c.parent_id).where(message.c.id.in_(tips))
+    walk = start.cte("ways", recursive=True)
+    # Where two ways meet, the rest is walked once.
+    return walk.union(select(message.c.id, message.c.parent_id).where(message.c.id == walk.c.parent_id))
 
 
 def _here(place: Place) -> ColumnElement[bool]:

@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
+from itertools import chain, count
 
 from pydantic import JsonValue
 from sqlalchemy import bindparam, delete, insert, select, update
@@ -159,13 +160,9 @@ async def begin(database: Database, clock: Clock, place: Place, key: str) -> Res
 
 def unused(name: str, taken: Collection[str]) -> str:
     """The name of a new branch: this one, or with a number behind it."""
-    name = " ".join(name.split())[:LONGEST_NAME].strip()
-    if name not in taken:
-        return name
-    number = 2
-    while f"{name[: LONGEST_NAME - 6]} ({number})".strip() in taken:
-        number += 1
-    return f"{name[: LONGEST_NAME - 6]} ({number})".strip()
+    name, known = " ".join(name.split())[:LONGEST_NAME].strip(), {each.casefold() for each in taken}
+    numbered = (f"{name[: LONGEST_NAME - 6]} ({number})" for number in count(2))
+    return next(each for each in chain([name], numbered) if each.casefold() not in known)
 
 
 def _written(connection: Connection, place: Place, conversation: int, key: str) -> Restored | None:

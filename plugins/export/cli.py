@@ -83,8 +83,7 @@ async def _export(options: argparse.Namespace, at_hand: AtHand) -> int:
         if options.list or not options.place:
             _show(await archives.places())
             return 0
-        provided = provided_by(at_hand.plugins, Format)
-        as_format = named(options.format, provided)
+        as_format = named(options.format, provided_by(at_hand.plugins, Format))
         archive = archives.at(await _place(archives, options.place), ZoneInfo(at_hand.memory.time_zone))
         now = SystemClock().now()
         what = "scene" if options.scene is not None else "all" if options.branch == "all" else "branch"

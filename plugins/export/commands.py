@@ -34,7 +34,7 @@ from plugins.export.consent import agreed_told
 from plugins.export.declared import plugin
 from plugins.export.files import Made
 from plugins.export.importing import importing
-from plugins.export.known import all_formats, named
+from plugins.export.known import name_of, named, names
 from plugins.export.made import make_files
 from plugins.export.running import Running, own_folder, run
 from plugins.export.settings import ExportSettings
@@ -56,7 +56,7 @@ MOST_SUGGESTIONS = 25
 
 
 async def _formats(ctx: Context, typed: str) -> Sequence[str]:
-    return [one.name for one in all_formats(ctx.provided(Format)) if typed.strip().lower() in one.name]
+    return [name for name in names(ctx.provided(Format)) if typed.strip().lower() in name]
 
 
 async def _whats(ctx: Context, typed: str) -> Sequence[str]:
@@ -86,7 +86,7 @@ async def export(
     system: Annotated[bool, Arg("Whether it tells my system prompt")] = False,
 ) -> None:
     """Get what was said here as a file that only you see."""
-    as_format = named(format, ctx.provided(Format))
+    name = name_of(format, ctx.provided(Format))
     most_bytes = min(ctx.capabilities.max_file_bytes, LARGEST_FILE)
     if not most_bytes:
         raise UsageError(say("I may not send files here. Ask whoever runs me for `duologue export`."))
@@ -108,11 +108,12 @@ async def export(
         raise UsageError(say("I remember nothing of that, so there is nothing to export."))
     async with ctx.get(Running).turn(ctx.user.id), own_folder() as folder:
         if count <= FEW or archive.address is None:
+            as_format = await asyncio.to_thread(named, name, ctx.provided(Format))
             made = await make_files(archive, wanted, as_format, folder, most_bytes=most_bytes, now=now)
         else:
             task = ToExport(
                 place=str(ctx.place),
-                format=as_format.name,
+                format=name,
                 wanted=wanted,
                 folder=folder,
                 zone=str(archive.zone),

@@ -49,6 +49,13 @@ def make(reading: Reading, format: Format, folder: Path, most_bytes: int, write:
     would be too large."""
     file = folder / file_name(reading, format)
     entries = write(reading, format, file, advance)
+    if not file.stat().st_size:
+        raise UsageError(
+            say(
+                "Nothing of it may stand in a file of this format. Training data holds only what personas said, and "
+                "people who agreed with `/training yes`."
+            )
+        )
     if most_bytes <= 0 or file.stat().st_size <= most_bytes:
         return [Made(file, format.media_type, entries)]
     zipped = zip_up(file)
@@ -93,7 +100,7 @@ def split(reading: Reading, parts: int) -> Sequence[Reading]:
             # What came before may stand in another file.
             known = first == 0 and any(_holds(one.ids, stretch.after) for one in shares[-1])
             after = stretch.after if known else None
-            shares[-1].append(Stretch(ids, after, stretch.chained))
+            shares[-1].append(Stretch(ids, after))
             first, room = first + len(ids), room - len(ids)
     return [reading.only(some) for some in shares if some]
 

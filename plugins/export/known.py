@@ -2,41 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
-from functools import cache
 from importlib import import_module
 
 from bot.api import UsageError, say
 from plugins.export.transcript import Format
 
-# In the order in which people are offered them.
-FILES = ("html", "markdown", "our_json", "jsonl", "csv", "text", "sillytavern", "selfplay")
+# In the order in which people are offered them, with the files that they are in: only what is written is imported.
+FILES: Mapping[str, str] = {
+    "html": "html",
+    "md": "markdown",
+    "json": "our_json",
+    "jsonl": "jsonl",
+    "csv": "csv",
+    "txt": "text",
+    "sillytavern": "sillytavern",
+    "selfplay": "selfplay",
+}
+ALIASES = {"markdown": "md", "text": "txt", "training": "jsonl"}
 
 
-@cache
-def built_in() -> Sequence[Format]:
-    modules = [import_module(f"plugins.export.formats.{name}") for name in FILES]
-    return tuple(value for module in modules for value in vars(module).values() if isinstance(value, Format))
+def built_in(name: str) -> Format:
+    module = import_module(f"plugins.export.formats.{FILES[name]}")
+    return next(value for value in vars(module).values() if isinstance(value, Format) and value.name == name)
 
 
-def all_formats(provided: Iterable[Format] = ()) -> Sequence[Format]:
-    """Whose name was there first keeps it."""
-    return tuple({one.name: one for one in reversed([*built_in(), *provided])}.values())[::-1]
+def names(provided: Iterable[Format] = ()) -> Sequence[str]:
+    return [*dict.fromkeys([*FILES, *(one.name for one in provided)])]
 
 
-def named(name: str, provided: Iterable[Format] = ()) -> Format:
-    """Raises UsageError that names the nearest."""
-    known = {one.name: one for one in all_formats(provided)}
-    wanted = name.strip().strip("`.").lower()
-    if (found := known.get(wanted)) is not None:
+def name_of(wanted: str, provided: Iterable[Format] = ()) -> str:
+    """Of the format that is meant. Raises UsageError that names the nearest."""
+    known = names(provided)
+    given = wanted.strip().strip("`.").lower()
+    if (found := ALIASES.get(given, given)) in known:
         return found
-    by_suffix = [one for one in known.values() if one.suffix.removeprefix(".") == wanted]
-    if by_suffix:
-        return by_suffix[0]
-    names = ", ".join(f"`{each}`" for each in known)
-    near = get_close_matches(wanted, known, n=1, cutoff=0.5)
+    near = get_close_matches(given, known, n=1, cutoff=0.5)
     shown = " ".join(wanted.replace("`", "'").split())[:40]
     if near:
         raise UsageError(say("There is no format `{name}`. Did you mean `{near}`?", name=shown, near=near[0]))
-    raise UsageError(say("There is no format `{name}`. There are {names}.", name=shown, names=names))
+    listed = ", ".join(f"`{each}`" for each in known)
+    raise UsageError(say("There is no format `{name}`. There are {names}.", name=shown, names=listed))
+
+
+def named(wanted: str, provided: Iterable[Format] = ()) -> Format:
+    """Whose name was there first keeps it. Raises UsageError that names the nearest."""
+    others = [*provided]
+    name = name_of(wanted, others)
+    return built_in(name) if name in FILES else next(one for one in others if one.name == name)

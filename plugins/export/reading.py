@@ -23,11 +23,10 @@ KEPT_BACK = frozenset({"blob", "url"})
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """Messages that follow each other, and the one before them. Where they are not `chained`, each knows its parent."""
+    """Messages that follow each other, and the one before them."""
 
     ids: Sequence[int]
     after: int | None = None
-    chained: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,15 +50,12 @@ class Reading:
 
     async def pages(self) -> AsyncIterator[Sequence[Entry]]:
         """In the order that formats are promised."""
-        told = {id for stretch in self.stretches for id in stretch.ids} if self._is_tangled else frozenset()
         for stretch in self.stretches:
             parent = stretch.after
             for first in range(0, len(stretch.ids), PAGE):
                 page: list[Entry] = []
                 for kept in await self.archive.messages(stretch.ids[first : first + PAGE], variants=True):
                     one = kept.message
-                    if not stretch.chained:
-                        parent = one.parent if one.parent in told else None
                     page.append(self._entry(kept, parent if one.variant_of is None else page[-1].parent))
                     if one.variant_of is None:
                         parent = one.id
@@ -76,10 +72,6 @@ class Reading:
 
         header = replace(self.header, ways=tuple(map(part_of, self.header.ways)))
         return replace(self, header=header, total=len(held), stretches=stretches)
-
-    @property
-    def _is_tangled(self) -> bool:
-        return not all(stretch.chained for stretch in self.stretches)
 
     def _entry(self, kept: Kept, parent: int | None) -> Entry:
         one, hide = kept.message, self.people.pseudonyms
@@ -107,7 +99,7 @@ class Reading:
 
 
 async def read(archive: Archive, wanted: Wanted, *, tree: bool, now: datetime | None = None) -> Reading:
-    """`tree` says that what was forgotten, or lies on no branch, keeps its place too, where all branches are wanted."""
+    """`tree` says that what was forgotten keeps its place too, where all branches are wanted."""
     everything = wanted.branch is None and wanted.scene is None
     branches = await archive.branches()
     if everything:
@@ -170,10 +162,6 @@ async def _all_ways(
         stretches.append(Stretch(chain[shared:], chain[shared - 1] if shared else None))
         told.update(chain[shared:])
         ways[one.id] = _way(one, chain)
-    if hidden:
-        everything = await archive.ids(_excerpt(wanted, hidden=True))
-        left = [id for id in everything if id not in told]
-        stretches.append(Stretch(left, chained=False))
     return [one for one in stretches if len(one.ids)], [ways[one.id] for one in branches]
 
 

@@ -23,7 +23,7 @@ from pydantic import BaseModel, Field, JsonValue, TypeAdapter
 
 from bot.api import AtHand, BotError, Place, open_archive, provided_by, read_languages, say, speaking
 from plugins.export.importing import importing
-from plugins.export.known import built_in, named
+from plugins.export.known import FILES, named
 from plugins.export.made import make_files
 from plugins.export.transcript import Format
 from plugins.export.wanted import Wanted
@@ -108,9 +108,7 @@ async def _import(task: ToImport) -> Mapping[str, JsonValue]:
 
 def format_named(name: str) -> Format:
     """Of the bot's own, else of the plugins that the settings list. Raises UsageError."""
-    if any(one.name == name for one in built_in()):
-        return named(name)
-    return named(name, provided_by(AtHand.read().plugins, Format))
+    return named(name, () if name in FILES else provided_by(AtHand.read().plugins, Format))
 
 
 def _tell(told: Mapping[str, JsonValue]) -> None:

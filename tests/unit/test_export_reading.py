@@ -23,7 +23,7 @@ from bot.events import Place, Route
 from bot.store import NewMessage, Remembered, Store, Taking
 from bot.testing.store_samples import OTHER, PLACE, answer, call, said
 from plugins.export.importing import importing, prepared
-from plugins.export.known import built_in, named
+from plugins.export.known import FILES, name_of, named, names
 from plugins.export.made import make_files
 from plugins.export.names import Pseudonyms
 from plugins.export.reading import Reading, read
@@ -83,7 +83,7 @@ async def test_the_active_branch_is_told_whole_and_of_the_others_what_is_theirs(
     parents = {text: next((e.text for e in entries if e.id == entry.parent), None) for text, entry in by_text.items()}
     assert parents == {"a": None, "f": "a", "b": "a", "c": "b", "d": "b", "e": "d"}
     ways = {way.name: way for way in reading.header.ways}
-    assert [ways[name].tip for name in ("", "other", "third")] == [by_text[text].id for text in "cef"]
+    assert [ways[name].tip for name in ("main", "other", "third")] == [by_text[text].id for text in "cef"]
     assert (ways["other"].forked_from, ways["third"].forked_from) == (b.id, a.id)
     assert [way.active for way in reading.header.ways] == [False, False, True]
 
@@ -122,13 +122,16 @@ async def test_what_was_forgotten_keeps_its_place_in_the_tree_alone(store: Store
     assert [e.parent for e in entries] == [None, *(row.id for row in rows[:3])]
 
 
-async def test_what_lies_on_no_branch_is_in_the_tree(store: Store) -> None:
-    rows = await tell(store, said("a"), answer("b"), said("c"))
-    await store.branches.move_tip(PLACE, rows[0].id)
+async def test_what_was_cleared_leaves_in_no_export(store: Store) -> None:
+    (root, *_) = await tell(store, said("a"), answer("b"), said("c"))
+    await tell(store, answer("In a scene", speaker="Mara", scene=root.id))
+    await store.clear(PLACE)
     archive = store.archives.at(PLACE)
-    assert await told(archive, Wanted()) == ["a"]
-    entries = await entries_of(await read(archive, Wanted(), tree=True))
-    assert [(e.text, e.parent) for e in entries] == [("a", None), ("b", rows[0].id), ("c", rows[1].id)]
+    assert await archive.scenes() == ()
+    await tell(store, said("anew", author="Cem", author_id="cem"))
+    reading = await read(archive, Wanted(), tree=True)
+    assert [entry.text for entry in await entries_of(reading)] == ["anew"]
+    assert [one.name for one in reading.header.speakers] == ["Cem"]
 
 
 async def test_a_thread_is_exported_without_its_channel(store: Store) -> None:
@@ -252,9 +255,9 @@ async def test_too_much_for_one_file_is_zipped_and_then_several(store: Store, tm
 
 
 async def test_the_same_transcript_has_the_same_bytes(store: Store, tmp_path: Path) -> None:
-    await tell(store, said("hello"), answer("hi"))
+    await tell(store, said("hello"), answer("hi"), answer("I am Mara", speaker="Mara"), answer("I know", speaker="Tom"))
     archive = store.archives.at(PLACE)
-    for format in built_in():
+    for format in map(named, FILES):
         both = []
         for name in ("one", "other"):
             folder = tmp_path / f"{format.name}-{name}"
@@ -278,11 +281,11 @@ async def test_a_file_is_taken_in_once(store: Store, tmp_path: Path) -> None:
     # The same talk with one word more is another one, and what was said here stays what is talked about.
     other = await importing(copy, content.replace(b'"text":"c"', b'"text":"cc"'), lambda count: None)
     assert other == Restored(("imported (2)",), 3, is_new=True, active=False)
-    assert [branch.active for branch in await store.branches.all(COPY)] == [False, True, False]
+    assert [branch.active for branch in await store.branches.all(COPY)] == [True, False]
     # Deleted branches may come again.
-    old, active, _ = await store.branches.all(COPY)
-    await store.branches.switch(COPY, old.id)
-    await store.branches.delete(COPY, active.id)
+    first_one, other_one = await store.branches.all(COPY)
+    await store.branches.switch(COPY, other_one.id)
+    await store.branches.delete(COPY, first_one.id)
     assert (await importing(copy, content, lambda count: None)).is_new
 
 
@@ -461,7 +464,9 @@ def test_json_comes_back_as_the_same_tree(steps: list[tuple[str, str | int, str]
 
 
 def test_formats_are_found_by_name_and_suffix() -> None:
-    assert [one.name for one in built_in()][:2] == ["html", "md"]
+    assert names()[:2] == ["html", "md"]
+    assert [named(name).name for name in FILES] == [*FILES]
+    assert name_of("Markdown") == "md"
     assert named("JSON").name == "json"
     assert named(".md").name == "md"
     own = Format("haiku", ".txt", "text/plain", "Short", lambda header, entries, out: None)
