@@ -275,7 +275,7 @@ async def press_stop(ctx: Context) -> None:
 
 
 async def go_on(ctx: Context, scene: Scene, *, step: bool = False, redo: bool = False) -> None:
-    await ctx.change(scene_job, lambda now: now.changed(step=step, redo=redo, waits_for="", over=""))
+    await ctx.change(scene_job, lambda now: now.changed(step=step, redo=redo, hold=False, waits_for="", over=""))
     await ctx.resume(scene_job)
     await without_buttons(ctx)
     if not (isinstance(ctx.event, ButtonPressed) and scene.panel and scene.panel[0] == ctx.event.message):
@@ -288,7 +288,7 @@ async def _goes_on_at_once(ctx: Context, *, step: bool = False, redo: bool = Fal
     """Whoever presses a button below a scene that waits may be quicker than the step that has just shown it."""
     if not isinstance(ctx.event, ButtonPressed) or not await ctx.resume(scene_job):
         return False
-    await ctx.change(scene_job, lambda now: now.changed(step=step, redo=redo, waits_for="", over=""))
+    await ctx.change(scene_job, lambda now: now.changed(step=step, redo=redo, hold=False, waits_for="", over=""))
     await without_buttons(ctx)
     return True
 

@@ -126,13 +126,13 @@ def _live(setup: Setup) -> None:
         os.dup2(descriptor, 1)
         os.dup2(descriptor, 2)
     if setup.die_at_commit is not None:
-        _die_at_commit(setup.die_at_commit, setup.armed)
+        die_at_commit(setup.die_at_commit, setup.armed)
     os.environ.update(setup.environment())
     os.chdir(setup.database.parent)
     sys.exit(main(["run"]))
 
 
-def _die_at_commit(number: int, armed: Path) -> None:
+def die_at_commit(number: int, armed: Path) -> None:
     """Opening the database commits too: what counts begins when the test says so."""
     counted = 0
 

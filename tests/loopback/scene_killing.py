@@ -126,6 +126,25 @@ WITH RECURSIVE walk(id, parent) AS (
 ) SELECT coalesce(speaker, ''), text, status, role FROM message WHERE id IN (SELECT id FROM walk) ORDER BY id"""
 
 
+async def is_remembered(folder: Path, plot: Plot) -> None:
+    """Each line once and whole."""
+    kept = await asyncio.to_thread(_read, folder, _BRANCH)
+    said = [Shown(speaker, text) for speaker, text, status, _ in kept if status == "complete"]
+    assert plot.as_performed(numbered(said)) == plot.performed()
+    assert not [each for each in kept if each[3] == "assistant" and each[2] != "complete"]
+
+
+async def status_of_scene(folder: Path) -> str | None:
+    found = await asyncio.to_thread(_read, folder, "SELECT status FROM job WHERE name = 'scene_job' ORDER BY id DESC")
+    return found[0][0] if found else None
+
+
+def _read(folder: Path, statement: str) -> Sequence[tuple[str, ...]]:
+    """Not as the bot does: it would ask whether this process lives, too."""
+    with closing(sqlite3.connect(folder / "duologue.db")) as connection:
+        return connection.execute(statement).fetchall()
+
+
 class Theatre(Stage):
     """`text` is what `shown` says once the scene is over."""
 
@@ -232,18 +251,10 @@ class Theatre(Stage):
         return [each for each in self.messages() if each.name in (CAPTAIN, INSPECTOR)]
 
     async def has_begun(self) -> bool:
-        return bool(await asyncio.to_thread(self._read, "SELECT 1 FROM job WHERE name = 'scene_job'"))
+        return await status_of_scene(self.folder) is not None
 
     async def remembered(self) -> None:
-        kept = await asyncio.to_thread(self._read, _BRANCH)
-        said = [Shown(speaker, text) for speaker, text, status, _ in kept if status == "complete"]
-        assert self.plot.as_performed(numbered(said)) == self.plot.performed()
-        assert not [each for each in kept if each[3] == "assistant" and each[2] != "complete"]
-
-    def _read(self, statement: str) -> Sequence[tuple[str, ...]]:
-        """Not as the bot does: it would ask whether this process lives, too."""
-        with closing(sqlite3.connect(self.folder / "duologue.db")) as connection:
-            return connection.execute(statement).fetchall()
+        await is_remembered(self.folder, self.plot)
 
     def report(self) -> str:
         shown = "\n".join(

@@ -22,6 +22,7 @@ from tests.loopback.scene_killing import (
     slack_theatre,
     while_coming_back,
 )
+from tests.loopback.terminal_killing import killed_in_the_terminal
 
 pytestmark = [pytest.mark.crash, pytest.mark.timeout(300)]
 
@@ -76,3 +77,8 @@ async def test_killed_at_some_moments(tmp_path: Path) -> None:
 @pytest.mark.parametrize("deaths", [*some(ALL), *some(ALL_ON_SLACK)], ids=named)
 async def test_killed_at_every_moment(tmp_path: Path, deaths: Sequence[Death]) -> None:
     await all_survived(tmp_path, deaths)
+
+
+@pytest.mark.parametrize("commit", range(1, 40) if EVERY else [])
+async def test_killed_in_the_terminal(tmp_path: Path, commit: int) -> None:
+    await killed_in_the_terminal(tmp_path, commit)
