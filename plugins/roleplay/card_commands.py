@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import logging
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from bot.api import (
@@ -107,26 +108,35 @@ async def import_(
     card: Annotated[Attachment | None, Arg("A character card: PNG, JSON or CHARX")] = None,
 ) -> str:
     """Make a persona of a character card, attached or the last one that was dropped here."""
-    attachment = card or await _dropped(ctx)
-    if attachment is None:
+    attachments = [card] if card is not None else await _dropped(ctx)
+    if not attachments:
         raise UsageError(say("Attach a character card, or drop its file here: a PNG, JSON or CHARX."))
-    content = await ctx.fetch(attachment, MAX_FILE)
-    return _told(await take_in(ctx, await asyncio.to_thread(read_card, content)))
+    told: list[str] = []
+    wrong: list[BotError] = []
+    for attachment in attachments:
+        try:
+            content = await ctx.fetch(attachment, MAX_FILE)
+            told.append(_told(await take_in(ctx, await asyncio.to_thread(read_card, content))))
+        except BotError as error:
+            wrong.append(error)
+    if not told:
+        raise wrong[0]
+    return "\n".join([*told, *(say(error.public) for error in wrong)])
 
 
-async def _dropped(ctx: Context) -> Attachment | None:
-    """The newest file of this person here that may be a card."""
+async def _dropped(ctx: Context) -> Sequence[Attachment]:
+    """The files that may be cards of this person's newest message here with any."""
     try:
         posted = await ctx.history(limit=LOOKS_BACK)
     except DeliveryError as error:
         log.info("cannot look back for a card: %r", error)
-        return None
+        return ()
     for each in reversed(posted):
         files = each.event.attachments if each.event is not None and each.author.id == ctx.user.id else ()
-        for attachment in files:
-            if attachment.name.lower().endswith(ENDINGS):
-                return attachment
-    return None
+        found = [attachment for attachment in files if attachment.name.lower().endswith(ENDINGS)]
+        if found:
+            return found[:MOST_FILES]
+    return ()
 
 
 def _told(imported: Imported) -> str:

@@ -332,6 +332,16 @@ async def test_two_dropped_cards_play_with_each_other_and_their_pictures() -> No
         assert all(faces.values())
 
 
+async def test_all_cards_that_were_dropped_at_once_are_imported_by_one_command() -> None:
+    async with bot_with() as bot:
+        await drops(bot, card_png(), card_png(named("Bob")), b"no card")
+        await bot.runs("/persona import", user=BOB)
+        ada, bob, broken = bot.last.text.splitlines()
+        assert ada.startswith("✨ **Ada** is here now.")
+        assert bob.startswith("✨ **Bob** is here now.")
+        assert "card" in broken
+
+
 async def test_only_whoever_dropped_a_card_and_moderators_take_it_in() -> None:
     async with bot_with() as bot:
         await drops(bot, card_png(), user=BOB)
