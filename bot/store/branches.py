@@ -22,6 +22,8 @@ from bot.store.tables import branch, conversation, message
 from bot.words import Language, phrase, say, spoken_now
 
 SAID = ("complete", "partial", "interrupted")
+# What a deleted branch has alone is looked for among so many numbers of messages at first.
+LOOKS_BACK = 256
 # What branches are called where nobody gave them a name.
 FIRST, NEXT = phrase("main"), phrase("branch {number}")
 
@@ -244,21 +246,32 @@ def _only_on(connection: Connection, place: Place, of: Branch) -> Sequence[int]:
         .join(conversation, conversation.c.id == branch.c.conversation_id)
         .where(within(connection, conversation.c.place, place), branch.c.id != of.id, branch.c.tip_id.is_not(None))
     )
-    others, mine = _ways_to(tips), tree.whole_branch(of.tip or 0)
+    tip, back = of.tip or 0, LOOKS_BACK
+    while True:
+        # All before the place where it meets another way is on both. Most branches are short: look nearby first.
+        down_to = max(0, tip - back)
+        mine, others = tree.whole_branch(tip, down_to=down_to), _ways_to(tips, down_to)
+        met: int | None = connection.execute(
+            select(func.max(mine.c.id)).where(mine.c.id.in_(select(others.c.id)))
+        ).scalar_one_or_none()
+        if met is not None or down_to == 0:
+            break
+        back *= 16
     here = select(conversation.c.id).where(conversation.c.place == str(place)).scalar_subquery()
     alone = (
         select(mine.c.id)
         .join(message, message.c.id == mine.c.id)
-        .where(mine.c.id.not_in(select(others.c.id)), message.c.conversation_id == here)
+        .where(mine.c.id > (met or 0), message.c.conversation_id == here)
     )
     return connection.execute(alone.order_by(mine.c.id)).scalars().all()
 
 
-def _ways_to(tips: Select[tuple[int | None]]) -> CTE:
+def _ways_to(tips: Select[tuple[int | None]], down_to: int) -> CTE:
     start = select(message.c.id, message.c.parent_id).where(message.c.id.in_(tips))
     walk = start.cte("others", recursive=True)
     # Where two ways meet, the rest is walked once.
-    return walk.union(select(message.c.id, message.c.parent_id).where(message.c.id == walk.c.parent_id))
+    step = select(message.c.id, message.c.parent_id).where(message.c.id == walk.c.parent_id)
+    return walk.union(step.where(message.c.id >= down_to))
 
 
 def _check_known(connection: Connection, place: Place, id: int) -> Branch:
