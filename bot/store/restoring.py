@@ -17,13 +17,14 @@ from bot.clock import Clock
 from bot.errors import StoreError
 from bot.events import Place
 from bot.store import shelf, tree
+from bot.store.branches import FIRST
 from bot.store.cleaning import storable, storable_json, storable_or_none
 from bot.store.database import Database
 from bot.store.records import MessageStatus
 from bot.store.tables import branch, message
 from bot.store.variants import ANSWERS
 from bot.turn import Role
-from bot.words import phrase
+from bot.words import phrase, say
 
 # Rows that are written at once: nobody else can write meanwhile.
 ROWS_AT_ONCE = 100
@@ -106,12 +107,18 @@ class Restoring:
 
     async def finish(self, ways: Sequence[NewWay], *, active: int | None) -> Restored:
         """`active` is the way that the talk goes on with, where nothing was said here yet."""
-        return await self._db.write(lambda c: self._finish(c, ways, active))
+        first = say(FIRST)
+        return await self._db.write(lambda c: self._finish(c, ways, active, first))
 
-    def _finish(self, connection: Connection, ways: Sequence[NewWay], active: int | None) -> Restored:
+    def _finish(self, connection: Connection, ways: Sequence[NewWay], active: int | None, first: str) -> Restored:
         now = self._clock.now()
         current = tree.ensure(connection, self.place, now)
         taken = set(connection.execute(select(branch.c.name).where(branch.c.conversation_id == current.id)).scalars())
+        if current.tip is not None and "" in taken:
+            # Whoever leaves it wants to find it again.
+            mine = update(branch).where(branch.c.id == current.branch, branch.c.name == "")
+            connection.execute(mine.values(name=unused(first, taken)))
+            taken.add(first)
         names, made = [], []
         for way in ways:
             names.append(unused(way.name, taken))

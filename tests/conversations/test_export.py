@@ -270,7 +270,11 @@ async def test_a_talk_moves_to_another_place_and_goes_on_there() -> None:
         assert bot.last.text == "This file is here already, so nothing changed: `imported`."
         await brings(bot, file.content, place=bot.place)
         assert bot.last.text.startswith("2 messages are in: `imported`. `/branch switch` goes on from there")
-        assert [branch.name for branch in await bot.app.store.branches.all(bot.place) if branch.active] == [""]
+        store = bot.app.store
+        main, imported = await store.branches.all(bot.place)
+        assert (main.name, main.active) == ("main", True)
+        await store.branches.switch(bot.place, imported.id)
+        assert [branch.name for branch in await store.branches.all(bot.place)] == ["main", "imported"]
 
 
 async def test_what_is_no_transcript_is_refused_whole() -> None:
