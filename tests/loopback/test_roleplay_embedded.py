@@ -151,11 +151,12 @@ def test_in_the_terminal_a_scene_is_played_hears_people_and_survives_a_kill(tmp_
     try:
         for name, content in play.cards.items():
             (tmp_path / name).write_bytes(content)
-            talk.type(f"'{tmp_path / name}'", ENTER)
-            talk.shows("This is a card of", "/persona import takes it in.")
+        if play.cards:
+            talk.type(" ".join(f"'{tmp_path / name}'" for name in play.cards), ENTER)
+            talk.shows(*(f"This is a card of {name}. /persona import takes it in." for name in play.cast))
             talk.prompted()
             talk.type("/persona import", ENTER)
-            talk.shows("is here now")
+            talk.shows(*(f"{name} is here now" for name in play.cast))
             talk.prompted()
         talk.type(f"/{play.command}", ENTER)
         talk.shows("/roleplay resume begins it.")
