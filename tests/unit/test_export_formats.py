@@ -111,6 +111,20 @@ def test_markdown_stays_markdown_where_it_is_harmless() -> None:
     assert quoted(said) == "".join(f"> {line}\n" for line in said.split("\n"))
 
 
+@pytest.mark.parametrize(
+    "link", ["https://a.org", "HTTP://a.org", "mailto:a@b.org", "docs/a.md", "#top", "", "//a.org"]
+)
+def test_links_to_pages_stay(link: str) -> None:
+    assert quoted(f"See [this]({link}).") == f"> See [this]({link}).\n"
+
+
+@pytest.mark.parametrize(
+    "link", ["javascript:1", "JavaScript&colon;1", "java%09script:1", "data:text/html,1", "vbscript:1", "file:///etc"]
+)
+def test_links_that_do_something_are_shown_as_they_were_typed(link: str) -> None:
+    assert quoted(f"See [this]({link}).") == f"> ```\n> See [this]({link}).\n> ```\n"
+
+
 def test_markdown_of_the_worst_has_only_its_own_headings() -> None:
     text = written(MARKDOWN, nasty())
     _, front, page = text.split("---\n", 2)

@@ -113,6 +113,7 @@ def test_what_needs_no_parser_looks_as_if_it_had_been_parsed(said: str) -> None:
         ("![cat](data:image/png;base64,AA)", "![cat](data:image/png;base64,AA)"),
         ("[x](javascript:alert(1))", "[x](javascript:alert(1))"),
         ("[x](//evil.org)", "[x](//evil.org)"),
+        ("[x]()", "x"),
         ("<me@a.org>", '<a href="mailto:me@a.org" rel="…" class="bare">me@a.org</a>'),
         ("`<b>`", "<code>&lt;b&gt;</code>"),
         ("<b>bold</b>", "&lt;b&gt;bold&lt;/b&gt;"),

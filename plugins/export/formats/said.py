@@ -101,16 +101,23 @@ def _tick(first: Token) -> bool:
 
 
 def _inline(markdown: MarkdownIt, children: Sequence[Token]) -> Iterator[Token]:
-    linked = 0
+    linked = False
     for token in children:
-        linked += token.nesting if token.type in ("link_open", "link_close") else 0
         if token.type == "link_open":
+            # One that leads nowhere is but its text.
+            linked = LINKED.match(str(token.attrs.get("href", ""))) is not None
+            if not linked:
+                continue
             token.attrs["rel"] = "noopener noreferrer nofollow"
             if token.info == "auto":
                 token.attrs["class"] = "bare"
             yield token
+        elif token.type == "link_close":
+            if linked:
+                yield token
+            linked = False
         elif token.type == "image":
-            yield from _picture(token, linked=linked > 0)
+            yield from _picture(token, linked=linked)
         elif token.type == "text" and not linked and "://" in token.content:
             yield from _with_links(markdown, token)
         else:
