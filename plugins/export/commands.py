@@ -38,7 +38,6 @@ from plugins.export.known import name_of, named, names
 from plugins.export.made import make_files
 from plugins.export.running import Running, own_folder, run
 from plugins.export.settings import ExportSettings
-from plugins.export.telling import scenes_told
 from plugins.export.transcript import Format
 from plugins.export.wanted import chosen, moment
 from plugins.export.words import told_of
@@ -102,7 +101,7 @@ async def export(
             "language": spoken_now().code,
         }
     )
-    wanted = await agreed_told(ctx, await scenes_told(ctx, wanted))
+    wanted = await agreed_told(ctx, wanted)
     count = await archive.count(Excerpt(wanted.branch, wanted.scene, wanted.since, wanted.until))
     if not count:
         raise UsageError(say("I remember nothing of that, so there is nothing to export."))

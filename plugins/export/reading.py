@@ -13,8 +13,8 @@ from pydantic import JsonValue
 
 from bot.api import Archive, Branch, Excerpt, Kept, ModelCall, Remembered, Voice, say
 from plugins.export.names import Pseudonyms
-from plugins.export.transcript import Entry, Header, Speaker, Used, Way
-from plugins.export.wanted import Wanted, bot_of, scenes_of
+from plugins.export.transcript import Entry, Header, Scene, Speaker, Used, Way
+from plugins.export.wanted import Wanted, bot_of
 
 PAGE = 500
 # What a file that came with a message has in `parts` and nobody else is to have: where its content lies.
@@ -145,7 +145,10 @@ async def _header(
         until=wanted.until.astimezone(archive.zone) if wanted.until is not None else None,
         pseudonymised=wanted.pseudonymise,
         language=wanted.language,
-        scenes=scenes_of(wanted),
+        scenes=tuple(
+            Scene(one.root, say("Scene {number}", number=number))
+            for number, one in enumerate(await archive.scenes(), 1)
+        ),
     )
 
 
@@ -196,9 +199,8 @@ def _people(voices: Sequence[Voice], wanted: Wanted) -> _People:
                 letter = "p" if kind == "person" else "c"
                 counts[letter] += 1
                 key = f"{letter}{counts[letter]}"
-                face = wanted.faces.get(name, "") if kind == "persona" else ""
                 trains = kind == "person" and id in wanted.agreed
-                speakers[same] = Speaker(key, name, "person" if kind == "person" else "persona", id, face, trains)
+                speakers[same] = Speaker(key, name, "person" if kind == "person" else "persona", id, trains=trains)
         keys[voice] = speakers[same].key
     return _People(tuple(speakers.values()), keys)
 

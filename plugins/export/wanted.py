@@ -6,10 +6,10 @@ import re
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 
 from bot.api import Archive, Branch, SceneSpan, UsageError, say
-from plugins.export.transcript import Scene, Speaker
+from plugins.export.transcript import Speaker
 
 UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 AGO = re.compile(r"(\d{1,5})\s*([mhdw])")
@@ -18,7 +18,7 @@ MOST_NAMES = 8
 
 class Wanted(BaseModel):
     """`branch` and `scene` are ids; with neither it is all branches. `system` is the system prompt that is told, None =
-    none. `faces` are data: addresses by speakers' names. `stable` leaves out when it was exported. `agreed` are the ids
+    none. `stable` leaves out when it was exported. `agreed` are the ids
     of people whose words may train models."""
 
     model_config = ConfigDict(frozen=True)
@@ -33,8 +33,6 @@ class Wanted(BaseModel):
     title: str = ""
     bot_name: str = "Duologue"
     language: str = "en"
-    scenes: dict[int, tuple[str, str]] = Field(default_factory=dict)
-    faces: dict[str, str] = Field(default_factory=dict)
     agreed: frozenset[str] = frozenset()
 
 
@@ -100,10 +98,6 @@ def moment(text: str, now: datetime, zone: tzinfo, *, ends: bool = False) -> dat
         raise UsageError(
             say("`{given}` is no moment. Write `2h`, `7d`, `2026-11-21` or `2026-11-21 18:30`.", given=shown)
         ) from None
-
-
-def scenes_of(wanted: Wanted) -> tuple[Scene, ...]:
-    return tuple(Scene(id, title, ended) for id, (title, ended) in sorted(wanted.scenes.items()))
 
 
 def bot_of(wanted: Wanted) -> Speaker:

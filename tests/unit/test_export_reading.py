@@ -27,7 +27,7 @@ from plugins.export.known import FILES, name_of, named, names
 from plugins.export.made import make_files
 from plugins.export.names import Pseudonyms
 from plugins.export.reading import Reading, read
-from plugins.export.transcript import Entry, Format, Header
+from plugins.export.transcript import Entry, Format, Header, Scene
 from plugins.export.wanted import Wanted, chosen, moment
 
 COPY = Place("fake", "home", "garden")
@@ -159,6 +159,7 @@ async def test_a_scene_is_its_lines_and_what_people_said_meanwhile(store: Store)
         ("Ann", "person"),
         ("Tom", "persona"),
     ]
+    assert reading.header.scenes == (Scene(root.id, "Scene 1"),)
     assert wanted == await chosen(archive, "scene", "1")
     with pytest.raises(UsageError, match="from 1 to 1"):
         await chosen(archive, "scene", "2")
