@@ -398,7 +398,7 @@ def while_coming_back(opens: Open, plot: Plot, dies: int, numbers: Iterable[int]
     return [Death(opens, plot, at_commit, f"commit {dies}, then {number}", dies, number) for number in numbers]
 
 
-async def all_survived(folder: Path, deaths: Sequence[Death], at_once: int = 6) -> None:
+async def all_survived(folder: Path, deaths: Sequence[Death], at_once: int = 4) -> None:
     """So many side by side: most of the time is spent waiting."""
     turns = asyncio.Semaphore(at_once)
 
