@@ -136,6 +136,15 @@ async def test_quit_leaves_what_follows_unread(tmp_path: Path) -> None:
     assert await Chat(tmp_path, b"one\n/quit\ntwo\n").run() == "You said one\n"
 
 
+async def test_paths_that_come_through_a_pipe_are_just_words(tmp_path: Path) -> None:
+    file = tmp_path / "secret.txt"
+    file.write_text("hidden")
+    chat = Chat(tmp_path, f"{file}\nlook at @{file}\n/stop @{file}\n".encode())
+    assert await chat.run() == f"You said {file}\nYou said look at @{file}\nstop: @{file}\n"
+    assert [event.attachments for event in chat.events if isinstance(event, Message)] == [(), ()]
+    assert await chat.adapter.history(chat.events[0].route, None, 10) == ()
+
+
 async def test_bytes_that_are_no_text_become_replacement_characters(tmp_path: Path) -> None:
     assert await Chat(tmp_path, b"caf\xe9 \xff\n").run() == "You said caf\ufffd \ufffd\n"
 
