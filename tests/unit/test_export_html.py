@@ -263,6 +263,7 @@ def test_branches_are_told_one_after_the_other_and_point_at_each_other() -> None
     assert second.startswith(' id="way-2">\n<h2 class="fork" dir="auto">⑂ In another tone</h2>')
     assert '<a href="#m12">where it left the other one</a>' in second
     assert '<a href="#way-2">⑂ <bdi>In another tone</bdi></a>' in first.split('id="m12"')[1].split("</div>")[0]
+    assert "Sunday, 15 March 2026" in second
     assert "Better than ever." in second
     assert "Sounds good." in first
 

@@ -57,7 +57,7 @@ class Walk:
         stretch = self._branches and (before is None or entry.parent != before.id)
         way = self._way_of(entry, first=first) if stretch else None
         ends, begins = self._scenes_at(entry, stretch=stretch)
-        day = entry.at.date() != self._day
+        day = stretch or entry.at.date() != self._day
         goes_on = not (stretch or ends or begins or day) and self._goes_on(entry)
         self._before, self._day = entry, entry.at.date()
         if entry.role != "tool":
