@@ -42,8 +42,12 @@ Name = Annotated[str | None, Arg("What it is called", max_length=LONGEST_TYPED, 
 
 
 @group.command("new", who="moderators")
-async def new(ctx: Context, name: Name = None) -> str:
+async def new(
+    ctx: Context, name: Name = None, empty: Annotated[bool, Arg("Begin with nothing said, instead of here")] = False
+) -> str:
     """Begin a branch here; the old one stays as it is."""
+    if empty:
+        return await branch_off(ctx, None, name or "")
     rows = await ctx.conversation.path(1)
     return await branch_off(ctx, rows[-1] if rows else None, name or "")
 

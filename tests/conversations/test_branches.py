@@ -357,6 +357,18 @@ async def test_a_long_list_has_pages() -> None:
         assert "**main**" in await told(bot, "/branch list 2")
 
 
+async def test_a_branch_may_begin_with_nothing() -> None:
+    async with talk(ONE, TWO, THREE) as bot:
+        await bot.says("Count.")
+        made = await told(bot, "/branch new --empty another matter")
+        assert made == "⑂ This is the branch **another matter** now. `/branch switch main` goes back."
+        await bot.says("Hello.")
+        assert remembered(bot) == ["Hello."]
+        await bot.runs("/branch switch main")
+        await bot.says("On.")
+        assert remembered(bot) == ["Count.", "One.", "On."]
+
+
 # In the menu of a message.
 
 
