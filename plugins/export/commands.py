@@ -39,7 +39,7 @@ from plugins.export.made import make_files
 from plugins.export.running import Running, own_folder, run
 from plugins.export.settings import ExportSettings
 from plugins.export.transcript import Format
-from plugins.export.wanted import chosen, moment
+from plugins.export.wanted import Wanted, chosen, moment
 from plugins.export.words import told_of
 from plugins.export.worker import ToExport, ToImport
 
@@ -101,18 +101,22 @@ async def export(
             "language": spoken_now().code,
         }
     )
-    wanted = await agreed_told(ctx, wanted)
+    await _give(ctx, await agreed_told(ctx, wanted), name, most_bytes)
+
+
+async def _give(ctx: Context, wanted: Wanted, format: str, most_bytes: int) -> None:
+    archive, now = ctx.archive(), SystemClock().now()
     count = await archive.count(Excerpt(wanted.branch, wanted.scene, wanted.since, wanted.until))
     if not count:
         raise UsageError(say("I remember nothing of that, so there is nothing to export."))
     async with ctx.get(Running).turn(ctx.user.id), own_folder() as folder:
         if count <= FEW or archive.address is None:
-            as_format = await asyncio.to_thread(named, name, ctx.provided(Format))
+            as_format = await asyncio.to_thread(named, format, ctx.provided(Format))
             made = await make_files(archive, wanted, as_format, folder, most_bytes=most_bytes, now=now)
         else:
             task = ToExport(
                 place=str(ctx.place),
-                format=name,
+                format=format,
                 wanted=wanted,
                 folder=folder,
                 zone=str(archive.zone),
