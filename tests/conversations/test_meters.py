@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from bot.api import Capabilities, Context, Piece, Place, Plugin, Prompt, PromptMessage, Speaker, User
+from bot.api import Capabilities, Context, Piece, Place, Plugin, Prompt, PromptMessage, Speaker, ToolStart, User
 from bot.model.scripted import Say, Scripted
 from bot.testing.bot import ANN, BOB, TestBot
 from bot.testing.hand_clock import HandClock
@@ -143,6 +143,20 @@ async def test_days_begin_where_people_live() -> None:
         assert "-# Days begin at 00:00 Europe/Berlin." in bot.last.text
 
 
+async def test_a_day_with_another_clock_is_as_long_as_it_is() -> None:
+    """On 25 October 2026 clocks in Berlin are put back: the day has 25 hours."""
+    clock = HandClock(datetime(2026, 10, 25, 22, 30, tzinfo=UTC))
+    settings = {"memory": {"time_zone": "Europe/Berlin"}}
+    async with TestBot(plugins=[meters], settings=settings, clock=clock) as bot:
+        await bot.app.store.spend(bot.place, [call("0.2")], user_id=BOB.id)
+        clock.passes(3600)
+        await bot.app.store.spend(bot.place, [call("0.3")], user_id=BOB.id)
+        text = await told(bot, "/cost day")
+        assert "- 2026-10-25: $0.2000" in text
+        assert "- 2026-10-26: $0.3000" in text
+        assert "- today: $0.3000" in await told(bot, "/cost")
+
+
 async def test_unknown_prices_and_estimates_are_told_as_what_they_are() -> None:
     async with TestBot(plugins=[meters]) as bot:
         await bot.app.store.spend(bot.place, [call("0.2"), call(None, model="odd", estimated=True)], user_id=BOB.id)
@@ -168,9 +182,19 @@ async def test_lines_of_scenes_and_what_tools_found_have_names_of_their_own() ->
         """Say a line."""
         await ctx.say(Speaker("1", "Ada"), Prompt((PromptMessage("user", "Speak!"),)), scene=1)
 
-    async with TestBot(costing(10), plugins=[plugin, meters]) as bot:
+    @plugin.tool()
+    async def roll(ctx: Context) -> str:
+        """Roll a die."""
+        return "4"
+
+    look = Say("", calls=(ToolStart("1", "roll", "{}"),), usage=Usage(10, 1))
+    async with TestBot(["A line.", look, Say("A four.", usage=Usage(20, 2))], plugins=[plugin, meters]) as bot:
         await bot.runs("/play", user=BOB)
-        assert "- lines of scenes: " in await told(bot, "/cost feature")
+        await bot.says("roll!", user=BOB)
+        text = await told(bot, "/cost feature")
+        assert "- lines of scenes: " in text
+        assert "- answers: free · 1 call · 10 tokens read · 1 written" in text
+        assert "- answers with what tools found: free · 1 call · 20 tokens read · 2 written" in text
 
 
 # Budgets in dollars
