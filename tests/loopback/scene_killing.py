@@ -276,6 +276,8 @@ class DiscordTheatre(Theatre):
         return dict(on_discord(self.discord))
 
     async def online(self) -> None:
+        # As long as for the other one: nothing was done yet, and a busy machine starts slowly.
+        await self.discord.wait_until(lambda: self.discord.gateway.connected >= 1, timeout=30)
         await self.discord.online()
 
     def is_gone(self) -> bool:
