@@ -145,7 +145,8 @@ async def _answers(bot: TestBot, count: int) -> list[float]:
             while _told(bot) == before:
                 await bot.adapter.grew.wait()
         laps.append(time.perf_counter() - began)
-    bot.adapter.messages[:] = bot.adapter.messages[-40:]
+    # The made-up platform and model remember all that they ever saw.
+    del bot.adapter.messages[:-40], bot.adapter.pieces[:], bot.model.turns[:], bot.model.prompts[:]
     return laps
 
 
