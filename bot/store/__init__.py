@@ -113,6 +113,7 @@ class Store:
         try:
             await opening.bring_up_to_date(self._db)
             await self._presence.enter()
+            await compacting.look(self._db, self._clock.now())
         except BaseException:
             await self._db.close()
             raise

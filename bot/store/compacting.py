@@ -37,6 +37,12 @@ async def compact(database: Database, now: datetime) -> None:
     await empty_log(database)
 
 
+async def look(database: Database, now: datetime) -> None:
+    """A file that never held a message holds nothing that was deleted before that was overwritten."""
+    if database.file is not None and await database.read(_is_unused):
+        await database.write(lambda c: shelf.save_state(c, CORE, DISK, REWRITTEN, True, version=None, now=now))
+
+
 async def empty_log(database: Database) -> None:
     """Nothing of what was deleted stays in the log beside the file."""
     if database.file is None:
@@ -64,6 +70,13 @@ def drop_copies(file: Path, older_than: datetime | None = None) -> int:
         except OSError as error:
             log.warning("An old copy of the database could not be deleted: %s", error)
     return dropped
+
+
+def _is_unused(connection: Connection) -> bool:
+    """Whether no message ever had a number, and this was not put down yet."""
+    if shelf.load_state(connection, CORE, DISK, REWRITTEN) is not None:
+        return False
+    return connection.exec_driver_sql("SELECT 1 FROM sqlite_sequence WHERE name = 'message'").first() is None
 
 
 def _bytes(file: Path) -> int:

@@ -197,11 +197,14 @@ async def test_a_file_from_before_deleted_content_was_overwritten_is_written_ane
         old.execute("UPDATE message SET text = ?", (SECRET * 2000,))
         old.commit()
         old.execute("UPDATE message SET text = 'hi'")
+        old.execute("DELETE FROM state WHERE scope = 'disk'")
         old.commit()
     assert SECRET.encode() in on_disk(tmp_path)
     async with Store(url(tmp_path)) as store:
         await forget(store)
         assert SECRET.encode() not in on_disk(tmp_path)
+        # Once is enough: from now on all is overwritten at once.
+        assert await store.load_state("core", "disk", "written anew") == (True, 1)
 
 
 async def test_a_single_message_that_is_taken_back_is_overwritten_at_once(tmp_path: Path) -> None:
