@@ -46,6 +46,8 @@ class Answers(Protocol):
         self, event: AnyEvent, question: Remembered, taking: Taking, below: Below, beginning: Beginning | None = None
     ) -> Line: ...
 
+    def below(self, event: AnyEvent, question: Remembered) -> Below | None: ...
+
     async def change_buttons(self, place: Place, sent: SentId, buttons: Sequence[Button]) -> None: ...
 
 
@@ -132,9 +134,9 @@ class Exchanges:
     async def _anew(self, event: AnyEvent, question: Remembered, answer: Remembered) -> Line:
         place, below = event.place, self._fresh(event.place, question)
         if not await self._is_newest(place, answer) or await self._store.branches.is_shared(place, answer.id):
-            note = Beginning("")
-            again = partial(self._turns.answer_again, event, question, Taking(), below, note)
-            return await self._branching(event, question.id, note, again)
+            beginning = Beginning("")
+            again = partial(self._turns.answer_again, event, question, Taking(), below, beginning)
+            return await self._branching(event, question.id, beginning, again)
         count = len(await self._store.variants(answer.id)) + 1
         below = replace(below, shown=count, variants=count)
         # What cannot be changed any more is said once more below.
@@ -147,13 +149,14 @@ class Exchanges:
         words, parts = question.rewritten(text)
         asked = NewMessage("user", words, question.author_id, question.author, parts=parts)
         told = clip(" ".join(text.split()), _LONGEST_TOLD)
-        note = Beginning("✏️ " + say("{name} asks instead: “{question}”", name=question.author, question=told) + " ")
+        said = say("{name} asks instead: “{question}”", name=question.author or say("Someone"), question=told)
+        beginning = Beginning(f"✏️ {said} ")
 
         async def answer() -> Line:
             _, anew = await self._store.remember(event.place, asked)
-            return await self._turns.answer_again(event, anew, Taking(), self._fresh(event.place, anew), note)
+            return await self._turns.answer_again(event, anew, Taking(), self._fresh(event.place, anew), beginning)
 
-        return await self._branching(event, question.parent, note, answer)
+        return await self._branching(event, question.parent, beginning, answer)
 
     async def _branching(
         self, event: AnyEvent, at: int | None, beginning: Beginning, answer: Callable[[], Awaitable[Line]]
@@ -205,7 +208,8 @@ class Exchanges:
         if chosen is None:
             raise UsageError(say("There is no such variant of this answer."))
         below = await self._below(event.place, question, chosen)
-        shown = await self._show(event, chosen, Resume(sent, ""), below=below)
+        offered = self._turns.below(event, question) is not None
+        shown = await self._show(event, chosen, Resume(sent, ""), below=below if offered else None)
         await self._store.set_sent(chosen, shown)
 
     async def _forget(self, event: ButtonPressed) -> None:

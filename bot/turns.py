@@ -182,7 +182,8 @@ class Turns:
             await answer.abandon()
             await self._memory.spend(event, turn.calls)
             raise
-        speech = Speech(event, draft, turn, answer, tool_messages(composed.prompt), composed, below)
+        speech = Speech(event, draft, turn, answer, tool_messages(composed.prompt), composed)
+        speech.below = below if self.below(event, question) is not None else None
         return await self.finish(speech, Resume(taking.sent, taking.text) if taking.sent else None)
 
     async def finish(self, speech: Speech, resume: Resume | None = None) -> Line:

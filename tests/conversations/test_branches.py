@@ -147,6 +147,15 @@ async def test_where_nothing_can_be_edited_the_new_answer_stands_below() -> None
         assert remembered(bot) == ["Count.", "One.", "On."]
 
 
+async def test_where_no_buttons_are_wanted_there_are_none_under_new_answers_either() -> None:
+    async with talk(ONE, TWO, THREE, settings={"answers": {"buttons": False}}) as bot:
+        await bot.says("Count.")
+        await bot.runs("/regenerate")
+        await bot.runs("/variant 1")
+        await bot.runs("/edit Count backwards.")
+        assert bot.buttons == []
+
+
 async def test_what_cannot_be_had_anew_says_so() -> None:
     async with talk(ONE) as bot:
         assert "not answered anything here yet" in await told(bot, "/regenerate")
