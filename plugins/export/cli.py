@@ -26,13 +26,13 @@ from bot.api import (
     speaking,
     spoken_now,
 )
+from plugins.export.declared import LOCALES
 from plugins.export.importing import MOST_BYTES, importing
 from plugins.export.known import named
 from plugins.export.made import make_files
 from plugins.export.transcript import Format
 from plugins.export.wanted import chosen, moment
 from plugins.export.words import told_of
-from plugins.export.worker import LOCALES
 
 EXPORTS = phrase("Write what was said in a place into a file.")
 IMPORTS = phrase("Take a transcript in, as new branches of a place.")

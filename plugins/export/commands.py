@@ -38,10 +38,10 @@ from plugins.export.known import name_of, named, names
 from plugins.export.made import make_files
 from plugins.export.running import Running, own_folder, run
 from plugins.export.settings import ExportSettings
+from plugins.export.tasks import ToExport, ToImport
 from plugins.export.transcript import Format
 from plugins.export.wanted import Wanted, chosen, moment
 from plugins.export.words import told_of
-from plugins.export.worker import ToExport, ToImport
 
 log = logging.getLogger(__name__)
 

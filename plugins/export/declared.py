@@ -10,6 +10,8 @@ from bot.api import Plugin
 from plugins.export.running import Running
 from plugins.export.settings import ExportSettings
 
+LOCALES = Path(__file__).with_name("locales")
+
 
 @asynccontextmanager
 async def running(settings: ExportSettings) -> AsyncIterator[Running]:
@@ -26,5 +28,5 @@ plugin = Plugin(
     "Transcripts of conversations and scenes as files, and back",
     settings=ExportSettings,
     lifespan=running,
-    locales=Path(__file__).with_name("locales"),
+    locales=LOCALES,
 )

@@ -14,50 +14,21 @@ import sys
 import tempfile
 import threading
 from collections.abc import Mapping
-from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, Field, JsonValue, TypeAdapter
+from pydantic import JsonValue
 
 from bot.api import AtHand, BotError, Place, open_archive, provided_by, read_languages, say, speaking
+from plugins.export.declared import LOCALES
 from plugins.export.importing import importing
 from plugins.export.known import FILES, named
 from plugins.export.made import make_files
+from plugins.export.tasks import TASK, ToExport, ToImport
 from plugins.export.transcript import Format
-from plugins.export.wanted import Wanted
 
-LOCALES = Path(__file__).with_name("locales")
 # Answering people goes first.
 NICE = 10
-
-
-class ToExport(BaseModel):
-    """`folder` is where the files go, `zone` where the people live."""
-
-    task: Literal["export"] = "export"
-    place: str
-    format: str
-    wanted: Wanted
-    folder: Path
-    zone: str = "UTC"
-    most_bytes: int = 0
-    now: datetime | None = None
-
-
-class ToImport(BaseModel):
-    """`file` is read, and `named` in what is said about it."""
-
-    task: Literal["import"] = "import"
-    place: str
-    file: Path
-    folder: Path
-    language: str = "en"
-
-
-Task = Annotated[ToExport | ToImport, Field(discriminator="task")]
-TASK: TypeAdapter[ToExport | ToImport] = TypeAdapter(Task)
 
 
 def main() -> int:
