@@ -120,9 +120,11 @@ async def find_branch(ctx: Context, typed: str) -> Branch:
     """Raises UsageError that names the nearest."""
     wanted = " ".join(typed.split()).casefold()
     known = await ctx.conversation.branches()
-    same = [each for each in known if each.name.casefold() == wanted]
-    if not same and wanted:
-        same = [each for each in known if each.name.casefold().startswith(wanted)]
+    exact = [each for each in known if each.name.casefold() == wanted]
+    if exact:
+        # Other plugins may give a name twice.
+        return exact[-1]
+    same = [each for each in known if wanted and each.name.casefold().startswith(wanted)]
     if len(same) == 1:
         return same[0]
     near = difflib.get_close_matches(wanted, [each.name.casefold() for each in known], n=1)

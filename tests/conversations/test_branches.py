@@ -285,6 +285,12 @@ async def test_names_of_branches_are_unique_short_and_harmless() -> None:
         await bot.runs("/branch new branch 4")
         await bot.runs("/branch new")
         assert await active(bot) == "branch 5", "the next number is taken"
+        # Beginnings of names do where they mean one branch.
+        await bot.runs("/branch switch 'A")
+        assert await active(bot) == "'A' *b* c"
+        assert "Did you mean “branch 4”?" in await told(bot, "/branch switch bran")
+        await bot.app.store.branches.fork(bot.place, None, "branch 4")
+        assert "already" in await told(bot, "/branch switch branch 4"), "the newest of two"
 
 
 async def test_branches_that_are_not_there() -> None:
