@@ -9,20 +9,15 @@ from pathlib import Path
 import pytest
 
 from tests.loopback.killing import EVERY
-from tests.loopback.scene_killing import (
-    AGAIN,
-    BEGIN,
-    CIRCLES,
-    GO_ON,
+from tests.loopback.scene_deaths import (
     Death,
     all_survived,
     at_any_moment,
     at_calls,
     before_commits,
-    discord_theatre,
-    slack_theatre,
     while_coming_back,
 )
+from tests.loopback.scene_killing import AGAIN, BEGIN, CIRCLES, GO_ON, discord_theatre, slack_theatre
 from tests.loopback.terminal_killing import killed_in_the_terminal
 
 pytestmark = [pytest.mark.crash, pytest.mark.timeout(300)]
