@@ -12,6 +12,8 @@ _OLD = re.compile(r"<(?P<name>bot|char|user)>", re.IGNORECASE)
 _DICE = re.compile(r"\s*(?P<count>\d{0,2})d?(?P<sides>\d{1,4})\s*", re.IGNORECASE)
 # Rounds of filling in, for macros in macros.
 _ROUNDS = 5
+# Names may be macros themselves, so that a text grows with each round.
+LONGEST_FILLED = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +34,7 @@ class Macros:
             filled = _MACRO.sub(lambda found: self._one(found[0], found["inside"], dice), text)
             if filled == text:
                 break
-            text = filled
+            text = filled[:LONGEST_FILLED]
         return text
 
     def _one(self, whole: str, inside: str, dice: random.Random) -> str:

@@ -7,6 +7,7 @@ import io
 import json
 import random
 import struct
+import tracemalloc
 import zipfile
 import zlib
 from contextlib import suppress
@@ -175,6 +176,38 @@ def test_bombs_are_not_inflated() -> None:
     assert "too large" in refusal(archive(card_dot_json=b"x" * 50_000_000))
 
 
+def test_only_a_text_that_may_be_the_card_is_unpacked() -> None:
+    """Ten megabytes of such a picture would take gigabytes."""
+    bomb = zlib.compress(b"A" * 3_000_000, 9)
+    texts = [Chunk(b"zTXt", f"text {number}".encode() + b"\0\0" + bomb) for number in range(200)]
+    chunks = chunks_of(png(("chara", encoded(V2))))
+    content = written((*chunks[:-1], *texts, chunks[-1]))
+    tracemalloc.start()
+    try:
+        assert read_card(content).name == "Ada"
+        assert tracemalloc.get_traced_memory()[1] < 30_000_000
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("how", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_what_cards_are_never_packed_with_is_not_unpacked(how: int) -> None:
+    """A few bytes of these may ask for gigabytes, and broken ones break otherwise than all else."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", how) as file:
+        file.writestr("card.json", json.dumps(V2) * 9)
+    content = bytearray(packed.getvalue())
+    assert "broken and cannot be opened" in refusal(bytes(content))
+    content[60:90] = b"\xff" * 30
+    assert "broken and cannot be opened" in refusal(bytes(content))
+
+
+def test_numbers_without_end_do_not_go_out_again() -> None:
+    card = read_card(b'{"name": "Ada", "description": "Counts.", "extensions": {"far": 1e999, "near": 1.5}}')
+    assert card.raw["extensions"] == {"far": None, "near": 1.5}
+    assert b"Infinity" not in as_json(card)
+
+
 def test_lengths_of_chunks_are_not_believed() -> None:
     lying = PICTURE[:8] + struct.pack(">I", 0xFFFFFFF0) + b"tEXt" + PICTURE[16:]
     assert "broken" in refusal(lying)
@@ -335,6 +368,28 @@ def test_patterns_cannot_hold_anybody_up() -> None:
     search = book(*evil, {"keys": ["plain"], "content": "Found."})
     # Without a limit this takes longer than anybody lives.
     assert search("a" * 5_000 + "! plain") == ["Found."]
+
+
+@pytest.mark.parametrize("pattern", ["(?:(?:a?){999}){999}b", "(?:(?:(?:a?){99}){99}){99}b", "(?:a{9999}){9999}"])
+def test_a_pattern_that_is_huge_once_it_is_compiled_is_none(pattern: str) -> None:
+    """Each of these takes more than half a gigabyte."""
+    search = book(
+        {"keys": [f"/{pattern}|x/"], "content": "Huge."},
+        {"keys": [r"/^[a{9}]x{2,3}(?:no|yes){1,50}/"], "content": "Fair."},
+    )
+    assert search("axxyes") == ["Fair."]
+
+
+def test_many_keys_cost_little_however_much_was_said() -> None:
+    keys: list[Any] = [f"q{number}" for number in range(100)]
+    found = lorebook_of({"scan_depth": 1_000, "entries": [{"keys": keys, "content": "x"} for _ in range(100)]})
+    assert found is not None
+    assert found.found_in(["Hello there."] * 199 + ["q"]) == ()
+    last = lorebook_of(
+        {"scan_depth": 1_000, "entries": [{"keys": ["old"], "content": "x"}, {"keys": ["NEW"], "content": "y"}]}
+    )
+    assert last is not None
+    assert [each.content for each in last.found_in(["old" + "." * 30_000, "new"])] == ["y"]
 
 
 @given(json_values)

@@ -24,7 +24,7 @@ from plugins.roleplay.endings import (
     reason_to_end,
     repeats,
 )
-from plugins.roleplay.macros import Macros
+from plugins.roleplay.macros import LONGEST_FILLED, Macros
 
 CAST = ("Ada Lovelace", ["Bo", "Dr. Chen"])
 
@@ -130,6 +130,11 @@ def test_macros_are_filled_in() -> None:
 @given(st.text(alphabet="{}:,charuserandom0d6/<>", max_size=200))
 def test_any_text_is_filled_in(text: str) -> None:
     assert isinstance(Macros("Ada", "{{char}}", "{{original}}").fill(text), str)
+
+
+def test_names_that_are_macros_do_not_grow_for_ever() -> None:
+    name = "{{char}}" * 10
+    assert len(Macros(name, name).fill("{{char}}{{user}}" * 500)) <= LONGEST_FILLED
 
 
 # Endings

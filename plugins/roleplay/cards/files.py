@@ -7,6 +7,7 @@ import binascii
 import hashlib
 import io
 import json
+import math
 import re
 import zipfile
 import zlib
@@ -16,7 +17,7 @@ from pydantic import JsonValue
 
 from bot.api import UsageError, phrase, say
 from plugins.roleplay.cards.card import Card, card_of
-from plugins.roleplay.cards.png import BadPng, chunks_of, is_png, plain, texts_in, with_texts, written
+from plugins.roleplay.cards.png import BadPng, chunks_of, is_png, plain, text_in, with_texts, written
 
 MAX_FILE, MAX_JSON = 10 * 1024 * 1024, 2 * 1024 * 1024
 # What base64 makes of the longest JSON, with line ends in it.
@@ -64,14 +65,12 @@ def _from_png(content: bytes) -> Card:
         chunks = chunks_of(content)
     except BadPng as error:
         raise UsageError(say("This PNG file is broken: {why}.", why=say(str(error)))) from error
-    found: dict[str, bytes] = {}
-    for keyword, text in texts_in(chunks, MAX_TEXT):
-        found.setdefault(keyword, text)
     problem: UsageError | None = None
     for keyword in KEYWORDS:
-        if keyword in found:
+        text = text_in(chunks, keyword, MAX_TEXT)
+        if text is not None:
             try:
-                return card_of(_parsed(_decoded(found[keyword])), content)
+                return card_of(_parsed(_decoded(text)), content)
             except UsageError as error:
                 problem = problem or error
     raise problem or UsageError(say(_NO_CARD))
@@ -88,7 +87,7 @@ def _from_zip(content: bytes) -> Card:
                 raise UsageError(say("This archive is no character card: `card.json` is missing in it."))
             raw = _parsed(_unzipped(archive, card, MAX_JSON))
             return card_of(raw, next(_faces(archive, entries), None))
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError, ValueError) as error:
         raise UsageError(say("This archive is broken and cannot be opened.")) from error
 
 
@@ -105,7 +104,10 @@ def _faces(archive: zipfile.ZipFile, entries: list[zipfile.ZipInfo]) -> Iterator
 
 
 def _unzipped(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, most: int) -> bytes:
-    """What an archive claims about sizes is not believed."""
+    """What an archive claims about sizes is not believed. Only what cards are packed with is unpacked: the other ways
+    take as much memory as an archive says."""
+    if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise UsageError(say("This archive is broken and cannot be opened."))
     with archive.open(entry) as file:
         content = file.read(most + 1)
     if len(content) > most:
@@ -133,7 +135,7 @@ def _parsed(content: bytes) -> JsonValue:
     except UnicodeDecodeError:
         text = content.decode("utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "latin-1", "replace")
     try:
-        value: JsonValue = json.loads(text, parse_constant=_no_number)
+        value: JsonValue = json.loads(text, parse_constant=_no_number, parse_float=_finite)
     except RecursionError as error:
         raise UsageError(say("This card is nested so deeply that it cannot be read.")) from error
     except ValueError as error:
@@ -143,6 +145,12 @@ def _parsed(content: bytes) -> JsonValue:
 
 def _no_number(name: str) -> None:
     """NaN and the infinities are no JSON; a card is not lost for them."""
+
+
+def _finite(number: str) -> float | None:
+    """`1e999` is an infinity, too."""
+    found = float(number)
+    return found if math.isfinite(found) else None
 
 
 def _colour(name: str) -> tuple[int, int, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from time import monotonic
@@ -18,11 +19,17 @@ Where: TypeAlias = Literal["before", "after", "depth"]
 MOST_ENTRIES, MOST_KEYS, LONGEST_KEY = 2_000, 100, 500
 # Seconds for all the patterns of a book together: whoever wrote them is not trusted.
 PATTERN_SECONDS = 0.1
+# Parts of a pattern once all that is counted is written out, which is how it is compiled: `((a?){999}){999}` is a
+# million of them, and half a gigabyte.
+MOST_PARTS = 1_000
+# Of what was said so many characters are searched, the newest.
+LONGEST_SEARCHED = 20_000
 # How far what was found is searched for keys of other entries.
 DEEPEST = 3
 USUAL_DEPTH = 4
 # Characters of a token, roughly: budgets are no promises.
 CHARS_PER_TOKEN = 4
+_PART = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*+\]|\{(?P<least>\d*)(?:,(?P<most>\d*))?\}|.", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +142,7 @@ class _Search:
         self._book = book
         self._messages = messages
         self._until = monotonic() + PATTERN_SECONDS
+        self._texts: dict[tuple[int, int | None], tuple[str, str]] = {}
 
     def found(self) -> list[int]:
         """Places in the book."""
@@ -154,23 +162,31 @@ class _Search:
             return False
         if entry.constant:
             return True
-        if depth == 0:
-            reach = self._book.scan_depth if entry.scan_depth is None else entry.scan_depth
-            said = said[max(len(said) - reach, 0) :]
-        text = "\n".join(said)
-        if not any(self._has(text, key, entry) for key in entry.keys):
+        text, folded = self._searched(entry, said, depth)
+        if not any(self._has(text, folded, key, entry) for key in entry.keys):
             return False
         secondary = entry.selective and entry.secondary
-        return not secondary or any(self._has(text, key, entry) for key in entry.secondary)
+        return not secondary or any(self._has(text, folded, key, entry) for key in entry.secondary)
 
-    def _has(self, text: str, key: str, entry: Entry) -> bool:
+    def _searched(self, entry: Entry, said: Sequence[str], depth: int) -> tuple[str, str]:
+        """The text, and how it reads without cases; made once for all entries that look as far back."""
+        reach = None
+        if depth == 0:
+            reach = self._book.scan_depth if entry.scan_depth is None else entry.scan_depth
+        found = self._texts.get((depth, reach))
+        if found is None:
+            text = "\n".join(said if reach is None else said[max(len(said) - reach, 0) :])[-LONGEST_SEARCHED:]
+            found = self._texts[depth, reach] = text, text.casefold()
+        return found
+
+    def _has(self, text: str, folded: str, key: str, entry: Entry) -> bool:
         pattern = _pattern(key, always=entry.patterns)
         if pattern is None:
-            return key in text if entry.case_sensitive else key.casefold() in text.casefold()
+            return key in text if entry.case_sensitive else key.casefold() in folded
         left = self._until - monotonic()
-        if left <= 0:
-            return False
         source, flags = pattern
+        if left <= 0 or _parts_in(source) > MOST_PARTS:
+            return False
         try:
             ignore = "i" in flags or (not entry.case_sensitive and not flags)
             compiled = regex.compile(source, regex.IGNORECASE if ignore else 0)
@@ -186,6 +202,24 @@ def _pattern(key: str, *, always: bool) -> tuple[str, str] | None:
         if slash and source and flags.isalpha() | (flags == ""):
             return source, flags
     return (key, "") if always else None
+
+
+def _parts_in(pattern: str) -> int:
+    groups, last = [0], 0
+    for part in _PART.finditer(pattern):
+        if part[0] == "(":
+            groups.append(0)
+        elif part[0] == ")" and len(groups) > 1:
+            last = groups.pop()
+            groups[-1] += last
+        elif part["least"] is not None:
+            times = max(int(part["least"] or 1), int(part["most"] or 1), 1)
+            groups[-1] += last * (times - 1)
+            last *= times
+        else:
+            groups[-1] += 1
+            last = 1
+    return sum(groups)
 
 
 def _within(found: Sequence[Entry], budget: int | None) -> tuple[Entry, ...]:

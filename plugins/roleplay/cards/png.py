@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from bot.api import phrase
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 MAX_CHUNKS = 20_000
+# Texts of one name that are unpacked until one can be read.
+MOST_TRIED = 4
 TEXTS = (b"tEXt", b"zTXt", b"iTXt")
 
 
@@ -59,15 +61,18 @@ def written(chunks: Iterable[Chunk]) -> bytes:
     return b"".join(parts)
 
 
-def texts_in(chunks: Sequence[Chunk], max_bytes: int) -> Iterator[tuple[str, bytes]]:
-    """Keyword, in lower case, and content of every text; those that cannot be read are left out."""
+def text_in(chunks: Sequence[Chunk], name: str, max_bytes: int) -> bytes | None:
+    """The first text of this name, in lower case, that can be read. No other is unpacked."""
+    tried = 0
     for chunk in chunks:
-        keyword, zero, rest = chunk.data.partition(b"\0")
-        if chunk.kind not in TEXTS or not zero:
+        _, zero, rest = chunk.data.partition(b"\0")
+        if chunk.kind not in TEXTS or not zero or tried == MOST_TRIED or _keyword(chunk) != name:
             continue
+        tried += 1
         content = _content(chunk.kind, rest, max_bytes)
         if content is not None and len(content) <= max_bytes:
-            yield keyword.decode("latin-1").strip().lower(), content
+            return content
+    return None
 
 
 def with_texts(chunks: Sequence[Chunk], texts: Sequence[tuple[str, bytes]]) -> tuple[Chunk, ...]:
