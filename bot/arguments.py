@@ -192,18 +192,18 @@ class Parameter:
     def _allowed_whole(self) -> str:
         low, high = self.arg.ge, self.arg.le
         if low is not None and high is not None:
-            return say("a whole number from {low:,g} to {high:,g}", low=low, high=high)
+            return say("a whole number from {low:,.10g} to {high:,.10g}", low=low, high=high)
         if low is not None:
-            return say("a whole number of at least {low:,g}", low=low)
-        return say("a whole number of at most {high:,g}", high=high) if high is not None else say("a whole number")
+            return say("a whole number of at least {low:,.10g}", low=low)
+        return say("a whole number of at most {high:,.10g}", high=high) if high is not None else say("a whole number")
 
     def _allowed_number(self) -> str:
         low, high = self.arg.ge, self.arg.le
         if low is not None and high is not None:
-            return say("a number from {low:,g} to {high:,g}", low=low, high=high)
+            return say("a number from {low:,.10g} to {high:,.10g}", low=low, high=high)
         if low is not None:
-            return say("a number of at least {low:,g}", low=low)
-        return say("a number of at most {high:,g}", high=high) if high is not None else say("a number")
+            return say("a number of at least {low:,.10g}", low=low)
+        return say("a number of at most {high:,.10g}", high=high) if high is not None else say("a number")
 
     def _allowed_text(self) -> str:
         low, high = self.arg.min_length, self.arg.max_length

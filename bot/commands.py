@@ -275,9 +275,11 @@ def _bound(parameter: Parameter, arguments: Mapping[str, JsonValue]) -> Any:
     if value is not None:
         return parameter.bind(value)
     if parameter.required:
-        raise UsageError(
-            say("`{name}` is missing. It must be {allowed}.", name=parameter.name, allowed=parameter.allowed)
-        )
+        name, allowed = parameter.name, parameter.allowed
+        if parameter.description:
+            about = say(parameter.description).rstrip(".")
+            raise UsageError(say("`{name}` is missing: {about} ({allowed}).", name=name, about=about, allowed=allowed))
+        raise UsageError(say("`{name}` is missing. It must be {allowed}.", name=name, allowed=allowed))
     return parameter.default
 
 

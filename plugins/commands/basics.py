@@ -37,6 +37,14 @@ SUBJECTS: Mapping[str, Sequence[str]] = {
     phrase("Who I am"): ("system", "model", "mode", "params"),
     phrase("How I behave here"): ("speak", "busy", "ping", "language"),
 }
+# What other plugins that come with the bot are about; those of others are called by their name.
+TITLES: Mapping[str, str] = {
+    "conversation": phrase("Branches and memory"),
+    "export": phrase("Transcripts"),
+    "meters": phrase("Costs"),
+    "privacy": phrase("Privacy"),
+    "roleplay": phrase("Role-play"),
+}
 
 
 async def _command_names(ctx: Context, typed: str) -> Sequence[str]:
@@ -97,7 +105,7 @@ def _grouped(commands: Sequence[Command]) -> Iterator[tuple[str, Sequence[Comman
     for each in typed:
         if each.plugin != plugin.name or each.name.split()[0] not in known:
             others.setdefault(each.plugin, []).append(each)
-    yield from ((name.capitalize(), inside) for name, inside in others.items())
+    yield from ((say(TITLES.get(name, name.capitalize())), inside) for name, inside in others.items())
 
 
 def _told(commands: Sequence[Command]) -> Iterator[str]:
@@ -109,7 +117,8 @@ def _told(commands: Sequence[Command]) -> Iterator[str]:
             endings = "|".join(command.name.split()[1] for command in inside)
             yield f"- `/{first} {endings}` – {say(groups[first].description)}"
         elif len(inside) > MOST_OF_A_GROUP:
-            endings = "|".join(command.name.partition(" ")[2] for command in inside)
+            # With spaces, where a line can be broken.
+            endings = " | ".join(command.name.partition(" ")[2] for command in inside)
             yield f"- `/{first} {endings}` – {say('`/help {name}` tells about each of them', name=first)}"
         else:
             yield from map(_line, inside)
@@ -157,8 +166,13 @@ def _about_parameter(parameter: Parameter) -> str:
     text = f"- `{parameter.name}`: {say(parameter.description) or parameter.allowed}"
     if parameter.description and (parameter.choices or parameter.kind in ("int", "float")):
         text += f" ({parameter.allowed})"
-    if parameter.default is not None:
-        text += say("; {default} if you leave it out", default=parameter.default)
+    default = parameter.default
+    if isinstance(default, bool):
+        default = say("yes") if default else say("no")
+    if isinstance(default, int | float):
+        text += say("; {default:,.10g} if you leave it out", default=default)
+    elif default is not None and str(default):
+        text += say("; {default} if you leave it out", default=default)
     return text + "."
 
 

@@ -91,6 +91,7 @@ async def test_help_for_one_command(bot: TestBot) -> None:
     text = await answer(bot, "/help /history")
     assert "`/history [count]` – Show the last messages that I remember." in text
     assert "`count`: How many messages (a whole number from 1 to 50); 10 if you leave it out." in text
+    assert "; " not in await answer(bot, "/help ask"), "what is left out as nothing is not told"
     assert "Only for moderators" in await answer(bot, "/help params set")
     assert (await answer(bot, "/help system")).count("`/system ") == 3
     assert "Did you mean `/history`?" in await answer(bot, "/help histori")
@@ -99,7 +100,7 @@ async def test_help_for_one_command(bot: TestBot) -> None:
 async def test_a_large_group_is_one_line_of_help_and_told_whole_when_asked_for() -> None:
     async with TestBot(plugins=[plugin, roleplay]) as bot:
         text = await answer(bot, "/help")
-        assert "- `/roleplay start|pause|resume|" in text
+        assert "- `/roleplay start | pause | resume | " in text
         assert " – `/help roleplay` tells about each of them" in text
         assert len(text) < 4000
         before = len(bot.adapter.messages)

@@ -239,7 +239,7 @@ async def test_what_is_wrong_is_said_beside_its_field_and_nothing_is_lost() -> N
             await slack.submits(form, title="T", steps="raw food", minutes=5)
         await slack.submits(form, title="   ", steps="raw food", minutes=5)
         await slack.wait_until(lambda: form.errors)
-        assert form.errors == {"title": "title is missing. It must be a text of 2 to 60 characters."}
+        assert form.errors == {"title": "title is missing: What it is called (a text of 2 to 60 characters)."}
         assert form.open
         await slack.submits(form, title="Tea", steps="raw food")
         await slack.wait_until(lambda: "steps" in form.errors)
