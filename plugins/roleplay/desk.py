@@ -160,7 +160,7 @@ async def rewind(ctx: Context, lines: Annotated[int, Arg("How many lines to take
     # In this order: what is still there is counted again, should the bot die in between.
     await ctx.change(scene_job, taken_back(counted, tip, kept[-1] if kept else None))
     await ctx.conversation.move_tip(tip)
-    told = say("⏪ Taken back: {count}. What comes next begins behind “{text}”.", count=lines, text=_short(before))
+    told = say("⏪ Taken back: {count}. What comes next goes on after “{text}”.", count=lines, text=_short(before))
     gone = [line for line in said if line.id >= first.id]
     shown = [f"- {literally(line.name)}: “{_short([line])}”" for line in gone[:MOST_SHOWN]]
     if len(gone) > MOST_SHOWN:

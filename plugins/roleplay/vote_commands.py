@@ -29,6 +29,8 @@ async def vote(
     if is_open and options.strip().isdecimal():
         return await _cast(ctx, scene, int(options) - 1)
     check_directs(ctx, scene)
+    if scene.ballot is not None and not is_open:
+        raise UsageError(say("The vote has not begun yet. Wait a moment, until I show what to vote on."))
     if scene.ballot is not None:
         raise UsageError(say("A vote is going on already. `/roleplay next` ends it."))
     wanted = options_in(options)
@@ -46,6 +48,8 @@ async def vote(
     await ctx.change(scene_job, lambda now: now.changed(ballot=now.ballot or ballot), wake=True)
     if not standing.running:
         await go_on(ctx, scene)
+        if not wanted:
+            return Reply(say("🗳 I am thinking of what might happen. That takes a moment."), private=True)
         return None
     return Reply(say("🗳 The vote begins after the line that is being said."), private=True)
 

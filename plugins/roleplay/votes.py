@@ -89,7 +89,8 @@ async def _narrated(ctx: Context, scene: Scene, ballot: Ballot) -> str | None:
 def _told(ctx: Context, ballot: Ballot) -> str:
     options = [f"{sign} {text}" for sign, text in zip(SIGNS, ballot.options, strict=False)]
     how = say(
-        "React with a number, or type `/roleplay vote 1`. The vote ends in {seconds:.0f} s.", seconds=ballot.seconds
+        "Type `/roleplay vote 1`, with the number that you want. The vote ends in {seconds:.0f} s.",
+        seconds=ballot.seconds,
     )
     if ctx.capabilities.buttons:
         how = say("Press a button, or react with a number. The vote ends in {seconds:.0f} s.", seconds=ballot.seconds)

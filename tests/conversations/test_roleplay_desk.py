@@ -206,7 +206,7 @@ async def test_without_buttons_small_print_says_what_to_type() -> None:
         await bot.runs("/roleplay step", user=BOB)
         await bot.until("⏸ Paused.", 2)
         await bot.runs("/roleplay vote It rains | It snows", user=BOB)
-        await bot.until("React with a number, or type `/roleplay vote 1`.")
+        await bot.until("Type `/roleplay vote 1`, with the number that you want.")
         await settles(bot)
         await bot.runs("/roleplay vote 2", user=CARL)
         await bot.idle()
