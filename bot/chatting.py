@@ -37,7 +37,10 @@ def chat_app(settings: Settings, outcome: Outcome) -> App:
 
     async def earlier(place: Place) -> Sequence[PromptMessage]:
         path = await app.store.path(place, max_tokens=RECALLED_TOKENS)
-        return [PromptMessage(each.role, each.text, name=each.author) for each in path.messages]
+        return [
+            PromptMessage(each.role, each.text, name=each.author if each.role == "user" else each.speaker)
+            for each in path.messages
+        ]
 
     async def last() -> Place | None:
         return await app.store.last_place("terminal")

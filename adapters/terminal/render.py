@@ -8,6 +8,7 @@ from io import StringIO
 from typing import ClassVar
 
 from markdown_it import MarkdownIt
+from markdown_it.rules_block import StateBlock
 from markdown_it.token import Token
 from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, JustifyMethod, RenderableType, RenderResult
@@ -78,6 +79,7 @@ class Renderer:
         )
         # Tags are shown as they are: dropped, they would be words of the answer that nobody sees.
         self.parser = MarkdownIt().enable(["strikethrough", "table"]).disable(["html_block", "html_inline"])
+        self.parser.block.ruler.before("paragraph", "outdent", _ends_an_item, {"alt": ["paragraph"]})
 
     @property
     def size(self) -> tuple[int, int]:
@@ -135,6 +137,11 @@ def _without_tail(line: list[Segment]) -> list[Segment]:
         text, style, control = line[-1]
         line[-1] = Segment(text.rstrip(" "), style, control)
     return line
+
+
+def _ends_an_item(state: StateBlock, line: int, _end: int, silent: bool) -> bool:
+    """What begins left of an item's text is no part of it: in chat each line break is meant."""
+    return silent and 0 <= state.sCount[line] < state.blkIndent
 
 
 def _for_chat(tokens: list[Token]) -> list[Token]:

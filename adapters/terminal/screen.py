@@ -126,6 +126,8 @@ class ScreenDisplay:
         limit = 3 * max(20, self._renderer.size[0] - 4)
         for message in messages:
             text = " ".join(clean(message.text).split())
+            # What others than the bot and whoever sits here said, such as characters.
+            text = f"{clean(message.name)}: {text}" if message.name and message.role == "assistant" else text
             text = text if len(text) <= limit else text[: limit - 1] + "…"
             mark = "› " if message.role == "user" else "  "
             first, *more = self._renderer.line(text, "dim", indent=2) or [""]

@@ -294,14 +294,30 @@ async def test_what_is_said_during_an_answer_waits_for_its_next_block() -> None:
 async def test_replies_remarks_and_reminders() -> None:
     stage = Stage(40)
     await stage.display.remark("Hello there.")
-    await stage.display.recall([PromptMessage("user", "How?"), PromptMessage("assistant", "Well.\n" * 50)])
+    before = [PromptMessage("user", "How?"), PromptMessage("assistant", "Well.\n" * 50)]
+    await stage.display.recall([*before, PromptMessage("assistant", "Meow.", name="Cat")])
     await stage.display.show(Reply(""))
     await stage.display.show(Reply("- one\n- two"))
     lines = stage.text.split("\n")
     assert lines[:2] == ["Hello there.", "› How?"]
     assert lines[2].startswith("  Well. Well.")
-    assert len(lines) < 12
+    assert "  Cat: Meow." in lines
+    assert len(lines) < 13
     assert lines[-2:] == [" • one", " • two"]
+
+
+async def test_a_line_below_a_list_is_no_part_of_its_last_item() -> None:
+    stage = Stage(40)
+    await stage.display.show(Reply("- one\n  and more\n- two\n  - three\nThat is all.\n-# Really."))
+    assert stage.text.split("\n")[-7:] == [
+        " • one",
+        "   and more",
+        " • two",
+        "    • three",
+        "",
+        "That is all.",
+        "Really.",
+    ]
 
 
 async def test_speakers_have_colours_of_their_own_and_keep_them() -> None:
