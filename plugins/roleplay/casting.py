@@ -27,7 +27,7 @@ from plugins.roleplay.personas import (
     personas_here,
 )
 from plugins.roleplay.scene import MOST_ROLES, NARRATOR, Role, Scene
-from plugins.roleplay.templates import Template, TemplateRole, built_in, slug
+from plugins.roleplay.templates import Template, TemplateRole, built_in, one_line, slug
 from plugins.roleplay.templates import find as find_template
 
 LONGEST_IMPROVISED = 60
@@ -202,7 +202,7 @@ def _bounded(book: JsonValue) -> JsonValue:
     listed = [*entries.values()] if isinstance(entries, dict) else entries
     if not isinstance(book, dict) or not isinstance(listed, list):
         return None
-    used = [{key: each[key] for key in each if key in _USED} for each in listed if isinstance(each, dict)]
+    used = [{key: _flat(each[key]) for key in each if key in _USED} for each in listed if isinstance(each, dict)]
     dearest = sorted(
         range(len(used)), key=lambda at: (not used[at].get("constant"), -_number(used[at].get("priority")))
     )
@@ -212,8 +212,15 @@ def _bounded(book: JsonValue) -> JsonValue:
         if room < 0:
             break
         kept.add(at)
-    told: dict[str, JsonValue] = {key: book[key] for key in _USED_OF_BOOK if key in book}
+    told: dict[str, JsonValue] = {key: _flat(book[key]) for key in _USED_OF_BOOK if key in book}
     return _storable({**told, "entries": [each for at, each in enumerate(used) if at in kept]})
+
+
+def _flat(given: JsonValue) -> JsonValue:
+    """Nothing that is read has anything in it but lists of texts; what is nested deeply could not be kept."""
+    if isinstance(given, list):
+        return [each for each in given if not isinstance(each, list | dict)]
+    return None if isinstance(given, dict) else given
 
 
 def _storable(given: JsonValue) -> JsonValue:
@@ -229,7 +236,9 @@ def _number(given: JsonValue) -> float:
 
 def improvised(name: str, id: str) -> Role:
     """Anybody, as the model imagines them."""
-    bare = " ".join(name.split())
+    bare = str(one_line(name))
+    if not bare:
+        raise UsageError(say("It takes two: name a template, or two characters, such as `a pirate and a librarian`."))
     if len(bare) > LONGEST_IMPROVISED:
         raise UsageError(say("“{name}…” is too long for a name.", name=bare[:30]))
     called = re.sub(r"^(?:an?|the|der|die|das|ein|eine)\s+", "", bare, flags=re.IGNORECASE)

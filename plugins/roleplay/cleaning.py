@@ -34,12 +34,15 @@ class LineCleaner:
         aliases = {*NOBODY, *(alias for aliases in names.values() for alias in aliases)}
         every = "|".join(map(regex.escape, sorted(aliases, key=len, reverse=True)))
         told = "|".join(map(regex.escape, DIRECTIONS))
-        mark = r"[*_\[\"“„«]{0,3}"
+        mark = r"(?:[#>]{1,6}[ \t]*)?[*_\[\"“„«]{0,3}"
+        blank = r"[ \t\u200b\u2060\ufeff]*"
+        aside = r"(?:[ \t]*[*_]{0,3}\([^()\n]{0,40}\)[*_]{0,3})?"
         after = r"[*_\]\"”“»]{0,3}"
         self._begin = regex.compile(
-            rf"[ \t]*{mark}(?P<name>{every}){after}[ \t]*[:：]{after}[ \t]*"
+            rf"{blank}{mark}(?P<name>{every}){after}{aside}[ \t]*[:：]{after}[ \t]*"
             rf"|[ \t]*[*_]{{0,3}}\[[ \t]*(?:{told}|(?:{every}) (?:alone knows|remembers)\b)",
-            regex.IGNORECASE,
+            # So that “Weiß” is known again, whose lower case is “weiss” where names are compared.
+            regex.IGNORECASE | regex.FULLCASE,
         )
         self._held = ""
         self._at_line_start = True
@@ -144,8 +147,10 @@ def _aliases(speaker: str, others: Sequence[str]) -> dict[str, set[str]]:
     firsts = [name.split()[0].casefold() for name in cast if name.split()]
     found: dict[str, set[str]] = {}
     for name in cast:
-        first = name.split()[0].casefold() if name.split() else ""
-        found[name] = {name.casefold()} | ({first} if len(first) > 2 and firsts.count(first) == 1 else set())
+        first = name.split()[0] if name.split() else ""
+        called = [name, first] if len(first) > 2 and firsts.count(first.casefold()) == 1 else [name]
+        # As it is written, too: not all letters are found again by what they become without case.
+        found[name] = {*called, *(each.casefold() for each in called)}
     return found
 
 

@@ -294,9 +294,9 @@ async def _goes_on_at_once(ctx: Context, *, step: bool = False, redo: bool = Fal
 
 
 async def _woken(ctx: Context) -> bool:
-    """A scene that ended only because nobody came, or no model could be reached, is not lost."""
+    """A scene that ended only because nobody came, or nothing came from the model, is not lost."""
     performed = await ctx.load(Performed)
-    if performed is None or performed.scene.over not in ("idle", "errors"):
+    if performed is None or performed.scene.over not in ("idle", "errors", "empty"):
         return False
     check_directs(ctx, performed.scene)
     await ctx.forget_state(Performed)

@@ -21,9 +21,12 @@ LONGEST_CYCLE = 3
 # A farewell in more words than this is a speech.
 FAREWELL_WORDS = 25
 _FAREWELL = re.compile(
-    r"\b(?:good\s?bye|bye(?:\s?bye)?|farewell|fare thee well|see you|see ya|take care|good\s?night|so long|"
-    r"until we meet|tschüss|tschau|auf wiedersehen|leb(?:e|t)? wohl|gute nacht|mach's gut|"
-    r"bis (?:bald|dann|morgen|später)|ade|au revoir|adieu|à bientôt|bonne nuit|adiós|hasta (?:luego|pronto)|"
+    r"\b(?:good\s?bye|bye(?:\s?bye)?|farewell|fare thee well|see ya|good\s?night|until we meet|"
+    # These stand in other sentences, too: “I see you brought it”, “Take care of them”, “so long that”.
+    r"see you (?:later|soon|then|again|around|there|tomorrow|tonight|next \w+|on \w+day)(?=\W*$|\s*[.!,;…—–])|"
+    r"(?<!\w )(?:see you|take care|so long|bis (?:bald|dann|morgen|später))(?=\W*$|\s*[.!,;…—–])|"
+    r"tschüss|tschau|auf wiedersehen|leb(?:e|t)? wohl|gute nacht|mach's gut|ade|au revoir|adieu|à bientôt|"
+    r"bonne nuit|adiós|hasta (?:luego|pronto)|"
     r"buenas noches|arrivederci|addio|ciao|buona notte|adeus|até logo|tot ziens|farvel|hej då)\b",
     re.IGNORECASE,
 )

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pydantic import BaseModel, ConfigDict
 
 from bot.api import BotError, Context, Prompt, PromptMessage
-from plugins.roleplay.personas import home
+from plugins.roleplay.personas import home, personas_here
 from plugins.roleplay.scene import Role, Scene, SceneLine
 from plugins.roleplay.speaking import choice_of
 
@@ -63,9 +63,12 @@ async def summarised(ctx: Context, scene: Scene, lines: Sequence[SceneLine]) -> 
 
 
 async def learn(ctx: Context, scene: Scene, lines: Sequence[SceneLine]) -> None:
-    """Let personas that were told to keep what they learned do so, at the end of a scene."""
+    """Let personas that were told to keep what they learned do so, at the end of a scene, if they still are."""
+    here = await personas_here(ctx) if any(role.remembers for role in scene.roles) else {}
     for role in scene.roles:
         if not (role.remembers and role.persona and any(line.role == role.id for line in lines)):
+            continue
+        if role.persona not in here or not here[role.persona].keeps_memory:
             continue
         asked = _LEARNED.format(name=role.name, most=NOTES_OF_A_SCENE, before=_before(scene), lines=_said(lines))
         try:

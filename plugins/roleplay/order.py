@@ -7,6 +7,9 @@ from collections.abc import Sequence
 
 from plugins.roleplay.scene import Role, Scene, SceneLine
 
+# “The Doctor” is not named by each “the”.
+ARTICLES = ("the", "a", "an", "der", "die", "das", "ein", "eine", "le", "la", "les", "un", "une", "el", "los", "las")
+
 
 def next_role(scene: Scene, lines: Sequence[SceneLine]) -> Role | None:
     """None where somebody has to say so first. The director's choice is made elsewhere and comes as `scene.next`."""
@@ -52,11 +55,19 @@ def _named_in(scene: Scene, lines: Sequence[SceneLine], last: str) -> Role | Non
     if not lines:
         return None
     text, by = lines[-1].text, lines[-1].role or last
+    firsts = [role.name.split()[0].casefold() for role in scene.roles]
     found = [
         (match.end(), role)
         for role in scene.roles
         if role.id != by
-        for name in (role.name, role.name.split()[0])
+        for name in _called(role, firsts)
         for match in re.finditer(rf"\b{re.escape(name)}\b", text, re.IGNORECASE)
     ]
     return max(found, key=lambda each: each[0])[1] if found else None
+
+
+def _called(role: Role, firsts: Sequence[str]) -> Sequence[str]:
+    """The whole name, and its first word where that is one of nobody else and no article."""
+    first = role.name.split()[0]
+    alone = firsts.count(first.casefold()) == 1 and first.casefold() not in ARTICLES
+    return (role.name, first) if alone else (role.name,)

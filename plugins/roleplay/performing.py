@@ -152,6 +152,9 @@ async def _performed(ctx: Context, scene: Scene, is_ended: Asked) -> Scene | Pau
     if await is_ended():
         await clear_panel(ctx, performed or scene)
         return None
+    if performed is None and cut is not None and not cut.cut:
+        # The line that somebody wanted anew is still there.
+        return Paused(await rest(ctx, scene.changed(redo=False), say(PAUSED)))
     if performed is None:
         await end(ctx, scene, "empty")
         return None
@@ -272,14 +275,14 @@ def _over(scene: Scene, lines: Sequence[SceneLine]) -> Reason | None:
         endings.append(Time(scene.minutes * 60))
     if scene.phrases:
         endings.append(Phrase(scene.phrases))
-    if scene.ends_itself:
-        endings.append(Farewell())
     progress = Progress(
         [line.said for line in lines if not line.narrated],
         turns=scene.turn,
         running=scene.seconds,
     )
-    return reason_to_end(progress, endings)
+    on_stage = Progress([line.said for line in lines if line.role])
+    # Somebody of the audience may take leave without ending it.
+    return reason_to_end(progress, endings) or (Farewell().reason(on_stage) if scene.ends_itself else None)
 
 
 async def _next(ctx: Context, scene: Scene, lines: Sequence[SceneLine]) -> Role | None:

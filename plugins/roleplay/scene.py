@@ -166,18 +166,25 @@ def forced(id: str) -> Callable[[Scene], Scene | None]:
 
 
 def swapped(scene: Scene) -> Scene | None:
-    """The first two roles change places: who was the one speaks as the other from now on."""
+    """The first two roles change places: who was the one speaks as the other from now on. What somebody was told or
+    learned stays with them."""
     if len(scene.roles) < 2:
         return scene
     first, second, *rest = scene.roles
-    kept = ("id", "name", "face", "persona", "description", "player", "player_name")
+    kept = ("id", "name", "face", "persona", "description", "player", "player_name", "notes", "knows", "remembers")
     one = {name: getattr(second, name) for name in kept}
     other = {name: getattr(first, name) for name in kept}
     return scene.changed(roles=(first.model_copy(update=one), second.model_copy(update=other), *rest))
 
 
 def joined(id: str, user: str, name: str) -> Callable[[Scene], Scene | None]:
-    return lambda scene: scene.with_role(id, player=user, player_name=name)
+    """Nobody plays two: whose line it is that they say could not be told."""
+    give_back = left(user)
+
+    def change(scene: Scene) -> Scene | None:
+        return (give_back(scene) or scene).with_role(id, player=user, player_name=name)
+
+    return change
 
 
 def left(user: str) -> Callable[[Scene], Scene | None]:

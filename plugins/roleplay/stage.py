@@ -23,7 +23,7 @@ from bot.api import (
     say,
 )
 from plugins.roleplay.declared import plugin
-from plugins.roleplay.performing import clear_panel, perform
+from plugins.roleplay.performing import clear_panel, end, perform
 from plugins.roleplay.returning import come_back, was_ended
 from plugins.roleplay.scene import NARRATOR, Performed, Role, Scene
 
@@ -62,8 +62,8 @@ async def begin(ctx: Context, scene: Scene) -> None:
     standing = await ctx.job(scene_job)
     if standing is not None:
         check_is_free(standing)
-        await clear_panel(ctx, standing.state)
         await ctx.end(scene_job)
+        await end(ctx, standing.state, "manual")
     newest = await ctx.conversation.path(1)
     # A role may bear the narrator's name in another language than English.
     is_taken = say(NARRATOR) in [role.name for role in scene.roles]

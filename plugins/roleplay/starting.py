@@ -132,6 +132,9 @@ async def press_begin(ctx: Context, look: str) -> None:
     plan = await ctx.load(Plan, key=ctx.user.id)
     if plan is None or plan.look != look:
         await without_buttons(ctx)
+        standing = await ctx.job(scene_job)
+        if standing is not None and standing.state.look == look:
+            return  # pressed twice
         raise UsageError(say("I no longer know what this was about. Please call `/roleplay start` again."))
     await _begin(ctx, plan)
     await without_buttons(ctx)
@@ -161,7 +164,12 @@ async def _begin(ctx: Context, plan: Plan) -> None:
     standing = await ctx.job(scene_job)
     if standing is None or standing.state.look != plan.look:
         looked_at = ctx.event.message if isinstance(ctx.event, ButtonPressed) else ""
-        await begin(ctx, plan.scene.changed(look=plan.look, looked_at=looked_at))
+        try:
+            await begin(ctx, plan.scene.changed(look=plan.look, looked_at=looked_at))
+        except UsageError:
+            standing = await ctx.job(scene_job)
+            if standing is None or standing.state.look != plan.look:
+                raise
     await ctx.forget_state(Plan, key=ctx.user.id)
 
 

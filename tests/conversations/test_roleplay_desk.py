@@ -170,7 +170,7 @@ async def test_one_scene_at_a_time() -> None:
         await bot.runs("/roleplay start a cow and a duck --turns=1 --pace=0", user=CARL)
         assert "The scene that is paused here ends when this one begins." in bot.last.text
         await bot.presses("▶ Begin", user=CARL)
-        await bot.until("The scene is over")
+        await bot.until("all lines were said")
         assert lines(bot)[-1] == "Cow: Meow."
 
 

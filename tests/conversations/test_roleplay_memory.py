@@ -10,7 +10,9 @@ from bot.model.scripted import Answer, Scripted
 from bot.testing.bot import BOB, TestBot
 from plugins.roleplay import plugin as roleplay
 from plugins.roleplay.memory import Learned, learn, recalled
+from plugins.roleplay.personas import Persona, reading
 from plugins.roleplay.scene import Role, Scene, SceneLine
+from plugins.roleplay.settings import RoleplaySettings
 
 STAGE = Capabilities(max_chars=2000, edits=True, private=True, buttons=True, speakers=True)
 
@@ -77,12 +79,13 @@ async def test_a_persona_keeps_what_it_learned_only_if_told_to() -> None:
 
     async def at_the_end(ctx: Context) -> None:
         """Of a scene."""
+        await ctx.save(Persona(id="ada", name="Ada", keeps_memory=True), scope="workspace", key="ada")
         await learn(ctx, scene, lines)
         kept.extend([await recalled(ctx, "ada"), await recalled(ctx, "bo")])
         await learn(ctx, scene, lines)
         kept.append(await recalled(ctx, "ada"))
 
-    plugin = Plugin("theatre", "Ends scenes.")
+    plugin = Plugin("theatre", "Ends scenes.", settings=RoleplaySettings, lifespan=reading)
     plugin.command()(at_the_end)
     answers = ["- Bo owes Ada a coat.\n\n* It rains a lot here.", "It rains a lot here.\nA third thing."]
     async with TestBot(answers, plugins=[plugin]) as bot:

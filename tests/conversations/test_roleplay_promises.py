@@ -174,7 +174,8 @@ async def test_what_was_said_is_shown_with_the_names_of_those_who_said_it() -> N
         await bot.says("I bring milk.", user=CARL)
         await bot.runs("/roleplay next", user=BOB)
         await bot.until("One.")
-        await bot.idle()
+        async with bot.app.runner.turn(bot.place):
+            pass  # it is remembered
         await bot.runs("/history", user=CARL)
         told = [line.partition(" ")[2] for line in bot.shown_privately[-1].splitlines()]
         assert told[-3:] == ["**Narrator**: The curtain rises.", "**Carl**: I bring milk.", "**Cat**: One."]

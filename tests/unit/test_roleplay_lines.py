@@ -52,6 +52,14 @@ def cleaned(text: str, size: int = 1) -> LineCleaner:
         ("One.\nAda: Two.", "One.\nTwo."),
         ("One.\n\nBo: Two.", "One."),
         ("One.\n**Dr. Chen:** Two.\nThree.", "One."),
+        ("One.\nBo (laughing): Two.", "One."),
+        ("One.\n**Bo** *(laughing)*: Two.", "One."),
+        ("One.\n### Bo:\nTwo.", "One."),
+        ("One.\n> Bo: Two.", "One."),
+        ("\u200bBo: Two.", ""),
+        ("Ada (softly): Good day.", "Good day."),
+        ("Ada (softly) smiles.", "Ada (softly) smiles."),
+        ("# Ada", "# Ada"),
         ("Bo: I speak for others.", ""),
         ("I told Bo: no.", "I told Bo: no."),
         ("One.\n\nThe user: Two.", "One."),
@@ -76,6 +84,15 @@ def cleaned(text: str, size: int = 1) -> LineCleaner:
 )
 def test_a_line_is_only_the_personas_own(said: str, shown: str, size: int) -> None:
     assert cleaned(said, size).text == shown
+
+
+@pytest.mark.parametrize("size", [1, 1000])
+def test_names_are_known_whatever_letters_they_have(size: int) -> None:
+    for own, other in (("Frau Weiß", "Bo"), ("WEISS", "Çağla"), ("İnci", "Frau Groß")):
+        cleaner = LineCleaner(own, [other])
+        text = f"{own}: Guten Tag.\n{other}: Guten Abend."
+        shown = "".join(cleaner.feed(text[at : at + size]) for at in range(0, len(text), size)) + cleaner.finish()
+        assert (shown, cleaner.cut) == ("Guten Tag.", True), own
 
 
 def test_it_is_told_who_wants_to_end_and_who_speaks_for_others() -> None:
@@ -186,6 +203,15 @@ def test_taking_leave_ends_it() -> None:
     assert ends_at(["It was a pleasure. Goodbye!", "Goodbye, and take care."]) == 2
     assert ends_at(["Auf Wiedersehen.", "Tschüss, bis bald!"]) == 2
     assert ends_at(["Goodbye!", "Goodbye? Already?"]) is None
+
+
+def test_words_that_also_say_goodbye_do_not_end_it() -> None:
+    assert ends_at(["I see you brought the map.", "And I see you kept the key!"]) is None
+    assert ends_at(["It has been so long since we met.", "So long that I forgot your face."]) is None
+    assert ends_at(["Take care of the horses.", "Take care that nobody hears you."]) is None
+    assert ends_at(["Bis morgen muss es fertig sein.", "Bis dann bin ich tot!"]) is None
+    assert ends_at(["See you tomorrow, then.", "I'll see you around, Tom!"]) == 2
+    assert ends_at(["Take care!", "So long, old friend."]) == 2
 
 
 def test_one_speaker_cannot_take_leave_of_nobody() -> None:
