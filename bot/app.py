@@ -14,12 +14,12 @@ from bot.behaviour import Manners
 from bot.clock import Clock, SystemClock
 from bot.commands import Commands
 from bot.composing import Composer
-from bot.context import Loaded
 from bot.engine import Engine
 from bot.errors import PluginError, StoreError
 from bot.events import AnyEvent, Place, Route
 from bot.forgetting import Forgetting
 from bot.health import Health, HealthServer
+from bot.house import Loaded
 from bot.jobs import Jobs
 from bot.limits import Limits
 from bot.loading import load_adapter, load_plugins, not_listed

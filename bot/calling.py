@@ -8,10 +8,11 @@ from dataclasses import replace
 from typing import Any
 
 from bot.commands import Command, Commands
-from bot.context import EngineContext, Loaded
+from bot.context import EngineContext
 from bot.errors import BotError, NotAllowed, UsageError
 from bot.events import AnyEvent, ButtonPressed, CommandCall, Event, FormSubmitted
 from bot.exchanges import Exchanges
+from bot.house import Loaded
 from bot.platform import Adapter
 from bot.replies import Reply, Text
 from bot.store import Claim, Store

@@ -12,13 +12,13 @@ from pydantic import JsonValue
 from bot.clock import Clock
 from bot.errors import StoreError
 from bot.events import Place
-from bot.handler import Room
 from bot.model.registry import Registry, server_key
 from bot.model.settings import default_model
 from bot.prompts import Assembled, Frame, Limits, assemble, names_of
 from bot.settings import Settings
 from bot.settings.servers import ServerSettings, own_choice
 from bot.store import Path, Remembered, Store
+from bot.talk import Room
 from bot.tokens import Tokens
 from bot.turn import ModelChoice, Prompt
 from bot.window import WindowReport

@@ -17,7 +17,6 @@ from bot.calling import Calling, called_by
 from bot.changes import Changes
 from bot.clock import Clock
 from bot.commands import Commands
-from bot.context import Loaded
 from bot.errors import BotError, DeliveryError, LimitReached, NotAllowed, UsageError
 from bot.events import (
     AnyEvent,
@@ -34,6 +33,7 @@ from bot.events import (
 )
 from bot.exchanges import Exchanges
 from bot.handler import Taken
+from bot.house import Loaded
 from bot.manners import Manner, thread_name
 from bot.membership import Membership
 from bot.merging import Merging

@@ -24,11 +24,11 @@ from bot.handler import (
     Scope,
     State,
     Taken,
-    Talk,
 )
 from bot.lasting import Job, Paused, Standing
 from bot.replies import Reply
 from bot.signatures import check_context, hints_of
+from bot.talk import Talk
 from bot.turn import LanguageModel
 from bot.window import Part, WindowReport
 from bot.words import BadCatalog, checked

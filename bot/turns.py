@@ -16,7 +16,7 @@ from bot.behaviour import Manners
 from bot.clock import Clock
 from bot.commands import Command, Commands, Tool
 from bot.composing import Composer
-from bot.context import EngineContext, House, Loaded
+from bot.context import EngineContext
 from bot.controls import Below, LastButtons, Standing
 from bot.ears import Ears, goes_on
 from bot.errors import DeliveryError
@@ -25,7 +25,8 @@ from bot.exchanges import Beginning, Exchanges
 from bot.filters import filtered
 from bot.fitting import fitting
 from bot.forgetting import Forgetting, OwnHere
-from bot.handler import Line, Room, Saying
+from bot.handler import Line, Saying
+from bot.house import House, Loaded
 from bot.jobs import Jobs
 from bot.limits import Limits, MetersHere
 from bot.manners import Manner
@@ -41,6 +42,7 @@ from bot.speech import DraftJournal, Speech, ending_with
 from bot.store import Conversation, Draft, NewMessage, Remembered, Store, Taking
 from bot.summarising import Summaries
 from bot.taking_up import TakingUp
+from bot.talk import Room
 from bot.tools import tool_messages, with_tools
 from bot.turn import LanguageModel, ModelChoice, Prompt, Turn
 from bot.window import WindowReport
