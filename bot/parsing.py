@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 
 from pydantic import JsonValue
 
@@ -18,6 +19,8 @@ QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"(?=\s|$)|\'([^\']*)\'(?=\s|$)|“([^”
 # Phones turn two hyphens into a dash.
 OPTION = re.compile(r"(--|—)([A-Za-z][\w-]*)(=|(?=\s)|$)")
 WORD = re.compile(r"\S+")
+# How alike a misspelt name must be.
+NEAR = 0.8
 ESCAPED = re.compile(r'\\(["\\])')
 MENTION = re.compile(r"<@[!&]?([^>|\s]+)(?:\|[^>]*)?>")
 
@@ -110,13 +113,19 @@ class _Line:
         raise self._too_many()
 
     def _end_of_rest(self, parameter: Parameter) -> int:
-        """The end of the line, or where one of the parameters behind it is given by name."""
+        """The end of the line, or where one of the parameters behind it is given by name. What is nearly one of them
+        is no text."""
         names = [*self._parameters]
         behind = {*names[names.index(parameter.name) + 1 :]}
         for found in OPTION.finditer(self._text, self._at):
             begins = found.start() == self._at or self._text[found.start() - 1].isspace()
-            if begins and found[2].replace("-", "_").lower() in behind:
+            name = found[2].replace("-", "_").lower()
+            if begins and name in behind:
                 return found.start()
+            options = [each for each in behind if self._parameters[each].kind != "attachment"]
+            if begins and found[1] == "--" and found[3] == "=" and (near := get_close_matches(name, options, 1, NEAR)):
+                unknown, known = shown("--" + found[2]), one_of([f"--{near[0]}"])
+                raise UsageError(say("I do not know {unknown}. There is {known}.", unknown=unknown, known=known))
         return len(self._text)
 
     def _too_many(self) -> UsageError:

@@ -35,6 +35,8 @@ LONGEST_IMPROVISED = 60
 MOST_PROMPT, MOST_EXAMPLES, MOST_NOTE, MOST_GREETING, MOST_BOOK = 24_000, 8_000, 4_000, 4_000, 64_000
 _START = re.compile(r"^[ \t]*<START>[ \t]*\n?", re.IGNORECASE | re.MULTILINE)
 _CHAR = re.compile(r"\{\{\s*(?:char|bot)\s*\}\}|<(?:bot|char)>", re.IGNORECASE)
+# Nobody is called like this: it was meant as something to set.
+_OPTION = re.compile(r"(?<!\S)--[A-Za-z][\w-]{0,40}")
 # What is read of an entry of a lorebook.
 _USED_OF_BOOK = ("scan_depth", "token_budget", "recursive_scanning")
 _USED = (
@@ -69,6 +71,8 @@ async def cast_of(ctx: Context, typed: str) -> Scene:
     template = _template_called(unquoted(typed), templates)
     if template is not None:
         return await _scene_of(ctx, template, personas)
+    if wrong := _OPTION.search(typed):
+        raise UsageError(say("I do not know `{wrong}`. `/help roleplay start` tells what there is.", wrong=wrong[0]))
     names = names_in(typed, [each.name for each in personas.values()])
     if len(names) < 2:
         raise _alone(unquoted(typed), personas, templates)

@@ -608,6 +608,8 @@ async def test_a_name_with_and_in_it_is_one_when_it_is_known_or_quoted() -> None
         assert f"-# {told}" in bot.last.text
         await bot.runs("/roleplay start a and b and c and d and e and f and g", user=BOB)
         assert bot.last.text.endswith(f"At most 6 can be on stage. {told}")
+        await bot.runs("/roleplay start a cat and a dog --lines=5")
+        assert bot.last.text.endswith("I do not know `--lines`. `/help roleplay start` tells what there is.")
 
 
 async def test_a_scene_that_was_saved_says_who_a_persona_is_once() -> None:

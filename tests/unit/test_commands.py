@@ -679,3 +679,8 @@ async def invite(ctx: Context, who: Annotated[str, Arg(rest=True)], topic: str =
 )
 def test_what_stands_behind_the_rest_can_be_given_by_name(line: str, found: dict[str, str]) -> None:
     assert command_from(invite, plugin="p").parse(line) == found
+
+
+def test_a_misspelt_name_behind_the_rest_is_no_text() -> None:
+    with pytest.raises(UsageError, match=r"I do not know `--trns`\. There is `--turns`\."):
+        command_from(invite, plugin="p").parse("a cat and a dog --trns=4")
