@@ -50,7 +50,7 @@ async def test_ask_takes_a_file_along(bot: TestBot) -> None:
 
 async def test_asking_nothing_is_met_with_an_example(bot: TestBot) -> None:
     await bot.runs("/ask")
-    assert "`question` is missing." in bot.shown_privately[-1]
+    assert "`question` is missing: What you want to know" in bot.shown_privately[-1]
     await bot.fills("ask", question="  ")
     assert "`/ask Why is the sky blue?`" in bot.shown_privately[-1]
     assert bot.model.prompts == []
