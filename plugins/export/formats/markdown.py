@@ -21,8 +21,8 @@ from plugins.export.formats.stretches import Step, Walk
 from plugins.export.transcript import Entry, Format, Header, Scene
 
 _MEANS_SOMETHING = re.compile(r"([\\`*_\[\]<>#&~|!$:])")
-# What could reach beyond its message, load something or lead to something that runs.
-_RISKY = re.compile(r"<[A-Za-z/!?]|!\[|\]\s*[(:\[]")
+# What could reach beyond its message, load something or lead to something that runs; a plain link to a page does not.
+_RISKY = re.compile(r"<[A-Za-z/!?]|!\[|\](?!\(https?://[\w./?=#%+~,;@-]+\))\s*[(:\[]")
 _FENCE = re.compile(r"[ \t>*+\-\d.)]*(`{3,}|~{3,})")
 _TAG = re.compile(r"(?<!\\)<(?=[A-Za-z/!?])")
 _PICTURE = re.compile(r"(?<!\\)!(?=\[)")
