@@ -26,6 +26,7 @@ from bot.api import (
     TargetGone,
     UsageError,
     WrongKey,
+    counted,
     phrase,
     say,
 )
@@ -198,7 +199,9 @@ async def end(ctx: Context, scene: Scene, reason: Reason) -> None:
     await clear_panel(ctx, scene)
     await ctx.save(Performed(scene=scene.changed(over=reason)))
     lines = [say("🎬 The scene is over: {reason}.", reason=say(REASONS[reason]))]
-    spent = say("{turns} lines, {tokens:,} tokens", turns=scene.turn, tokens=scene.tokens)
+    spent = counted(
+        scene.turn, "{count} line, {tokens:,} tokens", "{count} lines, {tokens:,} tokens", tokens=scene.tokens
+    )
     lines.append(f"-# {spent}" + (f", ${scene.cost:.4f}" if scene.cost else ""))
     try:
         await ctx.reply("\n".join(lines))

@@ -89,7 +89,8 @@ async def _narrated(ctx: Context, scene: Scene, ballot: Ballot) -> str | None:
 def _told(ctx: Context, ballot: Ballot) -> str:
     options = [f"{sign} {text}" for sign, text in zip(SIGNS, ballot.options, strict=False)]
     how = say(
-        "Type `/roleplay vote 1`, with the number that you want. The vote ends in {seconds:.0f} s.",
+        "Type `/roleplay vote 1`, with the number that you want. "
+        "The vote ends in {seconds:.0f} s, or with `/roleplay next`.",
         seconds=ballot.seconds,
     )
     if ctx.capabilities.buttons:
