@@ -8,7 +8,9 @@ from collections.abc import Sequence
 
 from pydantic import BaseModel, ConfigDict
 
-from bot.api import BotError, Context, Prompt, PromptMessage
+from bot.api import BotError, Context
+from plugins.roleplay.asking import asked
+from plugins.roleplay.cards.lorebook import CHARS_PER_TOKEN
 from plugins.roleplay.personas import home, personas_here
 from plugins.roleplay.scene import Role, Scene, SceneLine
 from plugins.roleplay.speaking import choice_of
@@ -53,13 +55,14 @@ async def summarised(ctx: Context, scene: Scene, lines: Sequence[SceneLine]) -> 
         return scene
     try:
         async with asyncio.timeout(SUMMARY_SECONDS):
-            told = await ctx.ask(_asked(_SUMMARY.format(before=_before(scene), lines=_said(new))))
+            text = _SUMMARY.format(before=_before(scene), lines=_said(new))
+            told, scene = await asked(ctx, scene, text, answer_tokens=LONGEST_SUMMARY // CHARS_PER_TOKEN)
     except (BotError, TimeoutError) as error:
         log.info("a scene goes on without a newer summary: %r", error)
         return scene
-    if not told.strip():
+    if not told:
         return scene
-    return scene.changed(summary=told.strip()[:LONGEST_SUMMARY], summary_until=new[-1].id)
+    return scene.changed(summary=told[:LONGEST_SUMMARY], summary_until=new[-1].id)
 
 
 async def learn(ctx: Context, scene: Scene, lines: Sequence[SceneLine]) -> None:
@@ -70,10 +73,11 @@ async def learn(ctx: Context, scene: Scene, lines: Sequence[SceneLine]) -> None:
             continue
         if role.persona not in here or not here[role.persona].keeps_memory:
             continue
-        asked = _LEARNED.format(name=role.name, most=NOTES_OF_A_SCENE, before=_before(scene), lines=_said(lines))
+        text = _LEARNED.format(name=role.name, most=NOTES_OF_A_SCENE, before=_before(scene), lines=_said(lines))
         try:
             async with asyncio.timeout(SUMMARY_SECONDS):
-                told = await ctx.ask(_asked(asked), model=choice_of(ctx, role))
+                most = NOTES_OF_A_SCENE * LONGEST_NOTE // CHARS_PER_TOKEN
+                told, scene = await asked(ctx, scene, text, answer_tokens=most, model=choice_of(ctx, role))
         except (BotError, TimeoutError) as error:
             log.info("%s keeps nothing of this scene: %r", role.persona, error)
             continue
@@ -113,7 +117,3 @@ def _before(scene: Scene) -> str:
 
 def _said(lines: Sequence[SceneLine]) -> str:
     return "\n\n".join(f"[{line.text}]" if line.narrated else f"{line.name}: {line.text}" for line in lines)
-
-
-def _asked(text: str) -> Prompt:
-    return Prompt((PromptMessage("user", text),))

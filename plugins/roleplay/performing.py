@@ -18,7 +18,6 @@ from bot.api import (
     NoQuota,
     Paused,
     Prompt,
-    PromptMessage,
     Remembered,
     Reply,
     SentId,
@@ -30,8 +29,8 @@ from bot.api import (
     phrase,
     say,
 )
+from plugins.roleplay.asking import asked
 from plugins.roleplay.endings import (
-    Budget,
     Ending,
     Errors,
     Farewell,
@@ -46,7 +45,7 @@ from plugins.roleplay.endings import (
 from plugins.roleplay.memory import learn, summarised
 from plugins.roleplay.order import next_role
 from plugins.roleplay.scene import Performed, Plan, Role, Scene, SceneLine, caught_up, is_elsewhere, lines_of
-from plugins.roleplay.speaking import Estimate, Spoken, estimate, prompt_for, recited, speak
+from plugins.roleplay.speaking import Spoken, is_too_dear, prompt_for, recited, speak
 from plugins.roleplay.telling import how_to_switch, narrator_of
 from plugins.roleplay.votes import close_vote, is_due, open_vote
 
@@ -58,6 +57,8 @@ Asked: TypeAlias = Callable[[], Awaitable[bool]]
 LOOKS_AT = 200
 # After going round in circles a speaker is asked once for something else; when it happens again so soon, it is over.
 STEERED_TURNS = 3
+# A name.
+DIRECTED_TOKENS = 20
 STEER = "You are repeating yourself. Move the scene on: let something happen, or bring it to its end."
 # So many tries in a row that failed, and the scene waits; as many again once somebody went on, and it is over.
 MOST_ERRORS = 3
@@ -137,7 +138,7 @@ async def _performed(ctx: Context, scene: Scene, is_ended: Asked) -> Scene | Pau
     if cut is None and (reason := _over(scene, lines)):
         await end(ctx, scene, reason)
         return None
-    role = scene.role(cut.role) if cut is not None else await _next(ctx, scene, lines)
+    role, scene = (scene.role(cut.role), scene) if cut is not None else await _next(ctx, scene, lines)
     if role is None:
         return Paused(await rest(ctx, scene, say(WHO_NEXT)))
     if role.player:
@@ -288,23 +289,23 @@ def _over(scene: Scene, lines: Sequence[SceneLine]) -> Reason | None:
     return reason_to_end(progress, endings) or (Farewell().reason(on_stage) if scene.ends_itself else None)
 
 
-async def _next(ctx: Context, scene: Scene, lines: Sequence[SceneLine]) -> Role | None:
+async def _next(ctx: Context, scene: Scene, lines: Sequence[SceneLine]) -> tuple[Role | None, Scene]:
     if scene.order == "director" and not scene.next:
         return await _directed(ctx, scene, lines)
-    return next_role(scene, lines)
+    return next_role(scene, lines), scene
 
 
-async def _directed(ctx: Context, scene: Scene, lines: Sequence[SceneLine]) -> Role | None:
+async def _directed(ctx: Context, scene: Scene, lines: Sequence[SceneLine]) -> tuple[Role | None, Scene]:
     """A model says whose turn it is; whatever else it says, the usual order holds."""
     names = ", ".join(role.name for role in scene.roles)
     said = "\n\n".join(f"{line.name}: {line.text}" for line in lines[-12:])
-    asked = (
+    text = (
         f"You direct a scene. The cast: {names}. The scene: {scene.setting}\n\n{said}\n\n"
         "Who should speak next so that it becomes most interesting? Answer with one name and nothing else."
     )
-    answer = await ctx.ask(Prompt((PromptMessage("user", asked),)))
-    chosen = scene.named(answer.strip().strip(".*\"' \n").splitlines()[0] if answer.strip() else "")
-    return chosen or next_role(scene.changed(order="alternate"), lines)
+    answer, scene = await asked(ctx, scene, text, answer_tokens=DIRECTED_TOKENS)
+    chosen = scene.named(next(iter(answer.strip(".*\"' \n").splitlines()), ""))
+    return chosen or next_role(scene.changed(order="alternate"), lines), scene
 
 
 # One line.
@@ -315,7 +316,7 @@ async def _line(
 ) -> tuple[Scene | None, Line | None]:
     """The scene after it; `over` tells why it ended. No scene when nothing was left of what the model said."""
     prompt = prompt_for(ctx, scene, role, lines)
-    if (scene.budget_tokens or scene.budget_cost) and _costs_too_much(scene, estimate(ctx, role, prompt)):
+    if is_too_dear(ctx, scene, role, prompt):
         return scene.changed(over="budget"), None
     spoken = await speak(
         ctx,
@@ -329,7 +330,8 @@ async def _line(
         begun=(lambda: clear_panel(ctx, scene)) if cut is None else None,
     )
     if spoken.line is None:
-        return None, None
+        scene = scene.spent(spoken.tokens, spoken.cost)
+        return (scene.changed(over="budget") if is_too_dear(ctx, scene, role, prompt) else None), None
     scene = _counted(scene, role, spoken).changed(panel=None if cut is None else scene.panel)
     circles = [*lines, _as_line(role, spoken.line)]
     if scene.ends_itself and repeats([line.said for line in circles if not line.narrated]):
@@ -337,7 +339,7 @@ async def _line(
             return await _shown(ctx, scene, spoken.line, over="loop"), spoken.line
         again = await _steered(ctx, scene, role, lines, spoken.line)
         if again is not None:
-            spoken, scene = again, _paid(scene, again).changed(steered_at=scene.turn)
+            spoken, scene = again, scene.spent(again.tokens, again.cost).changed(steered_at=scene.turn)
     assert spoken.line is not None, "looked at above"
     over: Reason | Literal[""] = "asked" if spoken.ends and scene.ends_itself else ""
     return await _shown(ctx, scene, spoken.line, over=over), spoken.line
@@ -346,6 +348,8 @@ async def _line(
 async def _steered(ctx: Context, scene: Scene, role: Role, lines: Sequence[SceneLine], said: Line) -> Spoken | None:
     """The same line once more, with a word of the director's. What was said stays when that fails."""
     prompt = prompt_for(ctx, scene.changed(steer=STEER), role, lines)
+    if is_too_dear(ctx, scene, role, prompt):
+        return None
     try:
         again = await speak(ctx, scene, role, prompt, buttons=panel(scene, running=True), instead_of=said.message)
     except BotError as error:
@@ -356,15 +360,11 @@ async def _steered(ctx: Context, scene: Scene, role: Role, lines: Sequence[Scene
 
 def _counted(scene: Scene, role: Role, spoken: Spoken) -> Scene:
     assert spoken.line is not None, "only what was said counts"
-    counted = _paid(scene, spoken).with_role(role.id, notes=())
+    counted = scene.spent(spoken.tokens, spoken.cost).with_role(role.id, notes=())
     again = scene.last is not None and spoken.line.message == scene.last
     return counted.changed(
         turn=scene.turn + (not again), last=spoken.line.message, errors=0, next="", steer="", redo=False, waits_for=""
     )
-
-
-def _paid(scene: Scene, spoken: Spoken) -> Scene:
-    return scene.changed(tokens=scene.tokens + spoken.tokens, cost=scene.cost + spoken.cost)
 
 
 async def _shown(ctx: Context, scene: Scene, line: Line, *, over: Reason | Literal[""]) -> Scene:
@@ -372,13 +372,6 @@ async def _shown(ctx: Context, scene: Scene, line: Line, *, over: Reason | Liter
     if scene.panel != _last(line):
         await clear_panel(ctx, scene)
     return scene.changed(panel=_last(line), over=over)
-
-
-def _costs_too_much(scene: Scene, expected: Estimate) -> bool:
-    progress = Progress(
-        tokens=scene.tokens, cost=scene.cost, next_tokens=expected.tokens, next_cost=expected.cost or 0.0
-    )
-    return Budget(scene.budget_tokens, scene.budget_cost).reason(progress) is not None
 
 
 def _as_line(role: Role, line: Line) -> SceneLine:

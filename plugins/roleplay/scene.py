@@ -116,6 +116,9 @@ class Scene(BaseModel):
         tokens = self.budget_tokens and self.tokens > self.budget_tokens
         return bool(tokens or (self.budget_cost and self.cost > self.budget_cost))
 
+    def spent(self, tokens: int, cost: float) -> Scene:
+        return self.changed(tokens=self.tokens + tokens, cost=self.cost + cost)
+
     def role(self, id: str) -> Role | None:
         return next((role for role in self.roles if role.id == id), None)
 

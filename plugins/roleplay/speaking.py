@@ -16,6 +16,7 @@ from bot.api import (
     Done,
     LanguageModel,
     Line,
+    ModelCall,
     ModelChoice,
     ModelError,
     Piece,
@@ -68,12 +69,14 @@ class LineFilter:
         self._beside: asyncio.Task[None] | None = None
         self._has_begun = False
         self.answered = False
+        self.calls: Sequence[ModelCall] = ()
 
     @property
     def ends(self) -> bool:
         return self._cleaner.ended
 
     async def __call__(self, turn: Turn, model: LanguageModel) -> AsyncIterator[Piece]:
+        self.calls = turn.calls
         pieces = model(turn)
         async with aclosing(pieces) as source:  # type: ignore[type-var]  # a model is a generator
             async for piece in source:
@@ -154,6 +157,14 @@ def estimate(ctx: Context, role: Role, prompt: Prompt) -> Estimate:
     return Estimate(asked + answer, None if cost is None else float(cost))
 
 
+def is_too_dear(ctx: Context, scene: Scene, role: Role, prompt: Prompt) -> bool:
+    """Whether more than is left of the budget may go with this line."""
+    if not (scene.budget_tokens or scene.budget_cost):
+        return False
+    expected = estimate(ctx, role, prompt)
+    return scene.spent(expected.tokens, expected.cost or 0.0).is_over_budget
+
+
 async def speak(
     ctx: Context,
     scene: Scene,
@@ -165,9 +176,12 @@ async def speak(
     as_variant: bool = False,
     begun: Beside | None = None,
 ) -> Spoken:
-    """Raises BotError when the model cannot be asked."""
+    """Once more only where the budget allows it. Raises BotError when the model cannot be asked."""
     others = [each.name for each in scene.roles if each.id != role.id]
+    before, before_cost = 0, 0.0
     for attempt in (prompt, _nudged(prompt, role)):
+        if before and is_too_dear(ctx, scene.spent(before, before_cost), role, attempt):
+            break
         through = LineFilter(role.name, others, buttons, begun)
         try:
             line = await ctx.say(
@@ -182,12 +196,14 @@ async def speak(
         except ModelError:
             if not through.answered:
                 raise
+            tokens, cost = paid(through.calls)
+            before, before_cost = before + tokens, before_cost + cost
             continue
         finally:
             await through.settled()
-        tokens, cost = paid(line)
-        return Spoken(line, through.ends, tokens, cost)
-    return Spoken(None, False, 0, 0.0)
+        tokens, cost = paid(line.calls)
+        return Spoken(line, through.ends, before + tokens, before_cost + cost)
+    return Spoken(None, False, before, before_cost)
 
 
 def _lively(ctx: Context, choice: ModelChoice) -> ModelChoice:
@@ -198,9 +214,9 @@ def _lively(ctx: Context, choice: ModelChoice) -> ModelChoice:
     return ModelChoice(choice.provider, choice.model, {"temperature": LIVELY, **choice.parameters})
 
 
-def paid(line: Line) -> tuple[int, float]:
-    tokens = sum(call.usage.input + call.usage.output for call in line.calls)
-    costs = [call.cost for call in line.calls if call.cost is not None]
+def paid(calls: Sequence[ModelCall]) -> tuple[int, float]:
+    tokens = sum(call.usage.input + call.usage.output for call in calls)
+    costs = [call.cost for call in calls if call.cost is not None]
     return tokens, float(sum(costs, Decimal(0)))
 
 

@@ -8,7 +8,20 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from bot.api import Arg, Button, ButtonPressed, Context, NotAllowed, Reply, Usage, UsageError, counted, phrase, say
+from bot.api import (
+    Arg,
+    BotError,
+    Button,
+    ButtonPressed,
+    Context,
+    NotAllowed,
+    Reply,
+    Usage,
+    UsageError,
+    counted,
+    phrase,
+    say,
+)
 from plugins.roleplay.casting import cast_of, known_names
 from plugins.roleplay.declared import plugin, roleplay
 from plugins.roleplay.naming import QUOTED, QUOTES, may_be_one
@@ -23,6 +36,9 @@ LONGEST_TOPIC, LONGEST_OPENER = 1_000, 1_500
 MOST_PHRASES, LONGEST_PHRASE = 10, 100
 MOST_TOKENS, MOST_DOLLARS, MOST_MINUTES = 100_000_000, 1_000, 24 * 60
 MOST_SUGGESTIONS = 25
+UNKNOWN_PRICE = phrase(
+    "Lines whose price is unknown count as nothing here. Say how many tokens it may take at most, too: `--tokens`."
+)
 
 
 async def _casts(ctx: Context, typed: str) -> Sequence[str]:
@@ -166,9 +182,11 @@ async def _begin(ctx: Context, plan: Plan) -> None:
         looked_at = ctx.event.message if isinstance(ctx.event, ButtonPressed) else ""
         try:
             await begin(ctx, plan.scene.changed(look=plan.look, looked_at=looked_at))
-        except UsageError:
+        except BotError:
+            # Somebody was quicker, or the same person pressed twice.
             standing = await ctx.job(scene_job)
             if standing is None or standing.state.look != plan.look:
+                check_is_free(standing)
                 raise
     await ctx.forget_state(Plan, key=ctx.user.id)
 
@@ -195,6 +213,9 @@ def told(ctx: Context, scene: Scene) -> str:
     spent = say("{lines}, about {tokens:,} tokens", lines=lines, tokens=tokens)
     small = ", ".join(part for part in (spent, price) if part)
     told = [title, scene.setting, *cast, f"-# {small}", *(f"-# {each}" for each in _ends(scene))]
+    if cost is None and scene.budget_cost:
+        # Never taken for nothing without a word.
+        told.append(f"-# ⚠️ {say(UNKNOWN_PRICE)}")
     return "\n".join(each for each in told if each)
 
 

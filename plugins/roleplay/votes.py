@@ -7,7 +7,8 @@ import random
 import re
 from collections.abc import Sequence
 
-from bot.api import BotError, Button, Context, DeliveryError, Prompt, PromptMessage, Reply, SentId, Usage, counted, say
+from bot.api import BotError, Button, Context, DeliveryError, Reply, SentId, counted, say
+from plugins.roleplay.asking import asked
 from plugins.roleplay.ballots import LEAST_OPTIONS, LONGEST_OPTION, MOST_OPTIONS, SIGNS, Ballot
 from plugins.roleplay.scene import NARRATOR, Scene, SceneLine, lines_of
 from plugins.roleplay.telling import narrate, reacting
@@ -102,21 +103,12 @@ async def _proposed(ctx: Context, scene: Scene, lines: Sequence[SceneLine]) -> t
     """What a model thinks may happen, and the scene with what that took. Nothing where it fails or costs too much."""
     said = "\n\n".join(f"{line.name}: {line.text}" for line in lines[-LINES_SHOWN:])
     names = ", ".join(role.name for role in scene.roles)
-    asked = _ASKED.format(names=names, setting=scene.setting, lines=said, count=PROPOSED)
-    paid = _paid(ctx, scene, ctx.models.count(asked), ANSWER_TOKENS)
-    if paid.is_over_budget:
-        return (), scene
+    text = _ASKED.format(names=names, setting=scene.setting, lines=said, count=PROPOSED)
     try:
-        answer = await ctx.ask(Prompt((PromptMessage("user", asked),)))
+        answer, scene = await asked(ctx, scene, text, answer_tokens=ANSWER_TOKENS)
     except BotError as error:
         log.info("nothing to vote on could be thought of: %r", error)
         return (), scene
-    scene = paid
     found = [_NUMBERED.sub("", line).strip().strip('*"“”')[:LONGEST_OPTION] for line in answer.splitlines()]
     events = dict.fromkeys(text for text in found if text and text.casefold() != NARRATOR.casefold())
     return tuple(events)[:MOST_OPTIONS], scene
-
-
-def _paid(ctx: Context, scene: Scene, asked: int, answered: int) -> Scene:
-    cost = ctx.models.cost(ctx.conversation.model, Usage(asked, answered))
-    return scene.changed(tokens=scene.tokens + asked + answered, cost=scene.cost + float(cost or 0))

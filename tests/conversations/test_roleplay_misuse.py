@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bot.api import Capabilities, User
+from bot.model.scripted import Scripted
 from bot.testing.bot import BOB, TestBot
 from plugins.roleplay import plugin as roleplay
 from tests.conversations.test_personas import ADA, imports
 
 STAGE = Capabilities(max_chars=2000, edits=True, private=True, buttons=True, speakers=True, max_file_bytes=1_000_000)
 CARL = User("u-carl", "Carl")
+BUDGET = 1_400
 
 
 def bot_with(*lines: object, folder: Path | None = None) -> TestBot:
@@ -156,6 +159,58 @@ async def test_what_is_no_longer_to_be_kept_is_not_learned_at_the_end(change: st
         await bot.runs(change, user=BOB)
         await says_next(bot, "all lines were said")
         assert len(bot.model.prompts) == 1
+
+
+# What is asked besides the lines.
+
+
+def spent(bot: TestBot) -> int:
+    """What a scene says that it took, in tokens."""
+    over = next(each.text for each in bot.adapter.messages if each.text.startswith("🎬"))
+    found = re.search(r"([\d,]+) tokens", over)
+    assert found is not None
+    return int(found[1].replace(",", ""))
+
+
+async def test_what_came_to_nothing_and_who_is_next_count_too() -> None:
+    """The scene says as many tokens as the model was asked and answered."""
+    counted = []
+    for order, said in (
+        ("alternate", ["Meow."]),
+        ("alternate", ["Dog: Mine!", "Meow."]),
+        ("director", ["Cat", "Meow."]),
+    ):
+        async with bot_with(*said) as bot:
+            await bot.runs(f"/roleplay start a cat and a dog --turns=1 --pace=0 --order={order}", user=BOB)
+            await bot.presses("▶ Begin", user=BOB)
+            await bot.until("all lines were said")
+            assert len(bot.model.prompts) == len(said)
+            counted.append(spent(bot))
+    line, twice, directed = counted
+    assert twice > 1.8 * line
+    assert directed > line
+
+
+async def test_nothing_is_asked_again_where_the_budget_does_not_allow_it() -> None:
+    async with bot_with("Dog: Mine!", "Meow.") as bot:
+        settings = "--turns=3 --pace=0"
+        # Enough for one attempt, of which the answer may take all that is kept for it.
+        await bot.runs(f"/roleplay start a cat and a dog {settings} --tokens={BUDGET}", user=BOB)
+        await bot.presses("▶ Begin", user=BOB)
+        await bot.until("the next line would cost more than is left of the budget")
+        assert len(bot.model.prompts) == 1
+        assert 0 < spent(bot) <= BUDGET
+
+
+async def test_a_budget_in_dollars_is_not_promised_where_a_price_is_unknown() -> None:
+    class Dear(Scripted):
+        price_list = "nobody knows"
+
+    async with TestBot(Dear([]), plugins=[roleplay], capabilities=STAGE) as bot:
+        for budget, warned in (("", False), ("--budget=1", True)):
+            await bot.runs(f"/roleplay start a cat and a dog {budget}", user=BOB)
+            assert "at an unknown price" in bot.last.text
+            assert ("whose price is unknown count as nothing" in bot.last.text) is warned
 
 
 # What cards and names bring along.
