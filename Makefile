@@ -48,7 +48,7 @@ bench: $(VENV)/.dev $(VENV)/.local-model
 
 crashes: $(VENV)/.dev
 	DUOLOGUE_EVERY_CRASH=1 $(BIN)/python -m pytest tests/loopback/test_crash.py tests/loopback/test_slack_crash.py \
-		tests/loopback/test_roleplay_crash.py $(ARGS)
+		tests/loopback/test_roleplay_crash.py tests/loopback/test_roleplay_embedded.py $(ARGS)
 
 soak: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.soak $(ARGS)

@@ -70,16 +70,22 @@ async def test_a_line_that_failed_leaves_nothing_behind() -> None:
         assert [(each.speaker, each.text) for each in kept][1:] == [("Cat", "One."), ("Dog", "Two.")]
 
 
+ANSWERS = ("Sacramento.", "Salem.", "About 180,000 people.")
+
+
 async def test_somebody_can_talk_with_one_persona_alone_and_it_follows() -> None:
-    async with bot_with("Sacramento.", "Salem.", "About 180,000 people.") as bot:
+    async with bot_with(*ANSWERS) as bot:
         await bot.runs("/persona create Ada You know all capitals.", user=BOB)
-        await begins(bot, "a visitor and Ada --turns=3 --pace=0")
+        # Nothing happens by itself before somebody has joined.
+        await begins(bot, "a visitor and Ada --turns=3 --pace=600")
         await bot.until("The curtain rises.")
         await bot.runs("/roleplay join Visitor", user=CARL)
         asked = ("What is the capital of California?", "How about Oregon?", "How many live there?")
-        for number, question in enumerate(asked, 1):
+        for number, (question, answer) in enumerate(zip(asked, ANSWERS, strict=True), 1):
+            await bot.runs("/roleplay next", user=BOB)
             await bot.until("⏸ Visitor is played by Carl", number)
             await bot.says(question, user=CARL)
+            await bot.until(answer)
         await bot.until("all lines were said")
         told = [each.text.rpartition("Visitor: ")[2] for each in bot.model.prompts[-1].messages if each.role == "user"]
         assert told == list(asked)

@@ -29,13 +29,16 @@ from tests.loopback.embedded_scenes import (
     embedded,
     words,
 )
+from tests.loopback.killing import EVERY
 from tests.loopback.scene_killing import DiscordTheatre, SlackTheatre
 from tests.loopback.scenes import is_over
 from tests.loopback.test_terminal_pty import ENTER, Session
 
 pytestmark = [pytest.mark.local_model, pytest.mark.crash, pytest.mark.timeout(280)]
 
-PLAYS = pytest.mark.parametrize("play", [TEMPLATE, CARDS], ids=["from_a_template", "from_two_dropped_cards"])
+# Each takes the model ten seconds of work, so two of them are played every day, and all with `make crashes`.
+DAILY = ()
+RARELY = pytest.mark.skipif(not EVERY, reason="make crashes")
 
 
 # On Discord and Slack.
@@ -117,8 +120,15 @@ async def perform(stage: OnDiscord | OnSlack, play: Play) -> None:
     assert f"{LINES} lines" in stage.messages()[-1].text
 
 
-@PLAYS
-@pytest.mark.parametrize("opened", [on_discord, on_slack], ids=["discord", "slack"])
+@pytest.mark.parametrize(
+    ("opened", "play"),
+    [
+        pytest.param(on_discord, TEMPLATE, id="discord-from_a_template", marks=DAILY),
+        pytest.param(on_discord, CARDS, id="discord-from_two_dropped_cards", marks=RARELY),
+        pytest.param(on_slack, TEMPLATE, id="slack-from_a_template", marks=RARELY),
+        pytest.param(on_slack, CARDS, id="slack-from_two_dropped_cards", marks=RARELY),
+    ],
+)
 async def test_a_scene_is_played_hears_people_and_survives_a_kill(
     tmp_path: Path, opened: Callable[[Path], AbstractAsyncContextManager[OnDiscord | OnSlack]], play: Play
 ) -> None:
@@ -144,7 +154,13 @@ def chat(folder: Path) -> Session:
     return talk
 
 
-@PLAYS
+@pytest.mark.parametrize(
+    "play",
+    [
+        pytest.param(TEMPLATE, id="from_a_template", marks=RARELY),
+        pytest.param(CARDS, id="from_two_dropped_cards", marks=DAILY),
+    ],
+)
 def test_in_the_terminal_a_scene_is_played_hears_people_and_survives_a_kill(tmp_path: Path, play: Play) -> None:
     watched = Watched(tmp_path, Place("terminal", "local", "stage"), play)
     talk = chat(tmp_path)
