@@ -248,6 +248,9 @@ class Screen:
                     return
                 await self._clock.sleep(_WAITS[tries])
                 tries += 1
+            else:
+                # What comes next, such as putting right what was doubtful, has all its tries.
+                tries = 0
 
     async def show_all(self, looks: Sequence[Look | None]) -> None:
         """The final state: edits at once and side by side, new messages behind each other. A message that nothing is

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from adapters.slack.budgets import APPEND, START, STOP, UPDATE
@@ -219,6 +219,7 @@ def test_forty_answers_share_the_workspace() -> None:
 
 @settings(max_examples=150)
 @given(FAULTS, st.integers(1, 60), st.sampled_from([0.0, 0.1, 0.7]), st.integers(0, 3))
+@example(["user_not_found", "before", "before", "", "invalid_blocks", "before", "before", "after"], 2, 0.1, 1)
 def test_whatever_slack_does_everything_is_said_once(faults: list[str], count: int, every: float, seed: int) -> None:
     async def main() -> Stage:
         stage = Stage(faults, seed=seed)
