@@ -30,7 +30,7 @@ run: $(VENV)/.app $(VENV)/.local-model
 	@$(BIN)/duologue run $(ARGS)
 
 test: check $(VENV)/.local-model
-	$(BIN)/pytest -n 5 $(TESTS)
+	$(BIN)/pytest -n 4 $(TESTS)
 
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check .
