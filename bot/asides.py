@@ -92,12 +92,15 @@ class Asides:
             raise
         speech = Speech(event, draft, turn, answer, tool_messages(line.prompt))
         spoken = await self._stage.show(speech, Resume(taking.sent, "") if taking is not None else None)
+        stood = self._clock.monotonic()
         remembered = await self._memory.conclude(speech, spoken)
         if spoken.error and not spoken.text:
             raise spoken.error
         kept = remembered[-1] if remembered else None
         interrupted = kept is not None and kept.status == "interrupted"
-        return Line(spoken.text, spoken.sent, kept.id if kept is not None else None, tuple(turn.calls), interrupted)
+        return Line(
+            spoken.text, spoken.sent, kept.id if kept is not None else None, tuple(turn.calls), interrupted, stood
+        )
 
     async def _taking(self, line: Saying) -> Taking | None:
         if line.instead_of is None:

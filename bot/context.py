@@ -171,6 +171,8 @@ class EngineContext:
         self._loaded = loaded
         self._talk = EngineTalk(event.place, house, event.user, settings)
         self.answered = False
+        # When the last line stood there whole, in seconds of the clock.
+        self.stood: float | None = None
 
     @property
     def event(self) -> AnyEvent:
@@ -232,7 +234,9 @@ class EngineContext:
     ) -> Line:
         self.answered = True
         line = Saying(speaker, prompt, model, through, scene, instead_of, as_variant)
-        return await self._house.speaking.say(self._event, line)
+        said = await self._house.speaking.say(self._event, line)
+        self.stood = said.stood
+        return said
 
     async def answer(self, question: str, *, attachments: Sequence[Attachment] = ()) -> Line:
         self.answered = True

@@ -38,13 +38,14 @@ class Taken:
 @dataclass(frozen=True, slots=True)
 class Line:
     """What a speaker said, as it stands on the platform and in memory; `calls` is what it cost. What was `interrupted`
-    could not be said or shown to its end."""
+    could not be said or shown to its end. `stood` is when it stood there whole, in seconds of the bot's clock."""
 
     text: str
     sent: tuple[SentId, ...]
     message: int | None
     calls: tuple[ModelCall, ...] = ()
     interrupted: bool = False
+    stood: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -257,7 +257,7 @@ class Jobs:
 
     async def _step(self, run: _Run) -> bool:
         """Whether the job goes on. What was changed meanwhile is changed in what came out."""
-        run.stepping, run.resumed, run.without = True, False, run.state
+        run.stepping, run.resumed, run.without, run.context.stood = True, False, run.state, None
         state: BaseModel | None = None
         try:
             made = await run.job.step(run.context, run.state)
@@ -276,8 +276,11 @@ class Jobs:
         return state is not None
 
     async def _rest(self, run: _Run) -> None:
-        """As long as the job wants between two steps; others may speak meanwhile."""
+        """As long as the job wants between two steps, from when people saw the last line of this one; others may speak
+        meanwhile."""
         seconds = run.job.pause(run.state) if run.job.pause is not None else 0.0
+        if run.context.stood is not None:
+            seconds -= self._clock.monotonic() - run.context.stood
         hurried, run.hurried = run.hurried, False
         run.awake.clear()
         if seconds <= 0 or hurried or run.ends is not None:

@@ -33,8 +33,8 @@ class Paused(Generic[State]):
 @dataclass(frozen=True, slots=True)
 class Job:
     """`step(ctx, state)` returns the next state, also as Paused, or None when the job is over. `pause(state)` says how
-    many seconds to wait before the next step. `back(ctx, state)` is called when the bot is back after it was
-    interrupted; it may return a new state."""
+    many seconds to wait before the next step, counted from when the last line of this one stood, if it said one.
+    `back(ctx, state)` is called when the bot is back after it was interrupted; it may return a new state."""
 
     name: str
     state: type[BaseModel]

@@ -35,6 +35,10 @@ MODELS_KEPT = 600.0
 FAILURE_KEPT = 30.0
 """Seconds until a list of models is asked for again, and until one that could not be had is."""
 ENDING_SOON = 60
+SDK_MODULES: Mapping[Wire, str] = {
+    "chat": "openai.resources.chat.completions",
+    "responses": "openai.resources.responses",
+}
 NO_KEY = "none"
 """What a compatible server without keys is sent, since the SDK insists on one."""
 
@@ -89,7 +93,9 @@ class OpenAIProvider:
     async def _connected(self) -> AsyncOpenAI:
         async with self._connecting:
             if self._client is None:
-                await asyncio.to_thread(importlib.import_module, "bot.model.openai_errors")
+                # Whatever the SDK would import at the first question.
+                for module in ("bot.model.openai_errors", SDK_MODULES[self._api]):
+                    await asyncio.to_thread(importlib.import_module, module)
                 self._client = self._connect()
             return self._client
 

@@ -9,9 +9,10 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from bot.api import Context, Plugin
+from bot.api import Context, Plugin, Prompt, PromptMessage
 from bot.errors import BotError
 from bot.testing.bot import TestBot
+from bot.testing.hand_clock import HandClock
 
 
 class Count(BaseModel):
@@ -234,3 +235,27 @@ async def test_what_a_plugin_saves_can_be_listed() -> None:
     async with TestBot(plugins=[plugin]) as bot:
         await bot.runs("keep")
         assert bot.last.text == "{'a_': 'A_', 'b%': 'B%'}"
+
+
+async def test_the_pause_counts_from_when_people_saw_the_line() -> None:
+    """What is done after it, such as a summary, makes nobody wait longer."""
+    clock = HandClock()
+    plugin = Plugin("reciting", "Recites.")
+
+    @plugin.job(pause=lambda state: 7.0)
+    async def recite(ctx: Context, state: Count) -> Count | None:
+        await ctx.say(None, Prompt((PromptMessage("user", "Go on."),)))
+        clock.passes(2)
+        return Count(to=state.to, at=state.at + 1) if state.at + 1 < state.to else None
+
+    @plugin.command(immediate=True)
+    async def begin(ctx: Context) -> None:
+        """Begin."""
+        await ctx.start(recite, Count(to=2))
+
+    async with TestBot(["One.", "Two."], plugins=[plugin], clock=clock) as bot:
+        await bot.runs("/begin")
+        await bot.until("One.")
+        await clock.waits(5)
+        clock.passes(5)
+        await bot.until("Two.")
