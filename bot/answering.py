@@ -51,12 +51,14 @@ class Journal(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Spoken:
-    """How an answer ended. `error` is the cause when it failed; `sent` are its messages."""
+    """How an answer ended. `error` is the cause when it failed; `sent` are its messages; `stood` is when all of it was
+    there, in seconds of the clock."""
 
     text: str
     reason: Reason
     sent: tuple[SentId, ...]
     error: BaseException | None = None
+    stood: float = 0.0
 
 
 class Answer:
@@ -143,7 +145,7 @@ class Answer:
         async def before_post() -> None:
             await self._save(journal, stream)
 
-        stream = open_stream(before_post)
+        stood, stream = None, open_stream(before_post)
         writer = asyncio.create_task(self._keep_journal(stream, journal))
         try:
             async with stream:
@@ -164,6 +166,7 @@ class Answer:
                 if footer and self._turn.calls:
                     await stream.write(Notice(" · ".join(what_it_took(done, ending=False))))
                 await stream.write(done)
+            stood = self._clock.monotonic()
         except BotError as error:
             self._error = self._error or error
             log.warning("delivery failed", error=repr(error))
@@ -177,7 +180,8 @@ class Answer:
         finally:
             writer.cancel()
             await self.abandon()
-        return Spoken(self._text, self._ending().reason, stream.sent, self._error)
+        stood = self._clock.monotonic() if stood is None else stood
+        return Spoken(self._text, self._ending().reason, stream.sent, self._error, stood)
 
     def _ending(self) -> Done:
         done = self._done or Done("stopped" if self._stopped else "failed")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Protocol
@@ -30,7 +31,7 @@ class Stage(Protocol):
         self, event: AnyEvent, prompt: Prompt, choice: ModelChoice, *, speaker: Speaker | None = None
     ) -> Turn: ...
 
-    def model_for(self, event: AnyEvent, conversation: Conversation) -> LanguageModel: ...
+    def model_for(self, event: AnyEvent, conversation: Conversation | None) -> LanguageModel: ...
 
     async def check(self, event: AnyEvent) -> None: ...
 
@@ -63,16 +64,15 @@ class Asides:
     async def say(self, event: AnyEvent, line: Saying) -> Line:
         """Nothing is shown before the model's first word. Raises BotError when there is none."""
         await self._stage.check(event)
-        conversation = await self._store.conversation(event.place)
-        choice = line.model or self._composer.choice(conversation.settings, event.place)
+        choice = line.model or await self._usual(event)
         turn = self._stage.turn_for(event, line.prompt, choice, speaker=line.speaker)
         turn.feature = "scene" if line.scene is not None else turn.feature
-        model = self._stage.model_for(event, conversation)
+        model = self._stage.model_for(event, None)
         answer = Answer(turn, filtered(model, [line.through] if line.through else ()), self._clock)
         answer.ask()
         try:
             with self._runner.stoppable(event.place, answer.stop, None):
-                error = await answer.first_word()
+                conversation, error = await asyncio.gather(self._store.conversation(event.place), answer.first_word())
             if error is not None:
                 raise error
             taking = await self._taking(line)
@@ -92,15 +92,17 @@ class Asides:
             raise
         speech = Speech(event, draft, turn, answer, tool_messages(line.prompt))
         spoken = await self._stage.show(speech, Resume(taking.sent, "") if taking is not None else None)
-        stood = self._clock.monotonic()
         remembered = await self._memory.conclude(speech, spoken)
         if spoken.error and not spoken.text:
             raise spoken.error
         kept = remembered[-1] if remembered else None
         interrupted = kept is not None and kept.status == "interrupted"
-        return Line(
-            spoken.text, spoken.sent, kept.id if kept is not None else None, tuple(turn.calls), interrupted, stood
-        )
+        message = kept.id if kept is not None else None
+        return Line(spoken.text, spoken.sent, message, tuple(turn.calls), interrupted, spoken.stood)
+
+    async def _usual(self, event: AnyEvent) -> ModelChoice:
+        conversation = await self._store.conversation(event.place)
+        return self._composer.choice(conversation.settings, event.place)
 
     async def _taking(self, line: Saying) -> Taking | None:
         if line.instead_of is None:
@@ -110,8 +112,7 @@ class Asides:
 
     async def ask(self, event: AnyEvent, prompt: Prompt, model: ModelChoice | None, *, shown: bool) -> str:
         await self._stage.check(event)
-        conversation = await self._store.conversation(event.place)
-        choice = model or self._composer.choice(conversation.settings, event.place)
+        choice = model or await self._usual(event)
         turn = replace(self._stage.turn_for(event, prompt, choice), feature="ask")
         said, stream = [], filtered(self._registry.stream, self._filters if shown else ())
         try:

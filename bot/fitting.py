@@ -46,3 +46,37 @@ def fitting(
                 yield piece
 
     return asked
+
+
+def thinned(model: LanguageModel) -> LanguageModel:
+    """For a prompt that is not the conversation's own: the oldest of what was said goes, never what a system message
+    says, nor the end."""
+
+    async def asked(turn: Turn) -> AsyncIterator[Piece]:
+        try:
+            async with reading(model(turn)) as pieces:
+                async for piece in pieces:
+                    yield piece
+            return
+        except ContextTooLong as error:
+            less = without_oldest(turn.prompt)
+            if less == turn.prompt:
+                raise
+            log.info("prompt was too long, asking with less", error=repr(error))
+        turn.prompt = less
+        async with reading(model(turn)) as pieces:
+            async for piece in pieces:
+                yield piece
+
+    return asked
+
+
+def without_oldest(prompt: Prompt) -> Prompt:
+    too_many = (1 - SHRINK) * sum(len(message.text) for message in prompt.messages)
+    kept: list[PromptMessage] = []
+    for message in prompt.messages[:-1]:
+        if too_many > 0 and message.role != "system":
+            too_many -= len(message.text)
+        else:
+            kept.append(message)
+    return Prompt((*kept, *prompt.messages[-1:]))

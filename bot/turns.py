@@ -23,7 +23,7 @@ from bot.errors import DeliveryError
 from bot.events import AnyEvent, Attachment, Message, Place, Route, User
 from bot.exchanges import Beginning, Exchanges
 from bot.filters import filtered
-from bot.fitting import fitting
+from bot.fitting import fitting, thinned
 from bot.forgetting import Forgetting, OwnHere
 from bot.handler import Line, Saying
 from bot.house import House, Loaded
@@ -270,16 +270,16 @@ class Turns:
         context = EngineContext(self._house, adapter, event, self._core, {})
         return Turn(event.place, prompt, choice, context, tools, speaker)
 
-    def model_for(self, event: AnyEvent, conversation: Conversation, until: int | None = None) -> LanguageModel:
+    def model_for(self, event: AnyEvent, conversation: Conversation | None, until: int | None = None) -> LanguageModel:
+        """Without a conversation, for prompts that are not made of one."""
+
         async def run(tool: Tool, arguments: Mapping[str, object]) -> str:
             context = await self.context(event, self._plugins[tool.command.plugin])
             return str(await tool.command.callback(context, **arguments))
 
-        looped = with_tools(
-            fitting(self._registry.stream, self._composer, conversation.settings, until),
-            run,
-            max_rounds=self._tool_rounds,
-        )
+        ask = self._registry.stream
+        fits = thinned(ask) if conversation is None else fitting(ask, self._composer, conversation.settings, until)
+        looped = with_tools(fits, run, max_rounds=self._tool_rounds)
         return self._limits.counting(filtered(looped, self._filters))
 
     async def show(self, speech: Speech, resume: Resume | None = None) -> Spoken:

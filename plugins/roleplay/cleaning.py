@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 
 import regex
 
@@ -29,27 +30,31 @@ class LineCleaner:
     """
 
     def __init__(self, speaker: str, others: Sequence[str]) -> None:
-        names = _aliases(speaker, others)
-        self._own = names[speaker]
-        aliases = {*NOBODY, *(alias for aliases in names.values() for alias in aliases)}
-        every = "|".join(map(regex.escape, sorted(aliases, key=len, reverse=True)))
-        told = "|".join(map(regex.escape, DIRECTIONS))
-        mark = r"(?:[#>]{1,6}[ \t]*)?[*_\[\"“„«]{0,3}"
-        blank = r"[ \t\u200b\u2060\ufeff]*"
-        aside = r"(?:[ \t]*[*_]{0,3}\([^()\n]{0,40}\)[*_]{0,3})?"
-        after = r"[*_\]\"”“»]{0,3}"
-        self._begin = regex.compile(
-            rf"{blank}{mark}(?P<name>{every}){after}{aside}[ \t]*[:：]{after}[ \t]*"
-            rf"|[ \t]*[*_]{{0,3}}\[[ \t]*(?:{told}|(?:{every}) (?:alone knows|remembers)\b)",
-            # So that “Weiß” is known again, whose lower case is “weiss” where names are compared.
-            regex.IGNORECASE | regex.FULLCASE,
-        )
+        self._names = _aliases(speaker, others)
+        self._own = self._names[speaker]
         self._held = ""
         self._at_line_start = True
         self._said: list[str] = []
         self._quote = ""
         self.cut = False
         self.ended = False
+
+    @cached_property
+    def _begin(self) -> regex.Pattern[str]:
+        """How a line begins that somebody says. Not made before the model was asked."""
+        aliases = {*NOBODY, *(alias for aliases in self._names.values() for alias in aliases)}
+        every = "|".join(map(regex.escape, sorted(aliases, key=len, reverse=True)))
+        told = "|".join(map(regex.escape, DIRECTIONS))
+        mark = r"(?:[#>]{1,6}[ \t]*)?[*_\[\"“„«]{0,3}"
+        blank = r"[ \t\u200b\u2060\ufeff]*"
+        aside = r"(?:[ \t]*[*_]{0,3}\([^()\n]{0,40}\)[*_]{0,3})?"
+        after = r"[*_\]\"”“»]{0,3}"
+        return regex.compile(
+            rf"{blank}{mark}(?P<name>{every}){after}{aside}[ \t]*[:：]{after}[ \t]*"
+            rf"|[ \t]*[*_]{{0,3}}\[[ \t]*(?:{told}|(?:{every}) (?:alone knows|remembers)\b)",
+            # So that “Weiß” is known again, whose lower case is “weiss” where names are compared.
+            regex.IGNORECASE | regex.FULLCASE,
+        )
 
     @property
     def text(self) -> str:

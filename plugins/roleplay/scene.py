@@ -233,7 +233,8 @@ def given_more(turns: int) -> Callable[[Scene], Scene | None]:
 @dataclass(frozen=True, slots=True)
 class SceneLine:
     """One line of the transcript. `role` is the id of whose line it is, empty for people of the audience and for the
-    narrator; `narrated` marks the latter's. `cut` says that it was interrupted."""
+    narrator; `narrated` marks the latter's. `cut` says that it was interrupted. `tokens` is None where nobody counted
+    them yet."""
 
     id: int
     name: str
@@ -242,6 +243,7 @@ class SceneLine:
     generated: bool = False
     narrated: bool = False
     cut: bool = False
+    tokens: int | None = None
 
     @property
     def said(self) -> Said:
@@ -271,6 +273,7 @@ def lines_of(scene: Scene, path: Sequence[Remembered]) -> list[SceneLine]:
                 generated=one.role == "assistant" and one.id != scene.root and not narrated,
                 narrated=narrated,
                 cut=one.status == "interrupted",
+                tokens=one.tokens,
             )
         )
     return found

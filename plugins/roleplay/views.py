@@ -78,8 +78,10 @@ def _tail(scene: Scene, role: Role, macros: Macros, lore: Sequence[str]) -> str:
 def _within(lines: Sequence[SceneLine], room: int, count: Count) -> Sequence[SceneLine]:
     """The newest that fit, beginning at a step."""
     used, start = 0, len(lines)
+    names = {name: count(name) for name in {line.name for line in lines}}
     for at in range(len(lines) - 1, -1, -1):
-        used += count(lines[at].text) + count(lines[at].name) + PER_MESSAGE
+        tokens = lines[at].tokens
+        used += (count(lines[at].text) if tokens is None else tokens) + names[lines[at].name] + PER_MESSAGE
         if used > room and len(lines) - at > LEAST_LINES:
             break
         start = at

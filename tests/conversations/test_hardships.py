@@ -200,6 +200,26 @@ async def test_tools_run_once_and_are_remembered_though_the_prompt_was_too_long_
         assert runs == 2
 
 
+async def test_what_a_plugin_has_said_is_asked_with_less_of_its_own_prompt_when_it_is_too_long() -> None:
+    plugin = Plugin("reciting", "Recites.")
+
+    @plugin.command()
+    async def recite(ctx: Context) -> None:
+        """Say something."""
+        said = [PromptMessage("user", f"line {number} " * 20) for number in range(10)]
+        await ctx.say(None, Prompt((PromptMessage("system", "You are a parrot. " * 20), *said)))
+
+    model = Scripted(["Beside it.", ContextTooLong("too long"), "Polly."])
+    async with TestBot(model, plugins=[plugin]) as bot:
+        await bot.says("What I said before.")
+        await bot.runs("recite")
+        assert bot.last.text == "Polly."
+        too_long, shorter = (prompt.messages for prompt in model.prompts[1:])
+        assert shorter[0] == too_long[0]
+        assert shorter[1:] == too_long[-len(shorter) + 1 :]
+        assert 5 <= len(shorter) < len(too_long)
+
+
 def edited(message: Message, text: str) -> MessageEdited:
     return MessageEdited(
         id=f"{message.id}:1", user=message.user, route=message.route, at=message.at, message=message.id, text=text
