@@ -154,66 +154,22 @@ class App:
         return Loaded(plugin, settings, state)
 
     def _build(self, loaded: Sequence[Loaded]) -> None:
-        settings = self.settings
+        """Each needs those before it."""
+        settings, clock = self.settings, self._clock
         loaded = sorted(loaded, key=lambda each: each.plugin.order)
         self.commands = Commands(command for each in loaded for command in each.plugin.commands)
         self.runner = LocalRunner(self._perform)
-        self.jobs = Jobs(self.store, self.runner, self._clock)
-        composer = Composer(self.store, self.registry, self.tokens, settings, self._clock)
-        manners = Manners(self.store, settings.answers, self._clock)
-        limits = Limits(
-            self.store,
-            settings.limits,
-            self._clock,
-            settings.memory.time_zone,
-            self.runner.charge,
-            lambda choice, usage, place: self.registry.at(place).cost(choice, usage),
-        )
-        self.membership = Membership(
-            self.store,
-            self._adapters,
-            self.runner,
-            self.jobs,
-            self._clock,
-            greeting=settings.answers.greeting,
-            keep_days=settings.memory.keep_after_leaving,
-        )
-        self.summaries = Summaries(self.store, self.registry, composer, limits, self._clock, settings.memory)
+        self.jobs = Jobs(self.store, self.runner, clock)
+        composer = Composer(self.store, self.registry, self.tokens, settings, clock)
+        manners = Manners(self.store, settings.answers, clock)
+        limits = self._limits()
+        self.membership = self._membership()
+        self.summaries = Summaries(self.store, self.registry, composer, limits, clock, settings.memory)
         self.forgetting = Forgetting(
-            self.store,
-            self._clock,
-            limits.budgets.hold,
-            self._tell,
-            lambda: self.runner.running > 0,
+            self.store, clock, limits.budgets.hold, self._tell, lambda: self.runner.running > 0
         )
-        self.turns = Turns(
-            self.store,
-            self._adapters,
-            loaded,
-            self.commands,
-            self.registry,
-            composer,
-            self.runner,
-            self.jobs,
-            self._clock,
-            limits,
-            manners,
-            self.summaries,
-            self.forgetting,
-            tool_rounds=settings.model.tool_rounds,
-            who=settings.commands.who,
-            buttons=settings.answers.buttons,
-            footer=settings.answers.footer,
-        )
-        self.recovery = Recovery(
-            self.store,
-            self._adapters,
-            self.turns,
-            self.runner,
-            self._clock,
-            resume_age=settings.answers.resume_age,
-            missed_age=settings.answers.missed_age,
-        )
+        self.turns = self._turns(loaded, composer, limits, manners)
+        self.recovery = self._recovery()
         self.engine = Engine(
             self.store,
             self._adapters,
@@ -227,7 +183,60 @@ class App:
             manners,
             self.membership,
             settings.answers,
+            clock,
+        )
+
+    def _limits(self) -> Limits:
+        return Limits(
+            self.store,
+            self.settings.limits,
             self._clock,
+            self.settings.memory.time_zone,
+            self.runner.charge,
+            lambda choice, usage, place: self.registry.at(place).cost(choice, usage),
+        )
+
+    def _membership(self) -> Membership:
+        return Membership(
+            self.store,
+            self._adapters,
+            self.runner,
+            self.jobs,
+            self._clock,
+            greeting=self.settings.answers.greeting,
+            keep_days=self.settings.memory.keep_after_leaving,
+        )
+
+    def _turns(self, loaded: Sequence[Loaded], composer: Composer, limits: Limits, manners: Manners) -> Turns:
+        return Turns(
+            self.store,
+            self._adapters,
+            loaded,
+            self.commands,
+            self.registry,
+            composer,
+            self.runner,
+            self.jobs,
+            self._clock,
+            limits,
+            manners,
+            self.summaries,
+            self.forgetting,
+            tool_rounds=self.settings.model.tool_rounds,
+            who=self.settings.commands.who,
+            buttons=self.settings.answers.buttons,
+            footer=self.settings.answers.footer,
+        )
+
+    def _recovery(self) -> Recovery:
+        return Recovery(
+            self.store,
+            self._adapters,
+            self.turns,
+            self.runner,
+            self._clock,
+            resume_age=self.settings.answers.resume_age,
+            missed_age=self.settings.answers.missed_age,
         )
 
     async def _perform(self, event: AnyEvent, claim: Claim) -> None:

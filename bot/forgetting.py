@@ -9,6 +9,7 @@ from uuid import uuid4
 
 import structlog
 
+from bot.beside import Beside
 from bot.clock import Clock
 from bot.errors import StoreError
 from bot.events import PersonForgotten, Place, Route, User
@@ -44,7 +45,7 @@ class Forgetting:
         self._hold = hold
         self._tell = tell
         self._busy = busy
-        self._at_work: dict[Key, asyncio.Task[None]] = {}
+        self._beside = Beside[Key]()
         self._gone: dict[Key, asyncio.Future[Forgotten]] = {}
 
     async def forget(self, place: Place, user: User) -> asyncio.Future[Forgotten]:
@@ -62,24 +63,19 @@ class Forgetting:
             log.warning("whom to forget cannot be read", error=repr(error))
 
     async def idle(self) -> None:
-        while self._at_work:
-            await asyncio.wait(tuple(self._at_work.values()))
+        await self._beside.idle()
 
     async def close(self) -> None:
         """What is not done is done after the next start."""
-        for task in tuple(self._at_work.values()):
-            task.cancel()
-        await self.idle()
+        await self._beside.close()
 
     def _start(self, key: Key) -> asyncio.Future[Forgotten]:
-        if key not in self._at_work:
+        if key not in self._beside:
             self._gone[key] = asyncio.get_running_loop().create_future()
-            task = self._at_work[key] = asyncio.create_task(self._work(*key))
-            task.add_done_callback(lambda _: self._end(key))
+            self._beside.start(key, self._work(*key)).add_done_callback(lambda _: self._end(key))
         return self._gone[key]
 
     def _end(self, key: Key) -> None:
-        del self._at_work[key]
         gone = self._gone.pop(key)
         if not gone.done():
             gone.cancel()

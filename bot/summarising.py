@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import structlog
 from pydantic import JsonValue
 
+from bot.beside import Beside
 from bot.clock import Clock
 from bot.composing import Composed, Composer
 from bot.errors import BotError
@@ -68,7 +69,7 @@ class Summaries:
         self._limits = limits
         self._clock = clock
         self._settings = settings
-        self._at_work: dict[int, asyncio.Task[None]] = {}
+        self._beside = Beside[int]()
         self._pauses: dict[int, _Pause] = {}
         self._slots = asyncio.Semaphore(AT_ONCE)
 
@@ -76,7 +77,7 @@ class Summaries:
         """Called after each answer: where messages have left the window since the last summary, one is made."""
         current = composed.path.conversation
         until = _left_out(composed)
-        if until is None or until <= current.summary_until or current.branch in self._at_work:
+        if until is None or until <= current.summary_until or current.branch in self._beside:
             return
         pause = self._pauses.get(current.branch)
         if pause is not None and self._clock.monotonic() < pause.until:
@@ -84,20 +85,15 @@ class Summaries:
         model = self._model(composed.choice, current)
         if model is None:
             return
-        task = asyncio.create_task(self._work(current, model, until))
-        self._at_work[current.branch] = task
-        task.add_done_callback(lambda _: self._at_work.pop(current.branch, None))
+        self._beside.start(current.branch, self._work(current, model, until))
 
     async def idle(self) -> None:
         """Wait until none is being made."""
-        while self._at_work:
-            await asyncio.wait(tuple(self._at_work.values()))
+        await self._beside.idle()
 
     async def close(self) -> None:
         """What is not ready is made another time."""
-        for task in tuple(self._at_work.values()):
-            task.cancel()
-        await self.idle()
+        await self._beside.close()
 
     def _model(self, choice: ModelChoice, current: Conversation) -> ModelChoice | None:
         """Who writes it. A model that can do one thing at a time has something better to do, unless it is wanted."""
