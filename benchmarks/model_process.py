@@ -16,6 +16,8 @@ from benchmarks.measures import Said
 from bot.testing.openai_server import FakeAnswer, FakeOpenAI, Seen
 
 _ORDER = re.compile(r"story (\d+): (\d+) tokens, (\d+) a second")
+# How a summary of what left the window is asked for, beside the stories.
+_SUMMARY = ("The memory so far:", "What was said after that:")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,8 @@ async def _serve(pipe: Connection) -> None:
     by_request: dict[int, Told] = {}  # the server keeps its requests, so their ids stay theirs
 
     def answer(seen: Seen) -> FakeAnswer:
+        if seen.text.startswith(_SUMMARY):
+            return FakeAnswer("They had some words.")
         story = _ordered(seen)
         by_request[id(seen)] = stories[story.number] = Told(time.monotonic())
         return FakeAnswer(story.text, rate=story.rate or None)
