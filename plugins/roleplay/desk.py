@@ -6,11 +6,12 @@ from collections.abc import Callable, Sequence
 from typing import Annotated
 
 from bot.api import Arg, ButtonPressed, Context, UsageError, phrase, say
+from plugins.roleplay.curtain import clear_panel, end
 from plugins.roleplay.declared import plugin, roleplay
 from plugins.roleplay.order import passed_over
-from plugins.roleplay.performing import clear_panel, end
 from plugins.roleplay.personas import literally
 from plugins.roleplay.scene import (
+    LOOKS_AT,
     Performed,
     Scene,
     SceneLine,
@@ -305,7 +306,7 @@ async def _woken(ctx: Context) -> bool:
 
 
 async def _lines(ctx: Context, scene: Scene) -> list[SceneLine]:
-    return lines_of(scene, await ctx.conversation.path(200))
+    return lines_of(scene, await ctx.conversation.path(LOOKS_AT))
 
 
 def _something(text: str) -> str:

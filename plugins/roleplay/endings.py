@@ -44,17 +44,11 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a scene is. `lines` are the newest, oldest first; `cost` in US dollars, `next_cost` and `next_tokens` are
-    what the next line may take at most; times in seconds."""
+    """How far a scene is. `lines` are the newest, oldest first; `running` is in seconds."""
 
     lines: Sequence[Said] = ()
     turns: int = 0
-    tokens: int = 0
-    cost: float = 0.0
-    next_tokens: int = 0
-    next_cost: float = 0.0
     running: float = 0.0
-    quiet: float = 0.0
     errors: int = 0
 
 
@@ -73,32 +67,11 @@ class Turns:
 
 
 @dataclass(frozen=True, slots=True)
-class Budget:
-    """Looked at before a call: what the next line may take must still fit. 0 = no limit."""
-
-    tokens: int = 0
-    cost: float = 0.0
-
-    def reason(self, progress: Progress) -> Reason | None:
-        tokens = self.tokens and progress.tokens + progress.next_tokens > self.tokens
-        cost = self.cost and progress.cost + progress.next_cost > self.cost
-        return "budget" if tokens or cost else None
-
-
-@dataclass(frozen=True, slots=True)
 class Time:
     seconds: float
 
     def reason(self, progress: Progress) -> Reason | None:
         return "time" if progress.running >= self.seconds else None
-
-
-@dataclass(frozen=True, slots=True)
-class Idle:
-    seconds: float
-
-    def reason(self, progress: Progress) -> Reason | None:
-        return "idle" if progress.quiet >= self.seconds else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,14 +105,6 @@ class Farewell:
         if len(last) < 2 or last[0].speaker == last[1].speaker:
             return None
         return "farewell" if all(_takes_leave(line.text) for line in last) else None
-
-
-@dataclass(frozen=True, slots=True)
-class Loop:
-    """The newest line says again what was said. Whoever runs the scene may first ask for another one."""
-
-    def reason(self, progress: Progress) -> Reason | None:
-        return "loop" if repeats(progress.lines) else None
 
 
 def reason_to_end(progress: Progress, endings: Sequence[Ending]) -> Reason | None:

@@ -5,18 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bot.api import Context, DeliveryError, Posted, Reply, SentId, say
-from plugins.roleplay.performing import (
-    LOOKS_AT,
-    OVER,
-    WAITS,
-    beginning,
-    clear_panel,
-    end,
-    panel,
-    rest,
-    without_buttons,
-)
-from plugins.roleplay.scene import Performed, Scene, caught_up, lines_of
+from plugins.roleplay.curtain import OVER, WAITS, clear_panel, end, panel, rest, without_buttons
+from plugins.roleplay.opening import beginning
+from plugins.roleplay.scene import LOOKS_AT, Performed, Scene, caught_up, lines_of
 from plugins.roleplay.votes import VOTE
 
 # Of what was posted after the newest line so much is looked through.

@@ -18,6 +18,8 @@ MOST_ROLES = 6
 MOST_TURNS = 200
 # Whispers that wait for a line; more are not read by anybody.
 MOST_NOTES = 10
+# Of the transcript so much is looked at for each line.
+LOOKS_AT = 200
 
 
 class Role(BaseModel):

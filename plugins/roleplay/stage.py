@@ -22,8 +22,9 @@ from bot.api import (
     phrase,
     say,
 )
+from plugins.roleplay.curtain import clear_panel, end
 from plugins.roleplay.declared import plugin
-from plugins.roleplay.performing import clear_panel, end, perform
+from plugins.roleplay.performing import perform
 from plugins.roleplay.returning import come_back, was_ended
 from plugins.roleplay.scene import NARRATOR, Performed, Role, Scene
 

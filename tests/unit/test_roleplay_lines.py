@@ -11,11 +11,8 @@ from hypothesis import strategies as st
 
 from plugins.roleplay.cleaning import LineCleaner
 from plugins.roleplay.endings import (
-    Budget,
     Errors,
     Farewell,
-    Idle,
-    Loop,
     Phrase,
     Progress,
     Said,
@@ -165,7 +162,7 @@ def ends_at(texts: list[str]) -> int | None:
     """After how many lines the scene ends, and that is by itself."""
     said = lines(*texts)
     for count in range(1, len(said) + 1):
-        if reason_to_end(Progress(said[:count]), [Farewell(), Loop()]):
+        if reason_to_end(Progress(said[:count]), [Farewell()]) or repeats(said[:count]):
             return count
     return None
 
@@ -221,12 +218,7 @@ def test_one_speaker_cannot_take_leave_of_nobody() -> None:
 def test_limits_end_it_before_they_are_passed() -> None:
     assert Turns(8).reason(Progress(turns=7)) is None
     assert Turns(8).reason(Progress(turns=8)) == "turns"
-    assert Budget(tokens=100).reason(Progress(tokens=60, next_tokens=40)) is None
-    assert Budget(tokens=100).reason(Progress(tokens=60, next_tokens=41)) == "budget"
-    assert Budget(cost=0.1).reason(Progress(cost=0.09, next_cost=0.02)) == "budget"
-    assert Budget().reason(Progress(tokens=10**9, cost=10**9)) is None
     assert Time(60).reason(Progress(running=61)) == "time"
-    assert Idle(60).reason(Progress(quiet=59)) is None
     assert Errors(3).reason(Progress(errors=3)) == "errors"
 
 
