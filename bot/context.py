@@ -93,13 +93,15 @@ class EngineTalk:
         return remembered
 
     async def branch(self, at: int | None, name: str = "") -> None:
-        await self._branches.fork(self.place, at, name)
+        async with self.house.replaying.moving(self.place):
+            await self._branches.fork(self.place, at, name)
 
     async def branches(self) -> tuple[Branch, ...]:
         return await self._branches.all(self.place)
 
     async def switch(self, branch: int) -> None:
-        await self._branches.switch(self.place, branch)
+        async with self.house.replaying.moving(self.place):
+            await self._branches.switch(self.place, branch)
 
     async def rename_branch(self, branch: int, name: str) -> None:
         await self._branches.rename(self.place, branch, name)

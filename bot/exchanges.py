@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Protocol
@@ -47,6 +48,8 @@ class Answers(Protocol):
     ) -> Line: ...
 
     def below(self, event: AnyEvent, question: Remembered) -> Below | None: ...
+
+    def offers(self, route: Route) -> bool: ...
 
     async def change_buttons(self, place: Place, sent: SentId, buttons: Sequence[Button]) -> None: ...
 
@@ -212,6 +215,32 @@ class Exchanges:
         shown = await self._show(event, chosen, Resume(sent, ""), below=below if offered else None)
         await self._store.set_sent(chosen, shown)
 
+    @asynccontextmanager
+    async def moving(self, place: Place) -> AsyncIterator[None]:
+        """While the talk goes to another branch: the buttons follow to the newest answer there."""
+        if not self._turns.offers(Route(place)):
+            yield
+            return
+        left = self._turns.last_buttons.find(place) or await self._newest(place)
+        yield
+        standing = await self._newest(place)
+        if left is not None and standing is not None and left.sent == standing.sent:
+            return
+        self._turns.last_buttons.take(place)
+        if left is not None:
+            self._runner.spawn(lambda: self._turns.change_buttons(place, left.sent, ()))
+        if standing is not None:
+            self._turns.last_buttons.put(place, standing)
+            self._runner.spawn(lambda: self._put(place, standing))
+
+    async def _put(self, place: Place, standing: Standing) -> None:
+        await self._turns.change_buttons(place, standing.sent, standing.below.afterwards)
+        now = self._turns.last_buttons.find(place)
+        if now is not standing:
+            # The talk went on meanwhile.
+            still = now is not None and now.sent == standing.sent
+            await self._turns.change_buttons(place, standing.sent, now.below.afterwards if now and still else ())
+
     async def _forget(self, event: ButtonPressed) -> None:
         question = await self._question(event, deleted=True)
         answer = await self._known_answer(event)
@@ -257,13 +286,17 @@ class Exchanges:
         return newest if newest is not None and newest.conversation == path.conversation.id else None
 
     async def _newest(self, place: Place) -> Standing | None:
-        """The buttons of the newest answer, where an earlier process put them."""
+        """The buttons of the newest answer, as they are to be or as an earlier process put them."""
         answer = await self._newest_answer(place)
         question = await self._store.question_of(answer) if answer is not None else None
-        if answer is None or question is None:
+        if answer is None or question is None or answer.scene is not None or answer.speaker:
             return None
         sent = await self._store.sent_of(answer.id)
-        return Standing(sent[-1], await self._below(place, question, answer)) if sent else None
+        below = await self._below(place, question, answer)
+        if below.variants > 1 and await self._store.branches.is_shared(place, answer.id):
+            # It stays as it is, see `show_variant`.
+            below = replace(below, variants=1)
+        return Standing(sent[-1], below) if sent else None
 
     # What a press is about.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import UTC, tzinfo
 from typing import TYPE_CHECKING, Any, Protocol
@@ -96,6 +97,8 @@ class Replaying(Protocol):
     async def instead(self, event: AnyEvent, question: Remembered, text: str) -> Line: ...
 
     async def show_variant(self, event: AnyEvent, answer: Remembered, number: int) -> None: ...
+
+    def moving(self, place: Place) -> AbstractAsyncContextManager[None]: ...
 
 
 class ModelsEverywhere(Protocol):

@@ -215,8 +215,12 @@ class Turns:
     def below(self, event: AnyEvent, question: Remembered) -> Below | None:
         """What the buttons under the answer to this question depend on; None where there are to be none."""
         can = self._adapters[event.place.platform].capabilities(event.route)
-        offers = can.buttons and self._buttons
+        offers = self.offers(event.route)
         return Below(question.id, question.author_id or "", feedback=can.feedback) if offers else None
+
+    def offers(self, route: Route) -> bool:
+        """Whether buttons stand under answers there."""
+        return self._buttons and self._adapters[route.place.platform].capabilities(route).buttons
 
     def _take_buttons(self, place: Place, resume: Resume | None) -> None:
         """The talk goes on: what stands under the answer before makes no sense any more."""

@@ -384,6 +384,64 @@ async def test_a_branch_may_begin_with_nothing() -> None:
         assert remembered(bot) == ["Count.", "One.", "On."]
 
 
+# The buttons.
+
+
+def buttons_of(message: ScreenMessage) -> list[str]:
+    return [button.label for button in message.buttons]
+
+
+async def test_the_buttons_follow_to_the_newest_answer_of_the_branch(tmp_path: Path) -> None:
+    turning = ["🔄 Again", "◀", "2/2", "▶", "🗑 Forget"]
+    async with talk(ONE, TWO, THREE, "Four.", folder=tmp_path) as bot:
+        await bot.says("Count.", user=BOB)
+        await bot.says("On.", user=BOB)
+        await bot.presses("🔄 Again", user=BOB)
+        main = bot.last
+        assert (main.text, buttons_of(main)) == (THREE, turning)
+        await bot.runs("/branch from 3")
+        assert buttons_of(main) == [], "the talk left it"
+        await bot.says("And on?", user=BOB)
+        idea = bot.last
+        assert buttons_of(idea) == ["🔄 Again", "🗑 Forget"]
+        await bot.runs("/branch switch main")
+        assert (buttons_of(main), buttons_of(idea)) == (turning, [])
+        await bot.presses("◀", user=BOB)
+        assert (main.text, buttons_of(main)[2]) == (TWO, "1/2")
+        adapter = bot.adapter
+    # As well after a restart, when nobody remembers where they stand.
+    async with talk("Five.", folder=tmp_path, adapter=adapter) as bot:
+        await bot.runs("/branch switch branch 2")
+        assert (buttons_of(main), buttons_of(idea)) == ([], ["🔄 Again", "🗑 Forget"])
+        await bot.runs("/rewind")
+        first = bot.adapter.messages[1]
+        assert (first.text, buttons_of(first), buttons_of(idea)) == (ONE, ["🔄 Again", "🗑 Forget"], [])
+        await bot.runs("/branch switch main")
+        await bot.says("Where are we?", user=BOB)
+        assert remembered(bot) == ["Count.", ONE, "On.", TWO, "Where are we?"]
+        assert [buttons_of(each) for each in (main, idea, first)] == [[], [], []]
+
+
+async def test_what_other_branches_go_on_from_is_not_offered_to_be_turned_over() -> None:
+    async with talk(ONE, TWO, THREE) as bot:
+        await bot.says("Count.")
+        await bot.presses("🔄 Again")
+        shared = bot.last
+        await bot.runs("/branch new idea")
+        await bot.says("On.")
+        await bot.runs("/branch switch main")
+        assert (shared.text, buttons_of(shared)) == (TWO, ["🔄 Again", "🗑 Forget"])
+
+
+async def test_where_no_buttons_are_wanted_none_follow() -> None:
+    async with talk(ONE, TWO, settings={"answers": {"buttons": False}}) as bot:
+        await bot.says("Count.")
+        await bot.says("On.")
+        await bot.runs("/branch from 3")
+        await bot.runs("/branch switch main")
+        assert [each for each in bot.adapter.messages if each.buttons] == []
+
+
 # In the menu of a message.
 
 
