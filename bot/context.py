@@ -19,7 +19,7 @@ from bot.lasting import Job, Standing
 from bot.manners import Manner
 from bot.meters import Meters
 from bot.own import Own
-from bot.platform import Adapter, Capabilities, Posted
+from bot.platform import Adapter, Capabilities, NamesPlaces, Posted
 from bot.replies import Reply, ReplyStream, SentId, Speaker
 from bot.store import Branch, NewMessage, Remembered, Summary
 from bot.store.archives import Archive
@@ -266,6 +266,12 @@ class EngineContext:
 
     async def history(self, *, after: str | None = None, limit: int = 100) -> tuple[Posted, ...]:
         return await self._adapter.history(self._event.route, after, limit)
+
+    async def name_of(self, place: Place) -> str:
+        name = ""
+        if isinstance(self._adapter, NamesPlaces) and place.platform == self.place.platform:
+            name = await self._adapter.place_name(place)
+        return name or place.channel
 
     def archive(self) -> Archive:
         return self._house.store.archives.at(self.place, self._house.zone)

@@ -207,6 +207,10 @@ class Context(Protocol):
         """Messages of this place as the platform keeps them: those after an id, or the newest ones."""
         ...
 
+    async def name_of(self, place: Place) -> str:
+        """What people call the channel of a place on this platform, as far as that is known; else its id."""
+        ...
+
     def archive(self) -> Archive:
         """All that is remembered of this place, page by page, with its branches, scenes and what answers took."""
         ...

@@ -10,7 +10,7 @@ from typing import Any, Protocol, TypeAlias, runtime_checkable
 from pydantic import BaseModel, JsonValue
 
 from bot.commands import Command
-from bot.events import AnyEvent, Attachment, Message, Route, User
+from bot.events import AnyEvent, Attachment, Message, Place, Route, User
 from bot.replies import Reply, ReplyStream, Resume, SentId, Speaker
 
 Handle: TypeAlias = Callable[[AnyEvent], Awaitable[None]]
@@ -149,6 +149,16 @@ class OpensThreads(Protocol):
     async def open_thread(self, route: Route, name: str) -> Route:
         """A thread for the message that the route answers, or the one that it has already. The route leads into it
         and answers the same message. Raises DeliveryRefused."""
+        ...
+
+
+@runtime_checkable
+class NamesPlaces(Protocol):
+    """An adapter that knows what people call the channels that it hears of."""
+
+    async def place_name(self, place: Place) -> str:
+        """As the platform shows the name of the channel, such as `#general`; empty where it does not tell. Never
+        raises, and never waits for long."""
         ...
 
 

@@ -15,7 +15,7 @@ from adapters.discord import DiscordSettings
 from adapters.discord.client import DiscordClient
 from adapters.discord.errors import CALL_ERRORS, start_error, translated
 from adapters.discord.faces import NAMED_CHARS, Faces, hook_of, opening
-from adapters.discord.hearing import age_restricted, channel_id, is_direct, permissions_in, slow_mode
+from adapters.discord.hearing import age_restricted, channel_id, is_direct, permissions_in, place_name, slow_mode
 from adapters.discord.lacking import elsewhere, without_content
 from adapters.discord.lanes import DiscordLanes
 from adapters.discord.markup import length
@@ -47,6 +47,7 @@ from bot.api import (
     EditedStream,
     Handle,
     Lane,
+    Place,
     Posted,
     Reply,
     ReplyStream,
@@ -251,6 +252,9 @@ class DiscordAdapter:
                 "no member there", public=say("I am only a guest here and cannot read what was said.")
             )
         return await history(self._client, route.place, after, limit)
+
+    async def place_name(self, place: Place) -> str:
+        return place_name(self._connected, place)
 
     async def open_thread(self, route: Route, name: str) -> Route:
         return await open_thread(self._client, route, name)

@@ -12,7 +12,7 @@ from pydantic import JsonValue
 from adapters.discord import DiscordSettings
 from adapters.discord.markup import Names, as_text, from_discord, plain_name, quote, to_markdown
 from adapters.discord.order import DIRECT, Order
-from bot.api import Attachment, Command, CommandCall, Message, Place, Route, Target, User
+from bot.api import Attachment, Command, CommandCall, Message, Place, Route, Target, User, say
 
 PERMISSIONS = {"administrator": "admin", "manage_messages": "manage_messages", "manage_channels": "manage_channels"}
 # How far a reply chain is quoted: messages, and characters of each, of people and of the bot itself.
@@ -45,6 +45,13 @@ def channel_id(place: Place) -> int:
 
 def is_direct(place: Place) -> bool:
     return place.workspace == DIRECT
+
+
+def place_name(client: discord.Client | None, place: Place) -> str:
+    if is_direct(place):
+        return say("direct message")
+    channel = None if client is None else client.get_channel(int(place.channel))
+    return f"#{plain_name(channel.name)}" if isinstance(channel, discord.abc.GuildChannel) else ""
 
 
 def user_of(user: AnyUser, permissions: discord.Permissions | None, *, direct: bool = False) -> User:

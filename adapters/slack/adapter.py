@@ -47,6 +47,7 @@ from bot.api import (
     DeliveryError,
     Handle,
     Online,
+    Place,
     Posted,
     Reply,
     ReplyStream,
@@ -83,6 +84,7 @@ class Parts:
     reading: Reading
     interacting: Interacting
     spelling: Spelling
+    people: People
     closes: Sequence[Callable[[], Awaitable[None]]]
 
 
@@ -169,7 +171,7 @@ class SlackAdapter:
             ways = Links(settings, app, calls, clock, timing, online)
         closes = (live.close, interacting.close, pane.close, home.close, people.close)
         spelling = Spelling(settings, workspace, commands)
-        return Parts(workspace, calls, ways, ears, sending, live, reading, interacting, spelling, closes)
+        return Parts(workspace, calls, ways, ears, sending, live, reading, interacting, spelling, people, closes)
 
     async def _tell_online(self, look: Look, workspace: Workspace, handle: Handle, since: float | None) -> None:
         """`since` is the moment from which on something may have been missed; None after a start. What an earlier life
@@ -235,6 +237,9 @@ class SlackAdapter:
 
     async def history(self, route: Route, after: str | None, limit: int) -> tuple[Posted, ...]:
         return await self._use.reading.history(route, after, limit)
+
+    async def place_name(self, place: Place) -> str:
+        return "" if self._parts is None else await self._parts.people.place_name(place)
 
     async def open_thread(self, route: Route, name: str) -> Route:
         return self._use.sending.thread_of(route)

@@ -16,7 +16,7 @@ from adapters.slack.lookups import Lookups
 from adapters.slack.places import is_direct
 from adapters.slack.reading_markup import Names, channels_named, mentions
 from adapters.slack.workspace import Workspace
-from bot.api import Clock, DeliveryError, Place, User
+from bot.api import Clock, DeliveryError, Place, User, say
 
 log = logging.getLogger(__name__)
 
@@ -100,6 +100,12 @@ class People:
     async def channel(self, id: str) -> Channel:
         await self._channels.of(id)
         return self.known_channel(id)
+
+    async def place_name(self, place: Place) -> str:
+        if is_direct(place):
+            return say("direct message")
+        found = await self.channel(place.channel)
+        return f"#{found.name}" if found.name and found.kind != "mpim" else found.name
 
     async def names(self, *texts: str) -> Names:
         """For `to_markdown` of these raw texts."""

@@ -41,7 +41,7 @@ class FakeAdapter:
     """Takes part in conversations like any adapter. Set `refuse` to an error to make every delivery fail with it.
 
     In a route's data, `message` is the id of the message that is answered, `asker` and `name` are the person's.
-    `threads` are those that were opened, with their names.
+    `threads` are those that were opened, with their names; `names` are those of channels by their ids.
     """
 
     def __init__(
@@ -58,6 +58,7 @@ class FakeAdapter:
         self.refuse: DeliveryError | None = None
         self.pieces: list[Piece] = []
         self.threads: dict[Place, str] = {}
+        self.names: dict[str, str] = {}
         self.grew = asyncio.Condition()
         self._newest = 0
         self._handle: Handle | None = None
@@ -168,6 +169,9 @@ class FakeAdapter:
         place = replace(route.place, thread=str(message))
         self.threads.setdefault(place, name)
         return Route(place, route.data)
+
+    async def place_name(self, place: Place) -> str:
+        return self.names.get(place.channel, "")
 
     async def fetch(self, attachment: Attachment, max_bytes: int) -> bytes:
         content = self.files.get(attachment.url)

@@ -68,7 +68,7 @@ async def cost(
         return f"{head}\n{say('Nothing was used.')}"
     shown = lines[-MOST_LINES:] if by == "day" else lines[:MOST_LINES]
     rest = lines[: -len(shown)] if by == "day" else lines[len(shown) :]
-    rows = [f"- {_called(ctx, by, each)}: {_told(each)}" if by else f"- {_told(each)}" for each in shown]
+    rows = [f"- {await _called(ctx, by, each)}: {_told(each)}" if by else f"- {_told(each)}" for each in shown]
     if rest:
         more = counted(len(rest), "- {count} more: {told}", "- {count} more: {told}", told=_told(_together(rest)))
         rows.append(more)
@@ -137,7 +137,7 @@ def _told(spent: Spent) -> str:
     return f"{price} · {calls} · {about}{read} · {about}{written}"
 
 
-def _called(ctx: Context, by: By, spent: Spent) -> str:
+async def _called(ctx: Context, by: By, spent: Spent) -> str:
     if by == "feature":
         return say(FEATURES.get(spent.key, spent.key))
     if by == "model":
@@ -145,7 +145,7 @@ def _called(ctx: Context, by: By, spent: Spent) -> str:
     if by == "channel":
         place = Place.parse(spent.key)
         here = place == (ctx.place.parent or ctx.place)
-        return say("this channel") if here else f"`{place.channel.replace('`', chr(39))}`"
+        return say("this channel") if here else f"`{(await ctx.name_of(place)).replace('`', chr(39))}`"
     if by == "user":
         return _name(spent)
     return spent.key

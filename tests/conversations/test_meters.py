@@ -122,6 +122,8 @@ async def test_it_is_told_apart_by_model_purpose_channel_person_and_day() -> Non
         by_channel = await told(bot, "/cost channel")
         assert "- this channel: $0.3000" in by_channel
         assert "- `there`: $0.3000" in by_channel
+        bot.adapter.names = {"there": "#kitchen"}
+        assert "- `#kitchen`: $0.3000" in await told(bot, "/cost channel")
         by_day = await told(bot, "/cost day")
         assert by_day.index("- 2026-11-20: $0.3000 · 2 calls") < by_day.index("- 2026-11-21: $0.3000 · 1 call")
         today = await told(bot, "/cost model today")
