@@ -17,7 +17,7 @@ REASONS: dict[Reason, str] = {
     "phrase": phrase("the closing words were said"),
     "farewell": phrase("they said goodbye"),
     "loop": phrase("they went round in circles"),
-    "idle": phrase("nobody was there any more"),
+    "idle": phrase("nobody went on with it"),
     "manual": phrase("somebody ended it"),
     "errors": phrase("the language model could not be reached, again and again"),
     "asked": phrase("it came to its end"),
@@ -55,22 +55,31 @@ async def rest(ctx: Context, scene: Scene, sentence: str) -> Scene:
     except DeliveryError as error:
         log.info("nobody could be told that a scene waits: %r", error)
         sent = ()
-    return scene.changed(panel=(sent[-1].id, sent[-1].kind) if sent else None, step=False, hold=False)
+    over = "" if sent else scene.over
+    return scene.changed(panel=(sent[-1].id, sent[-1].kind) if sent else None, step=False, hold=False, over=over)
 
 
 async def end(ctx: Context, scene: Scene, reason: Reason) -> None:
     """Say that it is over, and why. Others may make a template of it afterwards."""
     await clear_panel(ctx, scene)
     await ctx.save(Performed(scene=scene.changed(over=reason)))
-    lines = [say("🎬 The scene is over: {reason}.", reason=say(REASONS[reason]))]
+    told = say("🎬 The scene is over: {reason}.", reason=say(REASONS[reason]))
+    if reason == "idle":
+        # Whoever comes back may want it after all; nobody else needs to know more.
+        told += " " + say("`/roleplay resume` goes on with it.")
+    else:
+        told += f"\n-# {_spent(scene)}"
+    try:
+        await ctx.reply(told)
+    except DeliveryError as error:
+        log.info("nobody could be told that a scene is over: %r", error)
+
+
+def _spent(scene: Scene) -> str:
     spent = counted(
         scene.turn, "{count} line, {tokens:,} tokens", "{count} lines, {tokens:,} tokens", tokens=scene.tokens
     )
-    lines.append(f"-# {spent}" + (f", ${scene.cost:.4f}" if scene.cost else ""))
-    try:
-        await ctx.reply("\n".join(lines))
-    except DeliveryError as error:
-        log.info("nobody could be told that a scene is over: %r", error)
+    return spent + (f", ${scene.cost:.4f}" if scene.cost else "")
 
 
 async def clear_panel(ctx: Context, scene: Scene) -> None:

@@ -26,13 +26,19 @@ from plugins.roleplay.curtain import clear_panel, end
 from plugins.roleplay.declared import plugin
 from plugins.roleplay.performing import perform
 from plugins.roleplay.returning import come_back, was_ended
-from plugins.roleplay.scene import NARRATOR, Performed, Role, Scene
+from plugins.roleplay.scene import LOOKS_AT, NARRATOR, Performed, Role, Scene, left
 
 log = logging.getLogger(__name__)
 
-# A scene that is paused ends without a word when nobody said or pressed anything for an hour: it is looked at so often,
-# and ended when nothing was new so many times.
-LOOK_SECONDS, MOST_LOOKS = 600.0, 6
+# A scene that is paused is looked at so often. It ends when nobody said or pressed anything for an hour. Where people
+# talk of other things, it ends when nobody touched it for a day.
+LOOK_SECONDS, MOST_LOOKS, LONGEST_LOOKS = 600.0, 6, 144
+# Somebody who plays has half an hour for their line.
+PLAYER_LOOKS = 3
+WAITS_HERE = phrase(
+    "A scene is paused here. Whoever began it, and moderators, can go on with it (`/roleplay resume`) or end it "
+    "(`/roleplay stop`); when nobody does, it ends by itself. Then yours can begin."
+)
 
 
 def _pause(scene: Scene) -> float:
@@ -59,10 +65,11 @@ async def scene_job(ctx: Context, scene: Scene) -> Scene | Paused[Scene] | None:
 
 
 async def begin(ctx: Context, scene: Scene) -> None:
-    """Raises UsageError when one is performed here already. One that is paused makes way."""
+    """Raises UsageError or NotAllowed when another one stands in its way. One that this person directs makes way while
+    it is paused."""
     standing = await ctx.job(scene_job)
     if standing is not None:
-        check_is_free(standing)
+        check_makes_way(ctx, standing)
         await ctx.end(scene_job)
         await end(ctx, standing.state, "manual")
     newest = await ctx.conversation.path(1)
@@ -82,9 +89,13 @@ async def go_on_stage(ctx: Context, scene: Scene) -> None:
     await _watch(ctx)
 
 
-def check_is_free(standing: Standing[Scene] | None) -> None:
-    if standing is not None and standing.running:
+def check_makes_way(ctx: Context, standing: Standing[Scene] | None) -> None:
+    if standing is None:
+        return
+    if standing.running:
         raise UsageError(say("A scene is performed here already. End it first: `/roleplay stop`."))
+    if not directs(ctx, standing.state):
+        raise NotAllowed("not their paused scene", public=WAITS_HERE)
 
 
 async def scene_here(ctx: Context) -> Standing[Scene]:
@@ -113,10 +124,14 @@ async def directed(ctx: Context) -> Standing[Scene]:
 
 
 def check_directs(ctx: Context, scene: Scene) -> None:
-    if ctx.user.id != scene.started_by and not ctx.user.is_moderator:
+    if not directs(ctx, scene):
         raise NotAllowed(
             "not the director", public=phrase("Only whoever began the scene, and moderators, may do that.")
         )
+
+
+def directs(ctx: Context, scene: Scene) -> bool:
+    return ctx.user.id == scene.started_by or ctx.user.is_moderator
 
 
 def role_named(scene: Scene, name: str) -> Role:
@@ -149,10 +164,12 @@ async def hear(ctx: Context) -> Taken | None:
 
 
 class Quiet(BaseModel):
-    """How everything was when it was looked at last, and how often it was so."""
+    """How everything was when it was looked at last, and how often it was so; the same of the scene alone."""
 
     seen: str = ""
     times: int = 0
+    scene: str = ""
+    waits: int = 0
 
 
 async def _look_again(ctx: Context, quiet: Quiet) -> Quiet:
@@ -168,17 +185,71 @@ async def quiet_job(ctx: Context, quiet: Quiet) -> Quiet | None:
         return None
     if standing.running:
         return Quiet()
+    scene = standing.state
     newest = await ctx.conversation.path(1)
-    looks = f"{newest[-1].id if newest else 0} {standing.state.model_dump_json()}"
-    seen = sha256(looks.encode("utf-8", "replace")).hexdigest()
-    if seen != quiet.seen:
-        return Quiet(seen=seen)
-    if quiet.times + 1 < MOST_LOOKS:
-        return Quiet(seen=seen, times=quiet.times + 1)
-    await clear_panel(ctx, standing.state)
-    await ctx.save(Performed(scene=standing.state.changed(over="idle")))
+    quiet = _looked_at(quiet, scene.model_dump_json(), newest[-1].id if newest else 0)
+    if quiet.times >= MOST_LOOKS or quiet.waits >= LONGEST_LOOKS:
+        await _abandoned(ctx, scene)
+        return None
+    if scene.waits_for and quiet.waits >= PLAYER_LOOKS and await _is_waited_for(ctx, scene):
+        await _go_on_without(ctx, scene)
+    return quiet
+
+
+def _looked_at(before: Quiet, scene: str, newest: int) -> Quiet:
+    stands = sha256(scene.encode("utf-8", "replace")).hexdigest()
+    seen = f"{newest} {stands}"
+    return Quiet(
+        seen=seen,
+        times=before.times + 1 if seen == before.seen else 0,
+        scene=stands,
+        waits=before.waits + 1 if stands == before.scene else 0,
+    )
+
+
+async def _abandoned(ctx: Context, scene: Scene) -> None:
+    await ctx.save(Performed(scene=scene.changed(over="idle")))
     await ctx.end(scene_job)
-    return None
+    if scene.over == "idle":
+        # It waits because nothing can be posted here.
+        await clear_panel(ctx, scene)
+    else:
+        await end(ctx, scene, "idle")
+
+
+async def _is_waited_for(ctx: Context, scene: Scene) -> bool:
+    """Whoever directs and plays before nobody else does not want to miss it."""
+    if scene.waits_for != scene.started_by:
+        return True
+    path = await ctx.conversation.path(LOOKS_AT)
+    said = (one for one in path if one.role == "user" and scene.root is not None and one.id > scene.root)
+    return any(one.author_id != scene.waits_for for one in said)
+
+
+async def _go_on_without(ctx: Context, scene: Scene) -> None:
+    """The model plays what somebody played who is gone."""
+    player = scene.waits_for
+    played = [role for role in scene.roles if role.player == player]
+    if not played:
+        return
+    told = say(
+        "🎭 {player} has not said anything for half an hour: {name} is played by me again, and the scene goes on.",
+        player=played[0].player_name,
+        name=played[0].name,
+    )
+    try:
+        await ctx.reply(told)
+    except DeliveryError as error:
+        log.info("a scene waits on, as nobody can be told that it goes on: %r", error)
+        return
+    give_back = left(player)
+
+    def without(now: Scene) -> Scene | None:
+        return (give_back(now) or now).changed(waits_for="") if now.waits_for == player else now
+
+    await clear_panel(ctx, scene)
+    await ctx.change(scene_job, without)
+    await ctx.resume(scene_job)
 
 
 async def _watch(ctx: Context) -> None:

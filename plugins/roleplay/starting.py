@@ -28,7 +28,7 @@ from plugins.roleplay.naming import QUOTED, QUOTES, may_be_one
 from plugins.roleplay.personas import literally
 from plugins.roleplay.scene import MOST_TURNS, Order, Plan, Role, Scene
 from plugins.roleplay.speaking import choice_of, prompt_for
-from plugins.roleplay.stage import begin, check_is_free, scene_job, without_buttons
+from plugins.roleplay.stage import begin, check_makes_way, scene_job, without_buttons
 
 # What a line of a scene is in tokens, as a rule.
 LINE_TOKENS = 90
@@ -94,7 +94,7 @@ class Start(BaseModel):
 async def start(ctx: Context, form: Start) -> Reply:
     """Begin a scene between two characters, after a look at what it will cost."""
     standing = await ctx.job(scene_job)
-    check_is_free(standing)
+    check_makes_way(ctx, standing)
     scene = await cast_of(ctx, form.cast)
     scene = scene.changed(
         setting=_about(scene, form.topic.strip()),
@@ -186,7 +186,7 @@ async def _begin(ctx: Context, plan: Plan) -> None:
             # Somebody was quicker, or the same person pressed twice.
             standing = await ctx.job(scene_job)
             if standing is None or standing.state.look != plan.look:
-                check_is_free(standing)
+                check_makes_way(ctx, standing)
                 raise
     await ctx.forget_state(Plan, key=ctx.user.id)
 

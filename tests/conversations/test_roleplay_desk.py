@@ -14,7 +14,7 @@ from bot.testing.bot import BOB, TestBot
 from bot.testing.hand_clock import HandClock
 from plugins.conversation import plugin as conversation
 from plugins.roleplay import plugin as roleplay
-from plugins.roleplay.stage import LOOK_SECONDS, MOST_LOOKS
+from plugins.roleplay.stage import LOOK_SECONDS, MOST_LOOKS, PLAYER_LOOKS
 
 STAGE = Capabilities(
     max_chars=2000, edits=True, private=True, buttons=True, speakers=True, forms=True, max_file_bytes=1_000_000
@@ -168,10 +168,27 @@ async def test_one_scene_at_a_time() -> None:
         assert "A scene is performed here already" in bot.last.text
         await pauses(bot)
         await bot.runs("/roleplay start a cow and a duck --turns=1 --pace=0", user=CARL)
+        assert "A scene is paused here. Whoever began it, and moderators, can go on with it" in bot.shown_privately[-1]
+        await bot.runs("/roleplay start a cow and a duck --turns=1 --pace=0", user=BOB)
         assert "The scene that is paused here ends when this one begins." in bot.last.text
-        await bot.presses("▶ Begin", user=CARL)
+        await bot.presses("▶ Begin", user=BOB)
         await bot.until("all lines were said")
         assert lines(bot)[-1] == "Cow: Meow."
+
+
+async def test_a_look_from_before_does_not_end_what_somebody_else_paused() -> None:
+    async with bot_with("Meow.", "Moo.") as bot:
+        await bot.runs("/roleplay start a cow and a duck --turns=1 --pace=0", user=CARL)
+        await opens(bot)
+        await pauses(bot)
+        await bot.runs("/roleplay resume", user=CARL)
+        assert "Only whoever began the scene" in bot.shown_privately[-1]
+        await bot.presses("▶ Begin", user=CARL)
+        assert "A scene is paused here." in bot.shown_privately[-1]
+        await bot.runs("/roleplay stop", user=BOB)
+        await bot.until("somebody ended it")
+        await bot.runs("/roleplay resume", user=CARL)
+        await bot.until("all lines were said")
 
 
 async def test_who_may_start_is_a_setting() -> None:
@@ -626,7 +643,7 @@ async def test_a_broken_file_is_no_template() -> None:
 # When nobody can see it, and when nobody comes.
 
 
-async def stands(bot: TestBot, *, running: bool) -> list[bool]:
+async def stands(bot: TestBot, *, running: bool | None) -> list[bool]:
     """Whether the scenes here run."""
     for _ in range(2_000):
         jobs = [each for each in await bot.app.store.jobs(place=bot.place) if each[2] == "scene_job"]
@@ -652,23 +669,105 @@ async def test_a_scene_that_cannot_be_shown_waits_without_a_storm(error: Deliver
         await bot.until("Meow.")
 
 
-async def test_a_scene_that_nobody_comes_back_to_ends_without_a_word() -> None:
+async def looks(clock: HandClock, times: int) -> None:
+    for _ in range(times):
+        await clock.waits(LOOK_SECONDS)
+        clock.passes(LOOK_SECONDS)
+
+
+async def test_a_scene_that_nobody_comes_back_to_ends_with_one_line() -> None:
     clock = HandClock()
     async with TestBot(["Meow."], plugins=[roleplay], capabilities=STAGE, clock=clock) as bot:
         await begins(bot, "a cat and a dog --pace=0 --order=manual")
         await bot.until("⏸ Who speaks next?")
         shown = len(bot.adapter.messages)
-        for _ in range(MOST_LOOKS + 1):
-            await clock.waits(LOOK_SECONDS)
-            clock.passes(LOOK_SECONDS)
-        async with bot.adapter.grew:
-            await bot.adapter.grew.wait_for(lambda: not bot.buttons)
+        await looks(clock, MOST_LOOKS + 1)
+        await bot.until("🎬")
         await settles(bot)
+        assert bot.last.text == "🎬 The scene is over: nobody went on with it. `/roleplay resume` goes on with it."
+        assert not bot.buttons
         await bot.runs("/roleplay show", user=BOB)
         assert "No scene is performed here." in bot.shown_privately[-1]
-        assert len(bot.adapter.messages) == shown + 1
+        assert len(bot.adapter.messages) == shown + 2
         await bot.runs("/roleplay resume", user=BOB)
         await bot.until("⏸ Who speaks next?", 2)
+
+
+async def test_a_scene_that_nobody_can_see_ends_without_a_word() -> None:
+    clock = HandClock()
+    async with TestBot(["Meow."] * 9, plugins=[roleplay], capabilities=STAGE, clock=clock) as bot:
+        await begins(bot, "a cat and a dog --pace=0 --order=manual")
+        await bot.until("⏸ Who speaks next?")
+        bot.adapter.refuse = DeliveryRefused("no permission")
+        await bot.runs("/roleplay order alternate", user=BOB)
+        await bot.runs("/roleplay resume", user=BOB)
+        assert await stands(bot, running=False) == [False]
+        bot.adapter.refuse = None
+        shown = [each.text for each in bot.adapter.messages]
+        await looks(clock, MOST_LOOKS + 1)
+        assert await stands(bot, running=None) == []
+        assert [each.text for each in bot.adapter.messages][: len(shown)] == shown
+        assert "🎬" not in bot.last.text
+
+
+async def test_a_scene_that_nobody_touches_for_long_ends_whatever_else_people_talk_about(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("plugins.roleplay.stage.LONGEST_LOOKS", 3)
+    clock = HandClock()
+    async with TestBot(["Meow."], plugins=[roleplay], capabilities=STAGE, clock=clock) as bot:
+        await begins(bot, "a cat and a dog --pace=0 --order=manual")
+        await bot.until("⏸ Who speaks next?")
+        looked = 0
+        while "🎬" not in bot.last.text:
+            await bot.says("hm", user=CARL, addressed=False)
+            clock.passes(LOOK_SECONDS)
+            await settles(bot)
+            looked += 1
+        assert looked > 3
+        assert "nobody went on with it" in bot.last.text
+        await bot.runs("/roleplay start a cow and a duck --turns=1 --pace=0", user=CARL)
+        await bot.presses("▶ Begin", user=CARL)
+        await bot.until("all lines were said")
+
+
+async def test_a_scene_goes_on_without_a_player_who_is_gone() -> None:
+    clock = HandClock()
+    async with TestBot(["Meow.", "Woof."], plugins=[roleplay], capabilities=STAGE, clock=clock) as bot:
+        await begins(bot, "a cat and a dog --pace=0.5 --turns=2")
+        await bot.until("The curtain rises.")
+        await bot.runs("/roleplay join cat", user=CARL)
+        await clock.waits(0.5)
+        clock.passes(0.5)
+        await bot.until("⏸ Cat is played by Carl")
+        clock.passes(LOOK_SECONDS - 0.5)
+        await looks(clock, PLAYER_LOOKS)
+        await bot.until(
+            "🎭 Carl has not said anything for half an hour: Cat is played by me again, and the scene goes on."
+        )
+        await bot.until("Meow.")
+        assert lines(bot)[-1] == "Cat: Meow."
+
+
+@pytest.mark.parametrize("somebody_else", [True, False])
+async def test_a_director_who_plays_does_not_miss_the_scene_where_nobody_else_is(somebody_else: bool) -> None:
+    clock = HandClock()
+    async with TestBot(["Meow.", "Woof."], plugins=[roleplay], capabilities=STAGE, clock=clock) as bot:
+        await begins(bot, "a cat and a dog --pace=0.5 --turns=2")
+        await bot.until("The curtain rises.")
+        await bot.runs("/roleplay join cat", user=BOB)
+        if somebody_else:
+            await bot.says("Where is the cat?", user=CARL)
+        await clock.waits(0.5)
+        clock.passes(0.5)
+        await bot.until("⏸ Cat is played by Bob")
+        clock.passes(LOOK_SECONDS - 0.5)
+        await looks(clock, MOST_LOOKS)
+        if somebody_else:
+            await bot.until("Meow.")
+        else:
+            await bot.until("nobody went on with it")
+        assert ("Cat: Meow." in lines(bot)) == somebody_else
 
 
 async def test_somebody_who_talks_keeps_a_paused_scene_alive() -> None:

@@ -12,7 +12,7 @@ from bot.loading import load_plugin
 from plugins.roleplay.personas import MOST_PERSONAS
 from plugins.roleplay.scene import MOST_ROLES, Order, Scene
 from plugins.roleplay.settings import RoleplaySettings
-from plugins.roleplay.stage import LOOK_SECONDS, MOST_LOOKS
+from plugins.roleplay.stage import LONGEST_LOOKS, LOOK_SECONDS, MOST_LOOKS, PLAYER_LOOKS
 from plugins.roleplay.templates import built_in
 
 ROOT = Path(__file__).parents[2]
@@ -58,6 +58,6 @@ def test_its_figures_and_settings_are_those_of_the_code() -> None:
     assert f"up to {MOST_PERSONAS} of its own" in CHAPTER
     assert (MOST_ROLES, "up to six on stage" in CHAPTER) == (6, True)
     assert f"After its lines ({Scene.model_fields['turns'].default}," in CHAPTER
-    assert LOOK_SECONDS * MOST_LOOKS == 3_600
+    assert [LOOK_SECONDS * looks for looks in (MOST_LOOKS, LONGEST_LOOKS, PLAYER_LOOKS)] == [3_600, 86_400, 1_800]
     assert all(order in CHAPTER for order in get_args(Order))
     assert {*re.findall(r"`plugins\.roleplay\.(\w+)", CHAPTER)} == RoleplaySettings.model_fields.keys()
