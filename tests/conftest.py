@@ -6,12 +6,17 @@ import ipaddress
 import logging
 import os
 import socket
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import structlog
+
+# Where Python is told to keep nothing compiled, each worker and each bot in a process of its own would compile it all.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 FOREIGN_SETTINGS = ("DUOLOGUE_", "OPENAI_", "AZURE_OPENAI_", "DISCORD_", "SLACK_", "LLM_")
 
