@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 import structlog
 
+from bot.store import opening
+
 # Where Python is told to keep nothing compiled, each worker and each bot in a process of its own would compile it all.
 sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -39,6 +41,32 @@ def clean_environment(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ("STATE", ".local/state"),
     ):
         monkeypatch.setenv(f"XDG_{name}_HOME", str(home / folder))
+
+
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """What the migrations make of a file that is new."""
+    file = tmp_path_factory.mktemp("database") / "empty.db"
+    file.touch()
+    opening._upgrade_file(file, opening.Steps())
+    return file.read_bytes()
+
+
+@pytest.fixture(autouse=True)
+def new_databases(empty_database: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The migrations run once for all tests of a worker: they cost more than all else of a bot that starts.
+
+    Tests of the migrations themselves have a fixture of this name that does nothing.
+    """
+    upgrade = opening._upgrade_file
+
+    def filled(file: Path, steps: opening.Steps) -> None:
+        if file.stat().st_size or steps != opening.Steps():
+            upgrade(file, steps)
+        else:
+            file.write_bytes(empty_database)
+
+    monkeypatch.setattr(opening, "_upgrade_file", filled)
 
 
 @pytest.fixture

@@ -43,6 +43,11 @@ def url(file: Path) -> str:
     return f"sqlite:///{file}"
 
 
+@pytest.fixture(autouse=True)
+def new_databases() -> None:
+    """Here they are migrated."""
+
+
 @pytest.fixture
 async def file(tmp_path: Path) -> Path:
     """A database with one message in it."""
