@@ -9,7 +9,8 @@ import importlib.util
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from importlib.metadata import EntryPoint, entry_points
+from functools import lru_cache
+from importlib.metadata import EntryPoint, EntryPoints, entry_points
 from pathlib import Path
 from types import ModuleType
 from typing import Literal, TypeVar
@@ -38,7 +39,17 @@ class Installed:
 
 def installed(group: Group = PLUGINS) -> tuple[Installed, ...]:
     """All that could be listed, by name; nothing is imported."""
-    return tuple(sorted((_described(point) for point in entry_points(group=group)), key=lambda found: found.name))
+    return tuple(sorted((_described(point) for point in _offered(group)), key=lambda found: found.name))
+
+
+def _offered(group: Group) -> EntryPoints:
+    return _found_on(tuple(sys.path), group)
+
+
+@lru_cache(maxsize=2)
+def _found_on(path: tuple[str, ...], group: Group) -> EntryPoints:
+    """All installed distributions are read for this, and a bot that starts asks fifty times."""
+    return entry_points(group=group)
 
 
 def not_listed(references: Iterable[str], group: Group = PLUGINS) -> tuple[Installed, ...]:
@@ -97,13 +108,13 @@ def _load(reference: str, folder: Path, group: Group, kind: type[T], attribute: 
 
 
 def _entry_point(name: str, group: Group, attribute: str) -> EntryPoint:
-    points = [point for point in entry_points(group=group) if point.name == name]
+    points = [point for point in _offered(group) if point.name == name]
     if len({point.value for point in points}) > 1:
         offered = " and ".join(f"{found.distribution} ({found.value})" for found in map(_described, points))
         raise PluginError(f"`{name}` is offered by {offered}. List the one you mean as `module:{attribute}`.")
     if points:
         return points[0]
-    known = sorted({point.name for point in entry_points(group=group)})
+    known = sorted({point.name for point in _offered(group)})
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.7)
     hint = f"Did you mean `{near[0]}`?" if near else f"Installed are: {', '.join(known) or 'none'}."
     raise PluginError(f"There is no {group.removeprefix('duologue.')[:-1]} called `{name}`. {hint}")
