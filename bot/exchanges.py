@@ -32,9 +32,11 @@ _LONGEST_TOLD = 200
 
 @dataclass(slots=True)
 class Beginning:
-    """An answer that begins a branch: the `note` beside it says so, and it is `made` once there is a first word."""
+    """An answer that begins a branch: the `note` beside it says so, and it is `made` once there is a first word.
+    `asked` is the question where it was put anew."""
 
     note: str
+    asked: int | None = None
     made: bool = False
 
 
@@ -157,6 +159,7 @@ class Exchanges:
 
         async def answer() -> Line:
             _, anew = await self._store.remember(event.place, asked)
+            beginning.asked = anew.id
             return await self._turns.answer_again(event, anew, Taking(), self._fresh(event.place, anew), beginning)
 
         return await self._branching(event, question.parent, beginning, answer)
@@ -178,8 +181,7 @@ class Exchanges:
             return await answer()
         except BaseException:
             if not beginning.made:
-                await branches.switch(event.place, left)
-                await branches.delete(event.place, forked.branch)
+                await branches.undo_fork(event.place, forked.branch, left, beginning.asked)
             raise
 
     async def _continue(self, event: ButtonPressed) -> Line:
@@ -193,6 +195,8 @@ class Exchanges:
 
     async def _turn_over(self, event: ButtonPressed) -> None:
         answer = await self._known_answer(event)
+        if not await self._store.reaches(event.place, answer.id):
+            await self._tell_branch(event.place, answer)
         number = int(event.args[0]) if event.args and event.args[0].isdecimal() else 0
         await self.show_variant(event, answer, number)
 
@@ -315,9 +319,9 @@ class Exchanges:
             raise UsageError(say("I no longer remember this question. Please ask it again."))
         return question
 
-    async def _tell_branch(self, place: Place, question: Remembered) -> None:
-        """Raises UsageError where the question is on another branch."""
-        branch = await self._store.branches.leading_to(place, question.id)
+    async def _tell_branch(self, place: Place, message: Remembered) -> None:
+        """Raises UsageError where it is on another branch."""
+        branch = await self._store.branches.leading_to(place, message.id)
         if branch is not None:
             raise UsageError(
                 say(

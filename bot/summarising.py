@@ -125,9 +125,9 @@ class Summaries:
         left = await self._store.branches.stretch(until, after=base, max_tokens=READS_TOKENS)
         portions = await self._portions(left)
         for number, portion in enumerate(portions, 1):
-            text = await self._told(current, model, text, portion)
+            before, text = text, await self._told(current, model, text, portion)
             reached = until if number == len(portions) else portion[-1].id
-            new = NewSummary(text, base=base, until=reached, told=portion, model=model.model)
+            new = NewSummary(text, base=base, until=reached, told=portion, model=model.model, before=before)
             if not await self._store.branches.summarise(current, new):
                 log.info("a summary was out of date before it was ready", place=str(current.place))
                 return

@@ -131,7 +131,7 @@ class Turns:
         self._speak(event, conversation)
         composed = self._composer.compose_from(path, conversation.settings)
         turn = self.turn_for(event, composed.prompt, composed.choice, tools=self.tools)
-        model = self.model_for(event, conversation)
+        model = self.model_for(event, conversation, question.id)
         if notes := " ".join(filter(None, (composed.assembled.notice, *unread, attached.notice))):
             model = ending_with(Notice(notes), model)
         answer = Answer(turn, model, self._clock)
@@ -141,6 +141,7 @@ class Turns:
             draft = replace(draft, branch=conversation.branch)
         except BaseException:
             await answer.abandon()
+            await self._memory.spend(event, turn.calls)
             raise
         speech = Speech(event, draft, turn, answer, tool_messages(composed.prompt), composed)
         speech.below = self.below(event, question)

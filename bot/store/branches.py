@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from itertools import chain, count
 
-from sqlalchemy import CTE, Select, delete, func, select, update
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.engine import Connection
 
 from bot.clock import Clock
@@ -47,6 +47,11 @@ class Branches:
     async def switch(self, place: Place, id: int) -> Conversation:
         now = self._clock.now()
         return await self._db.write(lambda c: switch(c, place, id, now))
+
+    async def undo_fork(self, place: Place, forked: int, back_to: int, asked: int | None) -> None:
+        """Nothing came of a branch: all is as if it had never been begun, but what others said meanwhile stays."""
+        now = self._clock.now()
+        await self._db.write(lambda c: undo_fork(c, place, forked, back_to, asked, now))
 
     async def is_shared(self, place: Place, answer: int) -> bool:
         """Whether another branch ends with an answer, or goes on from it in its own way."""
@@ -117,7 +122,10 @@ class Branches:
         now = self._clock.now()
 
         def keep(connection: Connection) -> bool:
-            if not summaries.is_true(connection, current.branch, new.base, new.told):
+            # The branch may have been deleted or cleared meanwhile, or end with an earlier message.
+            if not ways.leads_to(connection, current.branch, new.until):
+                return False
+            if not summaries.is_true(connection, current.branch, new):
                 return False
             summaries.add(connection, current, until=new.until, text=new.text, model=new.model, now=now)
             return True
@@ -163,7 +171,9 @@ def fork(
     connection: Connection, place: Place, at: int | None, name: str, now: datetime, language: Language
 ) -> Conversation:
     current = tree.ensure(connection, place, now)
-    _check_belongs(connection, current, at)
+    if at is not None and not ways.is_on_any(connection, current, at):
+        # What was cleared does not come back.
+        raise _unknown_message(place, at)
     known = listed(connection, place)
     if any(one.active and not one.name for one in known):
         # Whoever leaves a branch wants to find it again.
@@ -192,6 +202,24 @@ def switch(connection: Connection, place: Place, id: int, now: datetime) -> Conv
     current = tree.ensure(connection, place, now)
     tree.activate(connection, current.id, id)
     return tree.ensure(connection, place, now)
+
+
+def undo_fork(
+    connection: Connection, place: Place, forked: int, back_to: int, asked: int | None, now: datetime
+) -> None:
+    """As if a branch had never been begun: what was `asked` on it is forgotten, and what others said there meanwhile
+    goes on from the end of the branch that it left."""
+    known, left = _check_known(connection, place, forked), _check_known(connection, place, back_to)
+    since = known.forked_from
+    walk = tree.whole_branch(known.tip or 0, down_to=(since or 0) + 1)
+    said = sorted(id for id in connection.execute(select(walk.c.id)).scalars() if id not in (since, asked))
+    for parent, id in zip((left.tip, *said), said, strict=False):
+        connection.execute(update(message).where(message.c.id == id).values(parent_id=parent))
+    if said:
+        connection.execute(update(branch).where(branch.c.id == left.id).values(tip_id=said[-1]))
+    connection.execute(update(branch).where(branch.c.id == forked).values(tip_id=since if asked is None else asked))
+    switch(connection, place, left.id, now)
+    drop(connection, place, forked)
 
 
 def rename(connection: Connection, place: Place, id: int, name: str) -> None:
@@ -250,7 +278,7 @@ def _only_on(connection: Connection, place: Place, of: Branch) -> Sequence[int]:
     while True:
         # All before the place where it meets another way is on both. Most branches are short: look nearby first.
         down_to = max(0, tip - back)
-        mine, others = tree.whole_branch(tip, down_to=down_to), _ways_to(tips, down_to)
+        mine, others = tree.whole_branch(tip, down_to=down_to), tree.all_ways(tips, down_to=down_to)
         met: int | None = connection.execute(
             select(func.max(mine.c.id)).where(mine.c.id.in_(select(others.c.id)))
         ).scalar_one_or_none()
@@ -264,14 +292,6 @@ def _only_on(connection: Connection, place: Place, of: Branch) -> Sequence[int]:
         .where(mine.c.id > (met or 0), message.c.conversation_id == here)
     )
     return connection.execute(alone.order_by(mine.c.id)).scalars().all()
-
-
-def _ways_to(tips: Select[tuple[int | None]], down_to: int) -> CTE:
-    start = select(message.c.id, message.c.parent_id).where(message.c.id.in_(tips))
-    walk = start.cte("others", recursive=True)
-    # Where two ways meet, the rest is walked once.
-    step = select(message.c.id, message.c.parent_id).where(message.c.id == walk.c.parent_id)
-    return walk.union(step.where(message.c.id >= down_to))
 
 
 def _check_known(connection: Connection, place: Place, id: int) -> Branch:

@@ -78,13 +78,15 @@ class Summary:
 
 @dataclass(frozen=True, slots=True)
 class NewSummary:
-    """What is to be kept of `told`, in going on from the summary until `base` (0 = none). It reaches `until`."""
+    """What is to be kept of `told`, in going on from the summary until `base` (0 = none), whose text was `before`; None
+    where that need not be looked at. It reaches `until`."""
 
     text: str
     base: int
     until: int
     told: Sequence[Remembered]
     model: str
+    before: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

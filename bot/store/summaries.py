@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy import case, delete, func, insert, literal, or_, select, update
@@ -12,7 +11,7 @@ from bot.events import Place
 from bot.store.cleaning import storable, storable_or_none
 from bot.store.database import insert_into
 from bot.store.places import within
-from bot.store.records import Conversation, Remembered, Summary
+from bot.store.records import Conversation, NewSummary, Summary
 from bot.store.tables import branch, conversation, message, pin, summary
 
 # A branch takes over so many of the summaries that led to the one it begins with, for rebuilding it.
@@ -48,16 +47,17 @@ def add(
     connection.execute(insert(summary), values)
 
 
-def is_true(connection: Connection, branch_id: int, base: int, told: Sequence[Remembered]) -> bool:
-    """Whether a summary that was made of these messages and of the summary until `base` may be written: another may
-    stand there by now, and messages may have been edited or taken back meanwhile."""
+def is_true(connection: Connection, branch_id: int, new: NewSummary) -> bool:
+    """Whether it may still be written: another may stand in the place of the one that it goes on from by now, and
+    messages may have been edited or taken back meanwhile."""
     standing = newest(connection, branch_id)
-    if (standing.until if standing is not None else 0) != base:
+    base, before = (standing.until, standing.text) if standing is not None else (0, "")
+    if base != new.base or (new.before is not None and before != storable(new.before)):
         return False
-    ids = [one.id for one in told]
+    ids = [one.id for one in new.told]
     texts = select(message.c.id, message.c.text).where(message.c.id.in_(ids), message.c.status != "forgotten")
     now: dict[int, str] = {row.id: row.text for row in connection.execute(texts)}
-    return all(now.get(one.id) == one.text for one in told)
+    return all(now.get(one.id) == one.text for one in new.told)
 
 
 def drop(connection: Connection, place: Place, since: int) -> None:
@@ -69,11 +69,12 @@ def drop(connection: Connection, place: Place, since: int) -> None:
 
 
 def inherit(connection: Connection, old: Conversation, new_branch: int, at: int) -> None:
-    """A branch that leaves another one at a message begins with what stood in the other's window until there."""
+    """A branch that leaves another one at a message begins with what stood in the other's window until there. No
+    summary tells of that message itself, which may be said anew."""
     columns = ("conversation_id", "covers_until", "text", "tokens", "model", "prompt_version", "created_at")
     known = (
         select(*(summary.c[name] for name in columns), literal(new_branch))
-        .where(summary.c.branch_id == old.branch, summary.c.covers_until <= at)
+        .where(summary.c.branch_id == old.branch, summary.c.covers_until < at)
         .order_by(*_newest_first)
         .limit(INHERITED)
     )
@@ -82,7 +83,7 @@ def inherit(connection: Connection, old: Conversation, new_branch: int, at: int)
     kept = pinned.where(pin.c.branch_id == old.branch, pin.c.message_id <= at)
     connection.execute(insert(pin).from_select(["branch_id", "message_id", "created_at"], kept))
     start = old.window_start if old.window_start is not None and old.window_start <= at else None
-    if start is None:
+    if start is None and old.window_start is not None:
         last = select(func.max(summary.c.covers_until)).where(summary.c.branch_id == new_branch)
         until: int | None = connection.execute(last).scalar_one_or_none()
         start = until + 1 if until is not None else None

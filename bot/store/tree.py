@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from pydantic import JsonValue
-from sqlalchemy import CTE, bindparam, case, delete, exists, func, insert, or_, select, update
+from sqlalchemy import CTE, Select, bindparam, case, delete, exists, func, insert, or_, select, update
 from sqlalchemy.engine import Connection, CursorResult
 
 from bot.errors import StoreError
@@ -252,6 +252,14 @@ def whole_branch(tip: int, *, down_to: int = 0) -> CTE:
     return walk.union_all(step.where(message.c.id >= down_to))
 
 
+def all_ways(tips: Select[tuple[int | None]], *, down_to: int = 0) -> CTE:
+    start = select(message.c.id, message.c.parent_id).where(message.c.id.in_(tips))
+    walk = start.cte("others", recursive=True)
+    # Where two ways meet, the rest is walked once.
+    step = select(message.c.id, message.c.parent_id).where(message.c.id == walk.c.parent_id)
+    return walk.union(step.where(message.c.id >= down_to))
+
+
 def reaches(connection: Connection, place: Place, id: int) -> bool:
     """Whether a message is on the active branch; costs as much as was said since."""
     current = find(connection, place)
@@ -313,8 +321,7 @@ def rewrite(connection: Connection, current: Conversation, platform_id: str, tex
     text, parts = known.rewritten(storable(text))
     values = {"text": text, "parts": parts, "tokens": None, "size": size_of(text, parts)}
     connection.execute(update(message).where(message.c.id == known.id).values(values))
-    if known.id <= current.summary_until:
-        summaries.drop(connection, current.place, known.id)
+    summaries.drop(connection, current.place, known.id)
     return replace(known, text=text, parts=parts, tokens=None)
 
 

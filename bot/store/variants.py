@@ -8,11 +8,12 @@ from datetime import datetime
 from sqlalchemy import delete, insert, select, update
 from sqlalchemy.engine import Connection
 
+from bot.events import Place
 from bot.replies import SentId
-from bot.store import tree
+from bot.store import summaries, tree
 from bot.store.cleaning import storable, storable_json, storable_or_none
 from bot.store.records import NewMessage, Remembered, remembered
-from bot.store.tables import message, sent
+from bot.store.tables import conversation, message, sent
 
 # What an answer is made of, apart from its place in the tree.
 _CONTENT = ("speaker", "text", "parts", "tokens", "size", "status", "model", "created_at")
@@ -58,6 +59,7 @@ def replace_answer(
         **({"created_at": now} if as_variant else {}),
     }
     connection.execute(update(message).where(message.c.id == answer).values(values))
+    _drop_summaries(connection, old)
     set_sent(connection, old, new.sent)
     return tree.message_by_id(connection, answer)
 
@@ -70,7 +72,16 @@ def choose(connection: Connection, answer: int, variant: int) -> Remembered | No
         wanted = connection.execute(select(*columns).where(message.c.id == variant)).mappings().one()
         connection.execute(update(message).where(message.c.id == answer).values(dict(wanted)))
         connection.execute(update(message).where(message.c.id == variant).values(dict(shown)))
-    return tree.message_by_id(connection, answer)
+    chosen = tree.message_by_id(connection, answer)
+    if chosen is not None and variant != answer:
+        _drop_summaries(connection, chosen)
+    return chosen
+
+
+def _drop_summaries(connection: Connection, answer: Remembered) -> None:
+    """Those that tell of it: something else stands there now."""
+    here = select(conversation.c.place).where(conversation.c.id == answer.conversation)
+    summaries.drop(connection, Place.parse(connection.execute(here).scalar_one()), answer.id)
 
 
 def set_sent(connection: Connection, of: Remembered, now_sent: Sequence[SentId]) -> None:

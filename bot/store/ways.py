@@ -39,8 +39,25 @@ def leading_to(connection: Connection, place: Place, to: int) -> int | None:
     return next((id for id, tip in _tips(connection, current, to) if _leads(connection, tip, to)), None)
 
 
+def leads_to(connection: Connection, branch_id: int, to: int) -> bool:
+    """Whether a branch is still there and a message on it."""
+    tip: int | None = connection.execute(select(branch.c.tip_id).where(branch.c.id == branch_id)).scalar_one_or_none()
+    return tip is not None and _leads(connection, tip, to)
+
+
+def is_on_any(connection: Connection, current: Conversation, id: int) -> bool:
+    """Whether a message is on one of the branches here, however many there are."""
+    if current.tip is not None and _leads(connection, current.tip, id):
+        return True
+    tips = select(branch.c.tip_id).where(
+        branch.c.conversation_id == current.id, branch.c.tip_id >= id, branch.c.name != ""
+    )
+    walk = tree.all_ways(tips, down_to=id)
+    return connection.execute(select(walk.c.id).where(walk.c.id == id)).first() is not None
+
+
 def is_shared(connection: Connection, place: Place, answer: int) -> bool:
-    """Whether another branch ends with an answer, or goes on from it in its own way."""
+    """Whether another branch ends with an answer, or goes on from it in its own way; so does a thread."""
     current = tree.find(connection, place)
     if current is None:
         return False
@@ -49,14 +66,13 @@ def is_shared(connection: Connection, place: Place, answer: int) -> bool:
     )
     if connection.execute(ends.limit(1)).first() is not None:
         return True
-    following = select(message.c.id).where(
-        message.c.parent_id == answer,
-        message.c.conversation_id == current.id,
-        message.c.variant_of.is_(None),
-        message.c.status != "forgotten",
+    following = select(message.c.conversation_id).where(
+        message.c.parent_id == answer, message.c.variant_of.is_(None), message.c.status != "forgotten"
     )
+    found = connection.execute(following.order_by(message.c.conversation_id != current.id).limit(3)).scalars().all()
     # One of them may be what follows on this branch.
-    return len(connection.execute(following.limit(2)).all()) > (0 if current.tip == answer else 1)
+    own = found.count(current.id)
+    return own < len(found) or own > (0 if current.tip == answer else 1)
 
 
 def _on(connection: Connection, current: Conversation, id: int) -> Conversation | None:

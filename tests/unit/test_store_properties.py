@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import JsonValue
 
+from bot.errors import StoreError
 from bot.events import Place, Route
 from bot.store import Remembered, Store
 from bot.store.cleaning import storable, storable_json
@@ -56,10 +57,10 @@ class Model:
         self.nodes[message.id] = Node(message.parent, message.text, message.role, message.status, tokens)
         self.branches[self.active] = message.id
 
-    def line(self) -> list[int]:
-        """The active branch, oldest first."""
+    def line(self, tip: int | None = None) -> list[int]:
+        """The active branch, or the one that ends with a message, oldest first."""
         line: list[int] = []
-        at = self.tip
+        at = self.tip if tip is None else tip
         while at is not None:
             line.append(at)
             at = self.nodes[at].parent
@@ -125,9 +126,13 @@ def branches(draw: st.DrawFn) -> Step:
 
     async def step(store: Store, model: Model) -> None:
         at = picked(model, pick)
+        if at is not None and not any(at in model.line(tip) for tip in model.branches.values()):
+            with pytest.raises(StoreError):
+                await store.branches.fork(PLACE, at)
+            return
         conversation = await store.branches.fork(PLACE, at)
         assert conversation.branch not in model.branches
-        model.starts[conversation.branch] = model.starts[model.active]
+        model.starts[conversation.branch] = model.starts[model.active] if at in model.line() else None
         model.branches[conversation.branch] = at
         model.active = conversation.branch
 
