@@ -14,6 +14,8 @@ from plugins.conversation.words import cut, literally, who
 LONGEST_NAME = 60
 LONGEST_TYPED = 150
 MOST_SUGGESTIONS, SUGGESTED_CHARS = 25, 90
+# A name that was misspelt is looked for among the newest: comparing takes its time.
+NEAR_AMONG = 500
 # Further back a message is named by its link.
 FURTHEST = 300
 NUMBER = re.compile(r"#?(?P<number>\d{1,4})(?:\s*·\s*(?P<said>.*))?", re.DOTALL)
@@ -127,7 +129,7 @@ async def find_branch(ctx: Context, typed: str) -> Branch:
     same = [each for each in known if wanted and each.name.casefold().startswith(wanted)]
     if len(same) == 1:
         return same[0]
-    near = difflib.get_close_matches(wanted, [each.name.casefold() for each in known], n=1)
+    near = difflib.get_close_matches(wanted, [each.name.casefold() for each in known[-NEAR_AMONG:]], n=1)
     if same or near:
         name = (same or [each for each in known if each.name.casefold() == near[0]])[0].name
         raise UsageError(
