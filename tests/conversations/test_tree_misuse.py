@@ -262,9 +262,11 @@ async def test_what_others_say_while_another_wording_fails_stays() -> None:
 async def test_a_variant_of_another_branch_says_where_it_belongs() -> None:
     async with bot_with([ONE, TWO, THREE]) as bot:
         await bot.says("Count.")
+        answer = bot.last
         await bot.runs("/regenerate")
         await bot.runs("/branch new --empty")
-        await bot.presses("◀")
+        # Somebody still saw it.
+        await bot.presses("+variant", "1", message=answer.id)
         assert "This belongs to another branch. `/branch switch main` goes there." in bot.shown_privately[-1]
 
 
