@@ -124,18 +124,24 @@ async def _scene_of(ctx: Context, template: Template, personas: Mapping[str, Per
 
 
 async def _template_role(ctx: Context, role: TemplateRole, personas: Mapping[str, Persona]) -> Role:
+    check_age(ctx, role.name, adult=role.adult)
     persona = personas.get(role.persona)
     if persona is None:
         if not role.prompt:
             raise UsageError(
                 say("The role {name} is for the persona `{id}`, who is not here.", name=role.name, id=role.persona)
             )
-        return Role(id=role.id, name=role.name, prompt=role.prompt, description=role.description)
+        return Role(id=role.id, name=role.name, prompt=role.prompt, description=role.description, adult=role.adult)
     player = await _played(ctx, persona, role.id, await card_of_persona(ctx, persona))
     # A scene that was saved has it in there already.
     prompt = role.prompt if player.prompt in role.prompt else f"{player.prompt}\n\n{role.prompt}".strip()
     return player.model_copy(
-        update={"name": role.name, "prompt": prompt, "description": role.description or persona.description}
+        update={
+            "name": role.name,
+            "prompt": prompt,
+            "description": role.description or persona.description,
+            "adult": role.adult or persona.adult,
+        }
     )
 
 
@@ -157,7 +163,7 @@ async def _player(ctx: Context, name: str, id: str, personas: Mapping[str, Perso
 
 async def _played(ctx: Context, persona: Persona, id: str, card: Card | None) -> Role:
     """With what it learned in other scenes, if it keeps that."""
-    check_age(ctx, persona)
+    check_age(ctx, persona.name, adult=persona.adult)
     role = await asyncio.to_thread(role_of, persona, id, card)
     return role.model_copy(update={"knows": await recalled(ctx, persona.id)}) if persona.keeps_memory else role
 
@@ -179,6 +185,7 @@ def role_of(persona: Persona, id: str, card: Card | None = None) -> Role:
         parameters=persona.parameters,
         book=persona.book,
         remembers=persona.keeps_memory,
+        adult=persona.adult,
     )
     if card is None:
         return role

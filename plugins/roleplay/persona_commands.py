@@ -254,7 +254,7 @@ async def delete(ctx: Context, persona: NamedAtLast) -> str:
 async def preview(ctx: Context, persona: NamedAtLast) -> str | None:
     """Let a persona say one line here, with its name and face."""
     found = await find(ctx, persona)
-    check_age(ctx, found)
+    check_age(ctx, found.name, adult=found.adult)
     role = role_of(found, "a", await card_of_persona(ctx, found))
     setting = (
         f"{role.name} meets somebody for the first time, greets them and tells in one or two sentences who they are."

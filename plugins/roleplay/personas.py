@@ -296,14 +296,13 @@ def check_may_change(ctx: Context, persona: Persona) -> None:
         )
 
 
-def check_age(ctx: Context, *personas: Persona) -> None:
+def check_age(ctx: Context, name: str, *, adult: bool) -> None:
     """What a card marks as meant for adults is played where a server says that only they are."""
-    for persona in personas:
-        if persona.adult and not ctx.capabilities.age_restricted:
-            raise NotAllowed(
-                "an adult persona",
-                public=say("{name} may only be played in channels that are marked for adults.", name=persona.name),
-            )
+    if adult and not ctx.capabilities.age_restricted:
+        raise NotAllowed(
+            "an adult persona",
+            public=say("{name} may only be played in channels that are marked for adults.", name=name),
+        )
 
 
 def literally(text: str) -> str:

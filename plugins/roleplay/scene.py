@@ -26,7 +26,8 @@ class Role(BaseModel):
     """A part in a scene, with all of its persona that is needed, so that changing the persona leaves the scene alone.
 
     `player` is the id of the person who plays it, empty where the model does. `notes` are told to it before its next
-    line alone, `knows` before each of them. One that `remembers` keeps what it learns for other scenes.
+    line alone, `knows` before each of them. One that `remembers` keeps what it learns for other scenes; an
+    `adult` one is for adults alone.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -49,6 +50,7 @@ class Role(BaseModel):
     notes: tuple[str, ...] = ()
     knows: tuple[str, ...] = ()
     remembers: bool = False
+    adult: bool = False
 
     @property
     def speaker(self) -> Speaker:

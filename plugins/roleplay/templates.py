@@ -84,7 +84,8 @@ Line = Annotated[str, StringConstraints(max_length=LONGEST_LINE), BeforeValidato
 
 class TemplateRole(BaseModel):
     """`description` is told to the others, `prompt` to whoever plays the role, with `{{char}}` for the own name and
-    `{{user}}` for the other's. `persona` is the id of the one that plays it, where the template asks for one."""
+    `{{user}}` for the other's. `persona` is the id of the one that plays it, where the template asks for one. An
+    `adult` one is played where only adults are."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -93,6 +94,7 @@ class TemplateRole(BaseModel):
     description: Line = ""
     prompt: Annotated[str, StringConstraints(max_length=LONGEST_PROMPT), BeforeValidator(_text)] = ""
     persona: Annotated[str, StringConstraints(max_length=LONGEST_ID), BeforeValidator(_id)] = ""
+    adult: bool = False
 
     @model_validator(mode="after")
     def _can_be_played(self) -> TemplateRole:
@@ -256,6 +258,7 @@ def from_scene(scene: Scene, title: str) -> Template:
             # A long card is read from its persona again.
             "prompt": "" if role.persona and len(role.prompt) > LONGEST_PROMPT else role.prompt,
             "persona": role.persona,
+            "adult": role.adult,
         }
         for role in scene.roles
     ]

@@ -472,6 +472,25 @@ async def test_a_card_for_adults_plays_where_only_they_are() -> None:
         assert bot.last.text.startswith("🎭 **Eve · Cat**")
 
 
+async def test_a_scene_with_a_card_for_adults_that_is_kept_plays_where_only_they_are(tmp_path: Path) -> None:
+    async with bot_with("Hello.", capabilities=Capabilities(**CAN, age_restricted=True), folder=tmp_path) as bot:
+        await imports(bot, named("Eve", tags=["NSFW", "romance"]))
+        await bot.runs("/roleplay start Eve and a cat --turns=1 --pace=0", user=BOB)
+        await bot.presses("▶ Begin", user=BOB)
+        await bot.until("🎬")
+        await bot.runs("/roleplay save The Garden", user=BOB)
+        await bot.runs("/persona delete eve", user=BOB)
+        if bot.buttons:
+            await bot.presses(bot.buttons[0], user=BOB)
+        await bot.runs("/persona list", user=BOB)
+        assert "eve" not in bot.last.text
+        await bot.runs("/roleplay start the-garden", user=BOB)
+        assert bot.last.text.startswith("🎭 **The Garden**")
+    async with bot_with(folder=tmp_path) as bot:
+        await bot.runs("/roleplay start the-garden", user=BOB)
+        assert "Eve may only be played in channels that are marked for adults." in bot.last.text
+
+
 async def test_a_long_card_is_warned_of() -> None:
     async with bot_with() as bot:
         await imports(bot, named("Long", description="A word of many. " * 1_000))

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bot.words import Language, Languages, speaking
 from plugins.roleplay.naming import may_be_one, names_in
 
 NURSE, SALT = "Romeo and Juliet's Nurse", "Salt & Pepper"
@@ -18,6 +19,9 @@ NURSE, SALT = "Romeo and Juliet's Nurse", "Salt & Pepper"
         ("Pirat und Bibliothekarin", ["Pirat", "Bibliothekarin"]),
         ("un chat et un chien", ["un chat", "un chien"]),
         ("un gato y un perro", ["un gato", "un perro"]),
+        ("Sol y Luna and Ada", ["Sol y Luna", "Ada"]),
+        ("Sol y Luna", ["Sol y Luna"]),
+        ("Ana y la bruja", ["Ana", "la bruja"]),
         ("Kirk vs. Spock", ["Kirk", "Spock"]),
         ("Kirk VERSUS Spock", ["Kirk", "Spock"]),
         ("a cat, a dog & a cow + Ada", ["a cat", "a dog", "a cow", "Ada"]),
@@ -35,6 +39,12 @@ NURSE, SALT = "Romeo and Juliet's Nurse", "Salt & Pepper"
 )
 def test_names_stand_between_commas_and_ands(typed: str, names: list[str]) -> None:
     assert names_in(typed) == names
+
+
+def test_in_spanish_names_stand_between_their_and() -> None:
+    with speaking(Languages({"es": Language("es", "Español")}), "es-MX"):
+        assert names_in("Sol y Luna") == ["Sol", "Luna"]
+        assert names_in('"Sol y Luna" y Ada') == ["Sol y Luna", "Ada"]
 
 
 def test_a_known_name_is_one_whatever_words_are_in_it() -> None:

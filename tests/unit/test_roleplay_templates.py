@@ -507,7 +507,7 @@ def test_the_example_of_a_template_can_be_used() -> None:
     assert template.id == "the-last-umbrella"
     assert template.opener_by == "actress"
     assert f"{len(OURS)} come with the bot" in page
-    for name in (*Template.model_fields, "roles.prompt", "roles.persona"):
+    for name in (*Template.model_fields, "roles.prompt", "roles.persona", "roles.adult"):
         assert name == "description" or f"`{name}`" in page
 
 
