@@ -101,7 +101,8 @@ class Summaries:
             return None
         if self._settings.summary_model:
             provider, _, name = self._settings.summary_model.partition(":")
-            return ModelChoice(provider, name or self._registry.default(provider), _sparing())
+            usual = choice.model if provider == choice.provider else ""
+            return ModelChoice(provider, name or self._registry.default(provider) or usual, _sparing())
         own = self._registry.own(choice, current.place)
         if self._registry.provider(own.provider).concurrency < 2:
             return None

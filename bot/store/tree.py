@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from pydantic import JsonValue
-from sqlalchemy import CTE, Select, bindparam, case, delete, exists, func, insert, or_, select, update
+from sqlalchemy import CTE, Select, and_, bindparam, case, delete, exists, func, insert, or_, select, update
 from sqlalchemy.engine import Connection, CursorResult
 
 from bot.errors import StoreError
@@ -296,10 +296,10 @@ def count(connection: Connection, current: Conversation) -> int:
     if current.tip is None:
         return 0
     walk = whole_branch(current.tip)
+    # What only calls tools shows nothing.
+    said = or_(message.c.role == "user", and_(message.c.role == "assistant", message.c.text != ""))
     counted = connection.execute(
-        select(func.count())
-        .select_from(message)
-        .where(message.c.id.in_(select(walk.c.id)), _visible, message.c.role.in_(("user", "assistant")))
+        select(func.count()).select_from(message).where(message.c.id.in_(select(walk.c.id)), _visible, said)
     )
     return counted.scalar_one()
 
