@@ -200,7 +200,9 @@ def picked(model: Model, pick: int | None) -> int | None:
 
 
 def visible_turns(model: Model) -> int:
-    return sum(model.nodes[id].role in ("user", "assistant") for id in model.shown(model.line()))
+    """What only calls tools shows nothing."""
+    shown = [model.nodes[id] for id in model.shown(model.line())]
+    return sum(one.role == "user" or (one.role == "assistant" and one.text != "") for one in shown)
 
 
 async def compare(store: Store, model: Model, limit: int) -> None:
