@@ -96,7 +96,8 @@ class Summaries:
         await self._beside.close()
 
     def _model(self, choice: ModelChoice, current: Conversation) -> ModelChoice | None:
-        """Who writes it. A model that can do one thing at a time has something better to do, unless it is wanted."""
+        """Who writes it. A model that has to leave answers waiting for it has something better to do, unless it is
+        wanted."""
         if not self._settings.summaries:
             return None
         if self._settings.summary_model:
@@ -104,7 +105,7 @@ class Summaries:
             usual = choice.model if provider == choice.provider else ""
             return ModelChoice(provider, name or self._registry.default(provider) or usual, _sparing())
         own = self._registry.own(choice, current.place)
-        if self._registry.provider(own.provider).concurrency < 2:
+        if self._registry.provider(own.provider).concurrency <= AT_ONCE:
             return None
         return ModelChoice(choice.provider, self._registry.default(choice.provider) or choice.model, _sparing())
 

@@ -22,6 +22,8 @@ LONGEST_QUESTION = 4000
 # Among so many messages the newest answer or question of somebody is looked for.
 NEAR = 100
 MOST_EXCHANGES = 50
+# A question that could not be answered is looked for behind so many messages.
+MOST_SINCE = 20
 NEXT = ("next", "forward", "▶", "weiter", "nächste")
 PREVIOUS = ("previous", "back", "prev", "◀", "zurück", "vorige")
 
@@ -45,6 +47,10 @@ async def regenerate(
 
 async def answer_anew(ctx: Context, named: Remembered | None) -> Reply | None:
     """`named` is an answer or its question, None = the newest answer."""
+    if named is None and await _unanswered(ctx) is not None:
+        raise UsageError(
+            say("I could not answer your last question. Please ask it again, or in other words with `/edit`.")
+        )
     answer = await _newest_answer(ctx) if named is None else await _answer_meant(ctx, named)
     question = await ctx.conversation.question_of(answer)
     if question is None or question.status == "forgotten":
@@ -131,8 +137,24 @@ async def edit(
     await ctx.answer_instead(question, text.strip())
 
 
+async def _unanswered(ctx: Context) -> Remembered | None:
+    """This person's question that the model failed to answer, where nothing was answered since."""
+    at = next((each.tip for each in await ctx.conversation.branches() if each.active), None)
+    for _ in range(MOST_SINCE):
+        row = await ctx.conversation.message(at) if at is not None else None
+        if row is None or row.role != "user":
+            return None
+        if row.status == "failed" and row.author_id == ctx.user.id:
+            return row
+        at = row.parent
+    return None
+
+
 async def _last_question(ctx: Context, rows: Sequence[Remembered]) -> Remembered:
-    """The newest of this person's messages that was answered; what they only said to others was no question."""
+    """The newest of this person's messages that was, or should have been, answered; what they only said to others was
+    no question."""
+    if (failed := await _unanswered(ctx)) is not None:
+        return failed
     for row in reversed(rows):
         if row.role == "assistant" and row.scene is None:
             question = await ctx.conversation.question_of(row)

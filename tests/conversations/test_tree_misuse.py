@@ -164,6 +164,18 @@ async def test_a_summary_made_of_a_message_that_is_edited_meanwhile_is_made_anew
         assert "swordfish" not in newest.messages[1].text
 
 
+async def test_summaries_that_never_end_leave_room_for_answers() -> None:
+    """As many at a time as the provider answers."""
+    model = Thinking()
+    model.concurrency = 2
+    async with bot_with(model, settings=SMALL) as bot:
+        for channel in ("one", "two", "three"):
+            for number in range(6):
+                await bot.says(f"{number}. {LONG}", place=replace(bot.place, channel=channel), wait=False)
+                await bot.app.runner.idle()
+        assert sum(line.startswith("bot") for line in bot.screen) == 18
+
+
 # Summaries and branches.
 
 
@@ -257,6 +269,37 @@ async def test_what_others_say_while_another_wording_fails_stays() -> None:
         await bot.says("And?")
         assert remembered(bot) == ["Count.", "One.", "By the way.", "And another thing.", "And?"]
         assert "backwards" not in str(await bot.app.store.tree(bot.place))
+
+
+async def test_what_others_say_while_an_older_answer_fails_anew_stays() -> None:
+    said = iter([Say(ONE), Say(TWO), WrongKey("no"), Say(THREE)])
+    model = Slow(lambda prompt: next(said))
+    model.gate.set()
+    async with bot_with(model) as bot:
+        await bot.says("Count.")
+        await bot.says("On.")
+        model.gate.clear()
+        await bot.runs("/regenerate 3", wait=False)
+        await model.asked.wait()
+        await overhears(bot, "By the way.")
+        model.gate.set()
+        await bot.idle()
+        await bot.says("And?")
+        assert remembered(bot) == ["Count.", "One.", "On.", "Two.", "By the way.", "And?"]
+        assert [each.name for each in await bot.app.store.branches.all(bot.place)] == ["main"]
+
+
+async def test_a_question_that_failed_is_not_taken_for_the_one_before() -> None:
+    async with bot_with([ONE, WrongKey("no"), TWO]) as bot:
+        await bot.says("Count.", user=BOB)
+        await bot.says("On?", user=BOB)
+        assert "could not answer your last question" in await told(bot, "/regenerate", user=BOB)
+        assert "not asked me anything" in await told(bot, "/edit And on?")
+        await overhears(bot, "Oh.")
+        await bot.runs("/edit And on?", user=BOB)
+        assert remembered(bot) == ["Count.", "One.", "And on?"]
+        await bot.runs("/branch switch main")
+        assert "Oh." in await told(bot, "/history")
 
 
 async def test_a_variant_of_another_branch_says_where_it_belongs() -> None:
