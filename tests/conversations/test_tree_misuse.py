@@ -272,8 +272,8 @@ async def test_what_others_say_while_another_wording_fails_stays() -> None:
 
 
 async def test_what_others_say_while_an_older_answer_fails_anew_stays() -> None:
-    said = iter([Say(ONE), Say(TWO), WrongKey("no"), Say(THREE)])
-    model = Slow(lambda prompt: next(said))
+    said: list[Answer] = [ONE, TWO, WrongKey("no"), THREE]
+    model = Slow(lambda prompt: said.pop(0))
     model.gate.set()
     async with bot_with(model) as bot:
         await bot.says("Count.")
