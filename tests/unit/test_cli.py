@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
@@ -164,6 +165,11 @@ def test_setup_fills_the_tokenizers_cache(
     assert "unpacked from bpe-openai" in capsys.readouterr().out
     assert main(["setup"]) == 0
     assert "already" in capsys.readouterr().out
+
+
+def test_it_is_installed_as_a_command() -> None:
+    (script,) = entry_points(group="console_scripts", name="duologue")
+    assert script.load() is main
 
 
 def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:

@@ -52,6 +52,14 @@ def test_own_prices_win() -> None:
     assert own.of("house", "anything", usage, price_list=None)[0] == Decimal(7)
 
 
+def test_what_is_written_into_a_cache_has_a_price_of_its_own() -> None:
+    usage = Usage(input=1_000_000, output=1_000_000, cached=500_000, cache_writes=250_000, reasoning=400_000)
+    units = UnitPrices(Decimal(4), Decimal(8), cached=Decimal(1), cache_writes=Decimal(6))
+    # 250,000 at 4, 500,000 at 1, 250,000 at 6; what a model thinks is part of its output.
+    assert Prices({"house/*": units}).of("house", "m", usage, price_list=None)[0] == Decimal("11")
+    assert Prices({"house/*": UnitPrices(Decimal(4), Decimal(8))}).of("house", "m", usage, price_list=None)[0] == 12
+
+
 def test_counts_that_contradict_each_other_have_no_price() -> None:
     assert Prices().of("o", "gpt-6-luna", Usage(input=5, cached=50), price_list="openai")[0] is None
 

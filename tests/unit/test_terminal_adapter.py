@@ -132,8 +132,9 @@ async def test_nothing_to_read_ends_at_once(tmp_path: Path) -> None:
     assert chat.events == []
 
 
-async def test_quit_leaves_what_follows_unread(tmp_path: Path) -> None:
-    assert await Chat(tmp_path, b"one\n/quit\ntwo\n").run() == "You said one\n"
+@pytest.mark.parametrize("typed", ["/quit", "/exit", "  /Quit  "])
+async def test_quit_leaves_what_follows_unread(tmp_path: Path, typed: str) -> None:
+    assert await Chat(tmp_path, f"one\n{typed}\ntwo\n".encode()).run() == "You said one\n"
 
 
 async def test_paths_that_come_through_a_pipe_are_just_words(tmp_path: Path) -> None:
