@@ -140,7 +140,7 @@ class Composer:
         budget = max(int(budget * shrink), 512)
         reserve = max(min(reserve, budget // 3), min(LEAST_RESERVE, budget // 3))
         sees = self._registry.sees(choice)
-        return Limits(budget, reserve, memory.high_water, memory.low_water, sees)
+        return Limits(budget, reserve, memory.high_water, memory.low_water, sees, memory.most_messages)
 
 
 def _pinned(rows: Sequence[Remembered]) -> tuple[str, ...]:

@@ -72,13 +72,15 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """`budget` counts input and answer, `reserve` is the answer's share of it; pictures count where they are seen."""
+    """`budget` counts input and answer, `reserve` is the answer's share of it; pictures count where they are seen.
+    `most` is how many messages are read, 0 = as many as fit."""
 
     budget: int
     reserve: int
     high_water: float = HIGH_WATER
     low_water: float = LOW_WATER
     sees: bool = True
+    most: int = 0
 
     @property
     def input(self) -> int:
@@ -126,7 +128,7 @@ def assemble(
     room = max(limits.input - head.tokens - tail_tokens, limits.input // 8, 1)
     pictures = newest_pictures(rows, int(room * PICTURES_SHARE))
     entries = [_entry(row, count, pictures.get(row.id, ()) if limits.sees else ()) for row in rows]
-    chosen = window(entries, room, start, high_water=limits.high_water, low_water=limits.low_water)
+    chosen = window(entries, room, start, high_water=limits.high_water, low_water=limits.low_water, most=limits.most)
     by_id = {row.id: (row, entry) for row, entry in zip(rows, entries, strict=True)}
     kept = [by_id[id] for id in chosen.kept]
     tail = _tail(frame, [row for row, _ in kept])

@@ -71,9 +71,11 @@ def window(
     *,
     high_water: float = HIGH_WATER,
     low_water: float = LOW_WATER,
+    most: int = 0,
 ) -> Window:
     """`entries` oldest first, their ids rising; `start` is the stored one. What is kept begins with a person's message,
-    has every tool call together with its results, and never more than `budget` tokens."""
+    has every tool call together with its results, and never more than `budget` tokens. Past `most` messages it falls as
+    far as past the high water; 0 is no limit."""
     paired, bare = _paired(entries)
     first = next((at for at, entry in enumerate(paired) if start is None or entry.id >= start), len(paired))
     people = [at for at in range(first, len(paired)) if paired[at].role == "user"]
@@ -83,8 +85,9 @@ def window(
     if not people:
         return Window(start, (), False, bare=bare)
     begin = people[0]
-    if sum(entry.tokens for entry in paired[begin:]) > high_water * budget:
-        begin = _low_start(paired, people, low_water * budget)
+    if sum(entry.tokens for entry in paired[begin:]) > high_water * budget or 0 < most < _messages(paired[begin:]):
+        fewer = max(int(most * low_water / high_water), 1) if most else len(paired)
+        begin = _low_start(paired, people, low_water * budget, fewer)
     kept, cut = _within(paired[begin:], budget)
     new_start = paired[begin].id
     moved = begin > people[0] or (start is not None and new_start != start)
@@ -115,13 +118,19 @@ def _paired(entries: Sequence[Entry]) -> tuple[list[Entry], frozenset[int]]:
     return kept, frozenset(bare)
 
 
-def _low_start(entries: Sequence[Entry], people: Sequence[int], low: float) -> int:
+def _messages(entries: Sequence[Entry]) -> int:
+    """Results of tools are part of the message that called them."""
+    return sum(entry.role != "tool" for entry in entries)
+
+
+def _low_start(entries: Sequence[Entry], people: Sequence[int], low: float, most: int) -> int:
     """The first message of a person from which on everything is within the low water, or the newest one."""
-    best, total, end = people[-1], 0, len(entries)
+    best, total, messages, end = people[-1], 0, 0, len(entries)
     for at in reversed(people):
         total += sum(entry.tokens for entry in entries[at:end])
+        messages += _messages(entries[at:end])
         end = at
-        if total > low:
+        if total > low or messages > most:
             break
         best = at
     return best

@@ -81,6 +81,9 @@ class MemorySettings(Section):
     reserve_tokens: PositiveInt = Field(1024, description="What of the budget is kept free for the answer.")
     high_water: float = Field(0.8, gt=0, le=1, description="Old messages are left out past this share of the budget …")
     low_water: float = Field(0.5, gt=0, le=1, description="… until this share is left.")
+    most_messages: NonNegativeInt = Field(
+        0, ge=0, description="The most messages that the model reads, however short; 0 is as many as fit."
+    )
     time_zone: Annotated[str, AfterValidator(_zone)] = Field(
         "UTC",
         description="In which the model is told date and time, and in which days of `limits` begin, such as "

@@ -64,6 +64,18 @@ async def test_each_branch_is_told_in_its_own_summary() -> None:
         assert not any(f"Message {number}." in memories.read[-1] for number in range(6, 12)), "said on the other"
 
 
+async def test_so_many_messages_are_read_and_no_more() -> None:
+    async with TestBot(["Yes."] * 8, plugins=[commands], settings={"memory": {"most_messages": 8}}) as bot:
+        for number in range(8):
+            await bot.says(f"Number {number}.")
+            read = [message for message in bot.model.prompts[-1].messages if message.role != "system"]
+            assert len(read) <= 8
+            assert read[0].role == "user"
+            assert read[-1].text.endswith(f"Number {number}.")
+        assert "Older messages no longer fit" in await told(bot, "/context")
+        assert "Number 0." in str(await bot.app.store.tree(bot.place)), "they are not forgotten"
+
+
 async def test_what_tools_and_the_system_prompt_say_counts_as_no_message() -> None:
     plugin = Plugin("dice", "Rolls.")
 

@@ -268,7 +268,7 @@ async def test_an_answer_is_seen_while_it_grows() -> None:
     answer.add(Text("The first words"))
     showing = asyncio.create_task(stage.display.tell(answer))
     await stage.shows("first words")
-    assert re.search(r"\d\.\d s · ~4 tokens · Ctrl-C stops", stage.text)
+    assert re.search(r"\d\.\d s · ~3 tokens · Ctrl-C stops", stage.text)
     assert stage.display.busy
     answer.end(broken=False)
     await showing

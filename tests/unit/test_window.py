@@ -179,6 +179,29 @@ def test_it_moves_rarely() -> None:
     assert max(kept_sizes) == 80
 
 
+def test_past_so_many_messages_it_falls_as_far_however_short_they_are() -> None:
+    assert window(chat(5), 10_000, most=10) == Window(None, tuple(range(1, 11)), moved=False)
+    entries = [*chat(5), user(11)]
+    assert window(entries, 10_000, most=10).kept == (7, 8, 9, 10, 11), "six are left at most, from a person's on"
+    assert window(entries, 10_000, most=1).kept == (11,)
+    assert window(entries, 10_000).kept == tuple(range(1, 12))
+    calls = [user(1), bot(2, calls=("a", "b")), result(3, "a"), result(4, "b"), bot(5), user(6)]
+    assert window(calls, 10_000, most=4).kept == (1, 2, 3, 4, 5, 6), "results belong to what called for them"
+
+
+@given(histories(), st.integers(8, 400), st.integers(1, 20))
+def test_so_many_messages_and_no_more_while_a_conversation_grows(entries: list[Entry], budget: int, most: int) -> None:
+    start: int | None = None
+    for end in range(len(entries) + 1):
+        chosen = window(entries[:end], budget, start, most=most)
+        kept = [entry for entry in entries[:end] if entry.id in chosen.kept]
+        newest = max((entry.id for entry in kept if entry.role == "user"), default=0)
+        before = [entry for entry in kept if entry.role != "tool" and entry.id < newest]
+        # What follows the newest question is still being answered.
+        assert len(before) < most
+        start = chosen.start
+
+
 def test_the_middle_is_cut_with_a_note() -> None:
     text = " ".join(f"word{n}" for n in range(1000))
     cut = cut_middle(text, 100, words)
