@@ -63,9 +63,10 @@ class EngineTalk:
         self.house.speaking.changed(self.place)
 
     async def path(self, limit: int = 50) -> tuple[Remembered, ...]:
-        # Messages of chats are short, so few tokens usually do; a read that comes back short is widened once.
-        for tokens in (limit * 400, limit * 20_000):
-            path = await self.house.store.path(self.place, max_tokens=tokens)
+        # Messages of chats are short, so few tokens usually do; a read that comes back short is widened. People count
+        # also what the model only knows in short.
+        for tokens in (limit * 400, limit * 4_000, limit * 20_000):
+            path = await self.house.store.path(self.place, max_tokens=tokens, whole=True)
             if path.complete or len(path.messages) >= limit:
                 break
         return path.messages[-limit:] if limit else ()

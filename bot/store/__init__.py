@@ -210,14 +210,14 @@ class Store:
 
         return await self._db.write(both)
 
-    async def path(self, place: Place, *, max_tokens: int, until: int | None = None) -> Path:
+    async def path(self, place: Place, *, max_tokens: int, until: int | None = None, whole: bool = False) -> Path:
         """The end of the active branch, from its window start, no more than `max_tokens` and at least the tip.
         Costs the same however long the branch is. Messages whose tokens are unknown count one per four bytes.
-        `until` ends it with an earlier message."""
+        `until` ends it with an earlier message; `whole` goes on to before its window."""
 
         def newest(connection: Connection) -> Path | None:
             current = tree.find(connection, place)
-            return None if current is None else tree.path(connection, current, max_tokens, until)
+            return None if current is None else tree.path(connection, current, max_tokens, until, whole=whole)
 
         found = await self._db.read(newest)
         return found or Path(await self.conversation(place), (), complete=True)

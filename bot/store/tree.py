@@ -203,15 +203,18 @@ def sent_values(
     ]
 
 
-def path(connection: Connection, current: Conversation, max_tokens: int, until: int | None = None) -> Path:
+def path(
+    connection: Connection, current: Conversation, max_tokens: int, until: int | None = None, *, whole: bool = False
+) -> Path:
     """`until` is the message it ends with, None = the tip."""
     tip = current.tip if until is None else until
     if tip is None:
         return Path(current, (), complete=True)
-    values = {"tip": tip, "start": current.window_start or 0, "max_tokens": max_tokens}
+    start = 0 if whole else current.window_start or 0
+    values = {"tip": tip, "start": start, "max_tokens": max_tokens}
     walked = connection.execute(newest, values).all()
     found = sorted((remembered(row) for row in walked), key=lambda one: one.id)
-    complete = bool(found) and (found[0].parent is None or found[0].parent < (current.window_start or 0))
+    complete = bool(found) and (found[0].parent is None or found[0].parent < start)
     shown = tuple(one for one in found if one.status not in ("forgotten", "failed"))
     pinned = pinned_on(connection, current.branch, tip) if current.has_pins else ()
     return Path(current, shown, complete, pinned)

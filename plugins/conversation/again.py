@@ -186,8 +186,7 @@ async def rewind(
     await ctx.conversation.branch(_before(first, {row.id: row for row in rows}))
     now = next(each for each in await ctx.conversation.branches() if each.active)
     return say(
-        "⏪ We are back before {question}, on the branch **{name}**. "
-        "All of it stays: `/branch switch {old}` goes there.",
+        "⏪ We are back before {question}, on **{name}** now. All of it stays: `/branch switch {old}` goes there.",
         question=quoted(first),
         name=literally(now.name),
         old=left.name.replace("`", "'"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated
 
 from bot.api import (
@@ -38,6 +39,8 @@ from plugins.conversation.words import cut, literally, quoted
 # So many fit into one message of a phone, with a button for each.
 PAGE = 8
 LABEL = 40
+# `/branch from 3 What if`; a dot after the number is how a suggestion goes on.
+MESSAGE_AND_NAME = re.compile(r"(#?\d{1,4}|<?https?://\S+)\s+([^\s·].*)", re.DOTALL)
 Name = Annotated[str | None, Arg("What it is called", max_length=LONGEST_TYPED, rest=True)]
 
 
@@ -59,6 +62,8 @@ async def from_(
     name: Annotated[str | None, Arg("What the branch is called", max_length=LONGEST_TYPED)] = None,
 ) -> str:
     """Begin a branch that goes on from an earlier message."""
+    if not name and (both := MESSAGE_AND_NAME.fullmatch(message.strip())):
+        message, name = both.groups()
     return await branch_off(ctx, await find_message(ctx, message), name or "")
 
 
@@ -70,9 +75,9 @@ async def branch_off(ctx: Context, at: Remembered | None, name: str = "") -> str
     now = await _active(ctx)
     old = left.name.replace("`", "'")
     if at is None:
-        return say("⑂ This is the branch **{name}** now. `/branch switch {old}` goes back.", name=_bold(now), old=old)
+        return say("⑂ We are on **{name}** now. `/branch switch {old}` goes back.", name=_bold(now), old=old)
     return say(
-        "⑂ We go on from {message}, on the branch **{name}**. `/branch switch {old}` goes back.",
+        "⑂ We go on from {message}, on **{name}**. `/branch switch {old}` goes back.",
         message=quoted(at),
         name=_bold(now),
         old=old,
@@ -170,7 +175,7 @@ async def delete(ctx: Context, branch: NamedBranch) -> str:
     """Delete a branch; what was said on it alone is forgotten for good."""
     found = await find_branch(ctx, branch)
     gone = await ctx.conversation.delete_branch(found.id)
-    told = say("🗑 The branch **{name}** is gone.", name=_bold(found))
+    told = say("🗑 **{name}** is gone.", name=_bold(found))
     if gone:
         told += " " + counted(
             gone,

@@ -28,4 +28,4 @@ def quoted(row: Remembered | None, longest: int = 60) -> str:
     """The beginning of what was said, with its author."""
     if row is None or not row.text.strip():
         return say("something forgotten")
-    return f"{literally(who(row))}: “{literally(cut(row.text, longest))}”"
+    return say("{who}: “{text}”", who=literally(who(row)), text=literally(cut(row.text, longest)))

@@ -221,8 +221,7 @@ async def test_rewinding_keeps_the_old_way() -> None:
         for question in ("A?", "B?", "C?"):
             await bot.says(question)
         assert await told(bot, "/rewind 2") == (
-            "⏪ We are back before Ann: “B?”, on the branch **branch 2**. "
-            "All of it stays: `/branch switch main` goes there."
+            "⏪ We are back before Ann: “B?”, on **branch 2** now. All of it stays: `/branch switch main` goes there."
         )
         await bot.says("D?")
         assert remembered(bot) == ["A?", "One.", "D?"]
@@ -250,8 +249,8 @@ async def test_branches_are_made_listed_switched_renamed_and_deleted() -> None:
     async with talk(ONE, TWO, THREE) as bot:
         await bot.says("Count.", user=BOB)
         await bot.says("On.", user=BOB)
-        made = await told(bot, '/branch from 3 --name="what if"')
-        assert made == "⑂ We go on from Me: “One.”, on the branch **what if**. `/branch switch main` goes back."
+        made = await told(bot, "/branch from 3 what if")
+        assert made == "⑂ We go on from Me: “One.”, on **what if**. `/branch switch main` goes back."
         await bot.says("What if?", user=BOB)
         assert remembered(bot) == ["Count.", "One.", "What if?"]
         listed = await told(bot, "/branch list")
@@ -376,7 +375,7 @@ async def test_a_branch_may_begin_with_nothing() -> None:
     async with talk(ONE, TWO, THREE) as bot:
         await bot.says("Count.")
         made = await told(bot, "/branch new --empty another matter")
-        assert made == "⑂ This is the branch **another matter** now. `/branch switch main` goes back."
+        assert made == "⑂ We are on **another matter** now. `/branch switch main` goes back."
         await bot.says("Hello.")
         assert remembered(bot) == ["Hello."]
         await bot.runs("/branch switch main")
@@ -603,8 +602,7 @@ async def test_branches_speak_german() -> None:
         await bot.says("Count.")
         await bot.runs("/branch new", locale="de")
         assert bot.screen[-1] == (
-            "bot: ⑂ Wir machen weiter ab Ich: “One.”, auf dem Zweig **Zweig 2**. "
-            "`/branch switch Hauptzweig` führt zurück."
+            "bot: ⑂ Wir machen weiter ab Ich: „One.“, auf **Zweig 2**. `/branch switch Hauptzweig` führt zurück."
         )
         await bot.runs("/branch list", locale="de")
         assert "● **Zweig 2** · hier sind wir" in bot.last.text

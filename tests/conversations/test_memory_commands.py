@@ -164,5 +164,15 @@ async def test_memory_speaks_german() -> None:
         await bot.says("Mein Hund heißt Argos.", user=BOB)
         await bot.runs("/memory pin 2", locale="de")
         shown = await told(bot, "/memory show", locale="de")
-        assert "**Angeheftet**\n- `p1` Bob: “Mein Hund heißt Argos.”" in shown
+        assert "**Angeheftet**\n- `p1` Bob: „Mein Hund heißt Argos.“" in shown
         assert "Die neuesten 2 Nachrichten" in shown
+
+
+async def test_what_is_only_known_in_short_can_still_be_looked_up_and_named() -> None:
+    async with bot_with(Scripted(Memories()), settings=SMALL) as bot:
+        await talk(bot, 0, 8)
+        assert "Older ones only in short." in await told(bot, "/memory show")
+        assert "`16` **Ann**: Message 0." in await told(bot, "/history 50")
+        assert "📌 Pinned: Ann: “Message 0." in await told(bot, "/memory pin 16")
+        assert "We are back before Ann: “Message 0." in await told(bot, "/rewind 8")
+        assert "nothing here yet" in await told(bot, "/history")
