@@ -355,7 +355,7 @@ class Engine:
         return self._adapters[event.place.platform]
 
     async def _fail(self, event: AnyEvent, error: BotError, earlier: Sequence[Message] = ()) -> None:
-        if _knows(event, error):
+        if _knows(event, error) and not self._adapter(event).capabilities(event.route).direct:
             await self._say_nothing(event)
         elif _wants_answer(event):
             await self._tell(event, error)
@@ -384,7 +384,8 @@ def _is_blank(text: str) -> bool:
 
 
 def _knows(event: AnyEvent, error: BotError) -> bool:
-    """Whether nothing need be said: of a limit people are told once, unless their platform waits for an answer."""
+    """Whether nothing need be said where others read along: of a limit people are told once, unless their platform
+    waits for an answer."""
     typed = isinstance(event, Message) or (isinstance(event, CommandCall) and event.arguments is None)
     return typed and isinstance(error, LimitReached) and error.told_before
 

@@ -13,7 +13,7 @@ import pytest
 from pydantic import BaseModel
 from structlog.testing import capture_logs
 
-from bot.api import ButtonPressed, CommandCall, Context, Place, Plugin, Prompt, PromptMessage, Route, User
+from bot.api import ButtonPressed, Capabilities, CommandCall, Context, Place, Plugin, Prompt, PromptMessage, Route, User
 from bot.limits import in_time
 from bot.model.scripted import Say, Scripted
 from bot.testing.bot import ANN, BOB, TestBot
@@ -77,6 +77,14 @@ async def test_a_person_may_ask_so_often_a_minute_and_is_told_once_when_to_come_
         assert bot.screen[-1] == "bot: Answer."
         assert bot.shown_privately == [MINUTE]
         assert await bot.app.store.left_behind("fake") == ()
+
+
+async def test_in_private_nobody_is_left_waiting_for_nothing() -> None:
+    direct = Capabilities(direct=True, private=True)
+    async with TestBot(costing(10), settings=limited(questions_per_minute=1), capabilities=direct) as bot:
+        for _ in range(3):
+            await bot.says("hi", user=BOB)
+        assert sum("You may ask me 1 question per minute." in line for line in bot.shown_privately) == 2
 
 
 async def test_whoever_runs_the_bot_is_not_warned_of_it() -> None:
