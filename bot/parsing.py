@@ -103,6 +103,8 @@ class _Line:
             if parameter.kind == "bool" and self._word_at(self._at).text.casefold() not in YES | NO:
                 # Only yes and no are ever meant for it, so anything else is not explained as a wrong yes or no.
                 continue
+            if parameter.choices and self._is_meant_for_later(parameter):
+                continue
             if parameter.arg.rest:
                 end = self._end_of_rest(parameter)
                 self._found[parameter.name] = self._text[self._at : end].rstrip()
@@ -111,6 +113,17 @@ class _Line:
                 self._found[parameter.name] = self._value(parameter)
             return
         raise self._too_many()
+
+    def _is_meant_for_later(self, parameter: Parameter) -> bool:
+        """Whether a word that this parameter cannot be is one of the choices of a later one, as in `/cost today`."""
+        word = self._word_at(self._at).text
+        names = [*self._parameters]
+        later = [self._parameters[each] for each in names[names.index(parameter.name) + 1 :] if each not in self._found]
+        return (
+            not parameter.required
+            and not _is_choice_of(parameter, word)
+            and any(_is_choice_of(each, word) for each in later)
+        )
 
     def _end_of_rest(self, parameter: Parameter) -> int:
         """The end of the line, or where one of the parameters behind it is given by name. What is nearly one of them
@@ -182,3 +195,7 @@ class _Line:
             return _Word(text, quoted.end(), True)
         match = WORD.match(self._text, at)
         return _Word(match[0], match.end(), False) if match else _Word("", at, False)
+
+
+def _is_choice_of(parameter: Parameter, word: str) -> bool:
+    return word.casefold() in [choice.casefold() for choice in parameter.choices]

@@ -9,6 +9,7 @@ from typing import Annotated
 from bot.api import (
     Arg,
     Command,
+    CommandCall,
     Commands,
     Context,
     Parameter,
@@ -152,9 +153,20 @@ def _about(ctx: Context, name: str) -> str:
     if found.target is not None:
         title = f"**{say(found.title)}**"
         lines = [f"{title} – {say(found.description)}", say("You find it in the menu of a message, among the apps.")]
+    elif isinstance(ctx.event, CommandCall) and ctx.event.arguments is None:
+        lines += _how_to_type(found)
     if found.who == "moderators":
         lines.append(say("Only for moderators, unless whoever runs me decided otherwise."))
     return "\n".join(lines)
+
+
+def _how_to_type(command: Command) -> list[str]:
+    """Where nothing asks for each argument: what comes behind others, or stands behind free text, must be named."""
+    named = [each for each in command.parameters if not each.required and each.kind != "attachment"]
+    if len(command.parameters) < 2 or not named:
+        return []
+    example = f"--{named[-1].name}={'yes' if named[-1].kind == 'bool' else '…'}"
+    return [say('Type `{example}` to name what you mean, with "quotes" around several words.', example=example)]
 
 
 def _matched(commands: Commands, name: str) -> Command | None:

@@ -267,6 +267,25 @@ def test_the_tail_is_taken_as_it_is() -> None:
     assert TALK.parse("--words='as told' --times 3 @bob", PEOPLE)["words"] == "as told"
 
 
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        ("today", {"span": "today"}),
+        ("MODEL month", {"by": "model", "span": "month"}),
+        ("today model", {"span": "today", "by": "model"}),
+        ("weather", {"by": "weather"}),
+    ],
+)
+def test_a_choice_is_known_wherever_it_stands(line: str, found: dict[str, str]) -> None:
+    async def cost(
+        ctx: Context, by: Literal["model", "day"] | None = None, span: Literal["today", "month"] | None = None
+    ) -> None:
+        """What it cost."""
+
+    parsed = made(cost).parse(line)
+    assert {name: str(value).lower() for name, value in parsed.items()} == found
+
+
 def test_an_attachment_cannot_be_typed() -> None:
     async def upload(ctx: Context, file: Attachment, title: str = "") -> str:
         """Upload."""
