@@ -201,7 +201,9 @@ async def check_ready(database: Database, steps: Steps = Steps()) -> None:
         await _check_server(database, steps)
         return
     if file is None or not file.exists():
-        raise StoreUnavailable(f"There is no database {file or ':memory:'} yet. It is made when the bot first starts.")
+        raise StoreUnavailable(
+            f"There is no database {file or ':memory:'} yet. `duologue migrate` makes one, as does the first start."
+        )
     if await asyncio.to_thread(revision_of, file, steps) != steps.head:
         raise StoreError(f"The database {file} is older than this version of Duologue. Run `duologue migrate` once.")
 

@@ -162,7 +162,9 @@ def _show(places: Sequence[PlaceKept]) -> None:
 async def _place(archives: Archives, text: str, *, new: bool = False) -> Place:
     """The whole of it, or an end that only one has. Raises UsageError."""
     known = [one.place for one in await archives.places()]
-    found = [place for place in known if str(place) == text] or [p for p in known if str(p).endswith(f"/{text}")]
+    found = [place for place in known if str(place) == text] or [
+        p for p in known if str(p).endswith((f"/{text}", f":{text}"))
+    ]
     if len(found) == 1:
         return found[0]
     if new:
@@ -171,4 +173,6 @@ async def _place(archives: Archives, text: str, *, new: bool = False) -> Place:
         except ValueError:
             pass
     told = f"{text} could be any of {len(found)} places." if found else f"Nothing is remembered of {text}."
+    if new and not found:
+        told += " A new place is written as in discord:SERVER/CHANNEL, slack:TEAM/CHANNEL or terminal:local/NAME."
     raise UsageError(f"{told} `duologue export --list` shows all.")

@@ -74,9 +74,9 @@ async def _whats(ctx: Context, typed: str) -> Sequence[str]:
 )
 async def export(
     ctx: Context,
-    format: Annotated[str, Arg("html, md, json, jsonl, csv, txt or sillytavern", complete=_formats)] = "html",
+    format: Annotated[str, Arg("html, md, json, jsonl, csv, txt, sillytavern or selfplay", complete=_formats)] = "html",
     what: Annotated[
-        str, Arg("`branch`, the name of one, `all` branches, or a `scene`", max_length=100, complete=_whats)
+        str, Arg("`branch`, `all` branches, a `scene`, or the name of a branch", max_length=100, complete=_whats)
     ] = "branch",
     which: Annotated[str | None, Arg("Which branch or scene, by name or number", max_length=100)] = None,
     since: Annotated[str | None, Arg("From when on: 2h, 7d, or a date", max_length=40)] = None,
@@ -150,7 +150,9 @@ async def _deliver(ctx: Context, made: Sequence[Made]) -> None:
         if len(made) > 1:
             told = f"{say('Part {number} of {parts}:', number=number, parts=len(made))} {told}"
         if number == 1:
-            told += f"\n*{say('Only you see this. It holds what others said, so treat it with care.')}*"
+            others = not ctx.capabilities.direct
+            alone = say("Only you see this. It holds what others said, so treat it with care.") if others else ""
+            told += f"\n*{alone or say('Only you see this.')}*"
         await ctx.send(Reply(told, files=(File(one.file.name, content, one.media_type),), private=True))
 
 

@@ -49,7 +49,9 @@ async def chosen(archive: Archive, what: str, which: str = "") -> Wanted:
             branch = _branch(await archive.branches(), which)
         case name:
             branch = _branch(await archive.branches(), which or name)
-    return Wanted(branch=branch.id, title=branch.name or say("Conversation"))
+    # A page is not called “main” where nobody asked for a branch by its name.
+    asked = which or what.strip().lower() not in ("", "branch")
+    return Wanted(branch=branch.id, title=(branch.name if asked else "") or say("Conversation"))
 
 
 def _branch(known: Sequence[Branch], which: str) -> Branch:

@@ -60,6 +60,7 @@ def test_a_place_is_written_into_a_file(run: Typed, folder: Path) -> None:
     assert "What is for dinner?" in text
     assert "Be a cook." in text
     assert (folder / "talk.txt").stat().st_mode & 0o077 == 0
+    assert run("export", "home/kitchen", "--format", "txt", "--out", "-")[0] == 0
     (folder / "out").mkdir()
     _, out, _ = run("export", "fake:home/kitchen", "--format", "json", "--branch", "all", "--out", "out", "--stable")
     assert out == "out/conversation.json\n"
@@ -92,6 +93,7 @@ def test_it_moves_to_another_place_once(run: Typed) -> None:
         ("export kitchen --since soon", "`soon` is no moment."),
         ("export kitchen --out nowhere/talk.html", "nowhere/talk.html cannot be written: No such file or directory."),
         ("import kitchen none.json", "none.json cannot be read: No such file or directory."),
+        ("import cellar bot.db", "A new place is written as in discord:SERVER/CHANNEL"),
         ("import kitchen bot.db", "This file is no text in UTF-8"),
     ],
 )
@@ -106,7 +108,7 @@ def test_without_a_memory_none_is_made(run: Typed, folder: Path, monkeypatch: py
     monkeypatch.setenv("DUOLOGUE_MEMORY__DATABASE", "other.db")
     code, _, err = run("export", "--list")
     assert code == 2
-    assert "There is no database other.db yet." in err
+    assert "There is no database other.db yet. `duologue migrate` makes one" in err
     assert not (folder / "other.db").exists()
 
 

@@ -147,8 +147,8 @@ def test_markdown_tells_branches_scenes_and_variants() -> None:
     text = written(MARKDOWN, friendly())
     assert text.count("# ⑂ main\n") == 1
     assert text.count("\n# ⑂ In another tone\n") == 1
-    assert "*⑂ 2 of 2 · gpt-6-luna · 1,204 tokens in, 310 out · 3.2 s · $0.0021*" in text
-    assert "\n*⑂ 1 of 2*\n\n> What about the **sea**?\n" in text
+    assert "*Version 2 of 2 · gpt-6-luna · 1,204 tokens in, 310 out · 3.2 s · $0.0021*" in text
+    assert "\n*Version 1 of 2*\n\n> What about the **sea**?\n" in text
     play = written(MARKDOWN, scene())
     assert play.index("## ❦ The light that failed") < play.index("Light it") < play.index("❧ *It came to its end")
 

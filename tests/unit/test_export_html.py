@@ -293,9 +293,21 @@ def test_three_branches_of_which_one_is_of_another() -> None:
     assert re.findall(r'class="fork" dir="auto">⑂ (.*?)</h2>', html) == ["main", "Second", "Third"]
 
 
+def test_a_branch_on_which_nothing_was_said_lends_its_name_to_no_other() -> None:
+    say = Telling()
+    say(ANN, "on the second")
+    ways = (
+        Way(1, "main", None, None, BEGAN, True),
+        Way(2, "Empty", None, None, BEGAN, False),
+        Way(3, "Second", say.last, None, BEGAN, False),
+    )
+    html = page(talk(say, ways=ways))
+    assert re.findall(r'class="fork" dir="auto">⑂ (.*?)</h2>', html) == ["Second"]
+
+
 def test_variants_are_counted_and_folded_below_the_answer() -> None:
     html = page(friendly())
-    assert '<p class="foot"><span class="mark">⑂ 2 of 2</span> · gpt-6-luna · 1,204 tokens in, 310 out' in html
+    assert '<p class="foot"><span class="mark">Version 2 of 2</span> · gpt-6-luna · 1,204 tokens in, 310 out' in html
     assert re.search(r'<details class="variant" id="m5">.*?1 of 2.*?<strong>sea</strong>', html, re.DOTALL)
 
 

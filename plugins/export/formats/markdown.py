@@ -137,7 +137,7 @@ class _Pages:
 
 
 def _which(entry: Entry) -> str:
-    return "⑂ " + say("{variant} of {variants}", variant=entry.variant, variants=entry.variants)
+    return say("Version {variant} of {variants}", variant=entry.variant, variants=entry.variants)
 
 
 def _curtain(scene: Scene) -> str:

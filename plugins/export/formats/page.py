@@ -190,8 +190,8 @@ def _time(entry: Entry) -> str:
 
 
 def _which(entry: Entry) -> str:
-    told = say("{variant} of {variants}", variant=entry.variant, variants=entry.variants)
-    return f'<span class="mark">⑂ {told}</span>'
+    told = say("Version {variant} of {variants}", variant=entry.variant, variants=entry.variants)
+    return f'<span class="mark">{told}</span>'
 
 
 def _clean(text: str) -> str:

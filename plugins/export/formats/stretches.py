@@ -81,8 +81,14 @@ class Walk:
             for way in self._untold
             if first or (way.forked_from == entry.parent and way.forked_from is not None) or way.forked_from is None
         ]
-        # Closer is the one that is known to leave just here.
-        way = max(found, key=lambda each: not first and each.forked_from == entry.parent, default=None)
+
+        def closeness(way: Way) -> tuple[bool, bool]:
+            """What is told first is the active one, if anything was said on it. Others are known to leave just here,
+            and hold something of their own."""
+            leaves = way.active and way.tip is not None if first else way.forked_from == entry.parent
+            return leaves, way.tip is not None and way.tip != way.forked_from
+
+        way = max(found, key=closeness, default=None)
         if way is not None:
             self._untold.remove(way)
         return way

@@ -61,7 +61,7 @@ def _told(step: Step, calling: Calling) -> Iterator[str]:
     if step.day:
         yield f"\n{telling.weekday(entry.at)}\n"
     if entry.variant_of is not None:
-        yield f"{INDENT}⑂ {say('{variant} of {variants}', variant=entry.variant, variants=entry.variants)}\n"
+        yield f"{INDENT}{say('Version {variant} of {variants}', variant=entry.variant, variants=entry.variants)}\n"
     elif not step.goes_on:
         name = say("Instructions") if entry.role == "system" else _line(step.speaker.name) or "—"
         yield f"\n{telling.clock(entry.at)} {name}\n"
