@@ -44,16 +44,19 @@ async def test_branches_are_switched_by_button_and_made_in_the_menu(tmp_path: Pa
         await here.bot.asked("@bot count")
         first = here.last
         await here.bot.asked("@bot go on")
+        second = here.last
         menu = await here.discord.uses("Branch or pin", first, author=mo)
         await here.until(lambda: menu.texts)
         assert menu.texts == ["Me: “One.”\nWhat shall I do?"]
         made = await here.discord.presses(menu.messages[0], "⑂ Branch from here", author=mo)
         await here.until(lambda: "branch 2" in here.last.text)
         assert not made.texts, "it is said to all"
+        await here.until(lambda: first.components and not second.components)
         listed = await ran(here, "/branch list", author=mo)
         assert "● **branch 2** · we are here" in listed.texts[0]
         await here.discord.presses(listed.messages[0], "⑂ main", author=mo)
         await here.until(lambda: here.last.text == "⑂ We go on with **main**, from Me: “Two.”.")
+        await here.until(lambda: second.components and not first.components)
         await here.bot.asked("@bot and now?")
         assert "go on" in str(here.model.seen[-1].body)
 
