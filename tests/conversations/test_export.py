@@ -91,7 +91,7 @@ async def test_people_choose_what_they_get() -> None:
         await bot.app.store.branches.fork(bot.place, (await bot.app.store.tree(bot.place))[1].id, "aside")
         await bot.app.store.branches.rename(bot.place, 1, "main")
         for line, has, lacks in (
-            ("/export txt", ["First", "One."], ["Second", "Two."]),
+            ("/export txt", ["First", "One."], ["Second", "Two.", "warm, quick-witted"]),
             ("/export txt main", ["First", "Two.", "Ann", "Bob"], []),
             ("/export txt branch --which=main --pseudonymise=yes", ["Person 1", "Person 2"], ["Ann", "Bob"]),
             ("/export txt all", ["First", "Second"], []),
