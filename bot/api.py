@@ -6,6 +6,7 @@ from bot.archive import (
     Excerpt,
     Kept,
     NewEntry,
+    NewScene,
     NewWay,
     PlaceKept,
     Restored,
@@ -64,7 +65,7 @@ from bot.meters import Budget, By, Meters, Span, Spenders, Spent
 from bot.model.moderation import Verdict
 from bot.numbering import numbered
 from bot.own import Forgotten, Own, OwnMessage, OwnState
-from bot.pictures import Picture
+from bot.pictures import Look, Picture, look
 from bot.platform import Adapter, AdapterSpec, Capabilities, Finding, Handle, Posted, Shelf
 from bot.plugin import Context, Group, Job, Line, Part, Paused, Plugin, Standing, Taken, WindowReport
 from bot.replies import (
@@ -84,7 +85,7 @@ from bot.replies import (
     ToolStart,
 )
 from bot.settings import AtHand
-from bot.store.records import Branch, Remembered, Summary
+from bot.store.records import Branch, Character, Playbill, Remembered, Summary
 from bot.streaming import AttachesFiles, EditedStream, Shown, Surface
 from bot.text import clip
 from bot.traffic import Alarm, ChannelLane, Traffic
@@ -114,6 +115,7 @@ __all__ = [
     "Capabilities",
     "Caution",
     "ChannelLane",
+    "Character",
     "Clock",
     "Command",
     "CommandCall",
@@ -143,6 +145,7 @@ __all__ = [
     "Left",
     "LimitReached",
     "Line",
+    "Look",
     "Manner",
     "Message",
     "MessageDeleted",
@@ -153,6 +156,7 @@ __all__ = [
     "ModelChoice",
     "ModelError",
     "NewEntry",
+    "NewScene",
     "NewWay",
     "NoQuota",
     "NotAllowed",
@@ -170,6 +174,7 @@ __all__ = [
     "Piece",
     "Place",
     "PlaceKept",
+    "Playbill",
     "Plugin",
     "PluginError",
     "Posted",
@@ -220,6 +225,7 @@ __all__ = [
     "end_mark",
     "footer",
     "languages_known",
+    "look",
     "money",
     "numbered",
     "open_archive",

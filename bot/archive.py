@@ -12,7 +12,7 @@ from bot.errors import StoreError
 from bot.store.archives import Archive, Archives, Excerpt, Kept, PlaceKept, SceneSpan, Voice
 from bot.store.database import Database, database_url
 from bot.store.opening import check_ready
-from bot.store.restoring import NewEntry, NewWay, Restored, Restoring
+from bot.store.restoring import NewEntry, NewScene, NewWay, Restored, Restoring
 
 __all__ = [
     "Archive",
@@ -20,6 +20,7 @@ __all__ = [
     "Excerpt",
     "Kept",
     "NewEntry",
+    "NewScene",
     "NewWay",
     "PlaceKept",
     "Restored",
@@ -32,13 +33,20 @@ __all__ = [
 
 # Names the database to a process that the bot starts: other processes can read its environment no more than the bot's.
 ADDRESS = "DUOLOGUE_ARCHIVE"
+# What any program needs: where programs, temporary files and the system's own are, language and zone; and how another
+# database than a file is reached. Everything else, keys above all, stays with the bot.
+NEEDED = ("PATH", "HOME", "LANG", "LANGUAGE", "TZ", "TZDIR", "TMPDIR", "TEMP", "TMP", "SYSTEMROOT", "LD_LIBRARY_PATH")
+LOCALE, POSTGRESQL = "LC_", "PG"
 
 
 def archive_environment(archive: Archive) -> Mapping[str, str]:
-    """The environment of a process that is to `open_archive()`. Raises StoreError where it could not."""
+    """The whole environment of a process that is to `open_archive()`: that and what any program needs, and no key of
+    the bot's. Raises StoreError where it could not."""
     if archive.address is None:
         raise StoreError("This database is in the memory of one process, so no other can read it.")
-    return {**os.environ, ADDRESS: archive.address}
+    begin = LOCALE if archive.address.startswith("sqlite") else (LOCALE, POSTGRESQL)
+    needed = {name: value for name, value in os.environ.items() if name in NEEDED or name.startswith(begin)}
+    return {**needed, ADDRESS: archive.address}
 
 
 @asynccontextmanager

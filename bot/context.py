@@ -21,7 +21,7 @@ from bot.meters import Meters
 from bot.own import Own
 from bot.platform import Adapter, Capabilities, NamesPlaces, Posted
 from bot.replies import Reply, ReplyStream, SentId, Speaker
-from bot.store import Branch, NewMessage, Remembered, Summary
+from bot.store import Branch, NewMessage, Playbill, Remembered, Summary
 from bot.store.archives import Archive
 from bot.store.branches import Branches
 from bot.talk import Room
@@ -92,6 +92,9 @@ class EngineTalk:
         message = NewMessage(role, text, speaker=speaker.name if speaker else None, sent=tuple(sent), scene=scene)
         _, remembered = await self.house.store.remember(self.place, message)
         return remembered
+
+    async def tell_scene(self, root: int, bill: Playbill) -> None:
+        await self.house.store.tell_scene(self.place, root, bill)
 
     async def branch(self, at: int | None, name: str = "") -> None:
         async with self.house.replaying.moving(self.place):

@@ -13,7 +13,7 @@ from bot.feedback import Feedback
 from bot.manners import Manner
 from bot.meters import Meters
 from bot.replies import SentId, Speaker
-from bot.store.records import Branch, Remembered, Summary
+from bot.store.records import Branch, Playbill, Remembered, Summary
 from bot.turn import ModelCall, ModelChoice
 from bot.window import WindowReport
 
@@ -71,6 +71,11 @@ class Talk(Protocol):
         scene: int | None = None,
     ) -> Remembered:
         """Remember something; `sent` are the messages that show it, where there are any."""
+        ...
+
+    async def tell_scene(self, root: int, bill: Playbill) -> None:
+        """Put down what is to be told of a scene beside its lines: transcripts show its title, cast and end. `root` is
+        the message that it begins with. What was put down before is replaced; it goes when that message does."""
         ...
 
     async def branch(self, at: int | None, name: str = "") -> None:

@@ -11,7 +11,7 @@ from decimal import Decimal
 
 from pydantic import JsonValue
 
-from plugins.export.transcript import Entry, Header, Role, Scene, Speaker, Used, Way
+from plugins.export.transcript import Entry, Header, Part, Role, Scene, Speaker, Used, Way
 from tests.samples import png
 
 BEGAN = datetime(2026, 3, 14, 18, 30, tzinfo=UTC)
@@ -21,6 +21,7 @@ BOT = Speaker("bot", "Duologue", "bot")
 MARA = Speaker("p1", "Mara Voss", "persona")
 OLD_TOM = Speaker("p2", "Old Tom", "persona")
 NARRATOR = Speaker("p3", "Narrator", "persona")
+BEGAN_ON_STAGE = datetime(2026, 11, 1, 20, 57, tzinfo=UTC)
 MAIN = Way(1, "main", None, None, BEGAN, True)
 
 
@@ -170,10 +171,20 @@ def scene() -> Transcript:
     header = Header(
         "terminal:home/stage",
         "The keeper of Skerry Point",
-        (ANN, NARRATOR, MARA, OLD_TOM),
+        (ANN, NARRATOR, replace(MARA, face=_face()), OLD_TOM),
         (replace(MAIN, tip=say.last),),
         scope=1,
-        scenes=(Scene(first.id, "The light that failed", "It came to its end after 7 lines."),),
+        scenes=(
+            Scene(
+                first.id,
+                "The light that failed",
+                "it came to its end",
+                BEGAN_ON_STAGE + timedelta(minutes=14),
+                BEGAN_ON_STAGE,
+                7,
+                (Part(MARA.key), Part(OLD_TOM.key, ANN.key)),
+            ),
+        ),
     )
     return Transcript(header, say.entries)
 
@@ -197,7 +208,9 @@ def nasty(server: str = "http://192.0.2.1") -> Transcript:
         system=f"![]({server}/system.png) <script>document.title='pwned'</script>",
         summary=f"<iframe src='{server}/frame'></iframe>",
         language='en" onload="alert(1)',
-        scenes=(Scene(3, f"<img src={server}/scene>", f"<img src={server}/ended>"),),
+        scenes=(
+            Scene(3, f"<img src={server}/scene>", f"<img src={server}/ended>", cast=(Part("u2", "u1"), Part("<b>"))),
+        ),
     )
     entries = [replace(each, scene=3) if 3 <= each.id <= 6 else each for each in say.entries]
     bad: list[JsonValue] = [{"id": "<", "name": "<script>", "arguments": '{"a": "<script>document.title=1</script>"}'}]

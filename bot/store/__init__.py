@@ -6,6 +6,7 @@ import asyncio
 import logging
 import secrets
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import partial
@@ -29,6 +30,7 @@ from bot.store import (
     ledger,
     opening,
     pictures,
+    playbills,
     recent,
     retention,
     shelf,
@@ -53,6 +55,7 @@ from bot.store.records import (
     NewMessage,
     NewSummary,
     Path,
+    Playbill,
     Remembered,
     Summary,
 )
@@ -68,6 +71,7 @@ __all__ = [
     "NewMessage",
     "NewSummary",
     "Path",
+    "Playbill",
     "Remembered",
     "Store",
     "Summary",
@@ -311,6 +315,13 @@ class Store:
 
     async def answer_to(self, question: Remembered) -> Remembered | None:
         return await self._db.read(lambda c: variants.answer_to(c, question))
+
+    async def tell_scene(self, place: Place, root: int, bill: Playbill) -> None:
+        """What is told of a scene beside its lines. When it ended is now, where that is not said."""
+        now = self._clock.now()
+        over = bool(bill.ended) and bill.ended_at is None
+        told = replace(bill, ended_at=now) if over else bill
+        await self._db.write(lambda c: playbills.put(c, place, root, told, now))
 
     async def forget_exchange(self, place: Place, question: Remembered, answer: Remembered) -> None:
         """A question, its answer with all variants, and what tools said in between."""

@@ -4,23 +4,25 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal, TypeVar
 
-from pydantic import JsonValue
+from pydantic import BaseModel, JsonValue
 from sqlalchemy import CTE, ColumnElement, Row, Select, func, literal, or_, select
 from sqlalchemy.engine import Connection
 
 from bot.clock import Clock
 from bot.events import Place
-from bot.store import branches, restoring, summaries, tree
+from bot.store import branches, playbills, restoring, shelf, summaries, tree
 from bot.store.database import Database
-from bot.store.records import Branch, Remembered, Summary, remembered
+from bot.store.records import Branch, Playbill, Remembered, Summary, remembered
 from bot.store.restoring import Restored, Restoring
-from bot.store.tables import branch, conversation, message, usage
+from bot.store.tables import branch, conversation, message, pin, usage
 from bot.turn import ModelCall, Usage
+
+State = TypeVar("State", bound=BaseModel)
 
 MOST_ROWS = 1000
 VISIBLE = message.c.status.not_in(("forgotten", "failed"))
@@ -60,12 +62,14 @@ class Voice:
 
 @dataclass(frozen=True, slots=True)
 class SceneSpan:
-    """A scene by the message that it begins with, and the newest of its lines."""
+    """A scene by the message that it begins with, and the newest of its `lines`, which are counted without the first.
+    `bill` is what was told of it beside them."""
 
     root: int
     last: int
     lines: int
     began: datetime
+    bill: Playbill = field(default_factory=Playbill)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +132,27 @@ class Archive:
         """In the order in which they were begun."""
         return await self._db.read(lambda c: scenes(c, self.place))
 
+    async def lines(self) -> Mapping[int, int]:
+        """Of all that belongs to scenes, which scene: message → the message that its scene begins with."""
+        return await self._db.read(lambda c: lines(c, self.place))
+
+    async def pins(self, branch: int) -> Sequence[int]:
+        """What always stands in a branch's window, oldest first."""
+        return await self._db.read(lambda c: pins(c, branch))
+
+    async def blob(self, id: str, max_bytes: int) -> bytes | None:
+        """What was put down under this id, such as a face; None for what is larger, and for what is gone."""
+        return await self._db.read(lambda c: shelf.get_small_blob(c, id, max_bytes))
+
+    async def load_all(
+        self, plugin: str, kind: type[State], *, scope: Literal["place", "workspace"] = "place"
+    ) -> Mapping[str, State]:
+        """What a plugin saved of a kind for the place or its workspace, by key, as of `Context.load_all`."""
+        prefix = f"{kind.__name__}:"
+        owner = str(self.place) if scope == "place" else f"{self.place.platform}:{self.place.workspace}"
+        found = await self._db.read(lambda c: shelf.load_states(c, plugin, f"{scope}:{owner}", prefix))
+        return {key.removeprefix(prefix): kind.model_validate(value) for key, value in found.items()}
+
     async def voices(self, part: Excerpt) -> Sequence[Voice]:
         """Who said something in it, in the order in which they spoke first."""
         return await self._db.read(lambda c: voices(c, self.place, part))
@@ -164,14 +189,29 @@ def places(connection: Connection) -> tuple[PlaceKept, ...]:
 def scenes(connection: Connection, place: Place) -> tuple[SceneSpan, ...]:
     lines = (
         select(message.c.scene_id, func.max(message.c.id).label("last"), func.count().label("lines"))
-        .where(_here(place), message.c.scene_id.is_not(None), VISIBLE, message.c.variant_of.is_(None))
+        .where(_here(place), message.c.scene_id != message.c.id, VISIBLE, message.c.variant_of.is_(None))
         .where(message.c.id.in_(select(_ways_to(_tips(place)).c.id)))
         .group_by(message.c.scene_id)
         .subquery()
     )
     found = select(lines.c.scene_id, lines.c.last, lines.c.lines, message.c.created_at)
     rows = connection.execute(found.join(message, message.c.id == lines.c.scene_id).order_by(lines.c.scene_id))
-    return tuple(SceneSpan(*row) for row in rows)
+    bills = playbills.of_place(connection, place)
+    return tuple(SceneSpan(*row, bill=bills.get(row.scene_id, Playbill())) for row in rows)
+
+
+def lines(connection: Connection, place: Place) -> Mapping[int, int]:
+    of_scenes = select(message.c.id, message.c.scene_id).where(_here(place), message.c.scene_id.is_not(None))
+    found: dict[int, int] = {row.id: row.scene_id for row in connection.execute(of_scenes.order_by(message.c.id))}
+    return found | {scene: scene for scene in found.values()}
+
+
+def pins(connection: Connection, branch: int) -> Sequence[int]:
+    return (
+        connection.execute(select(pin.c.message_id).where(pin.c.branch_id == branch).order_by(pin.c.message_id))
+        .scalars()
+        .all()
+    )
 
 
 def count(connection: Connection, place: Place, part: Excerpt) -> int:

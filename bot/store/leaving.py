@@ -65,6 +65,8 @@ def _forget_some_of(connection: Connection, one: int) -> None:
     connection.execute(delete(pin).where(pin.c.message_id.in_(ids)))
     connection.execute(delete(sent).where(sent.c.message_id.in_(ids)))
     connection.execute(delete(picture).where(picture.c.message_id.in_(ids)))
+    # What was taken in with a file is in no place's ledger.
+    connection.execute(delete(usage).where(usage.c.message_id.in_(ids)))
     connection.execute(update(message).where(message.c.parent_id.in_(ids)).values(parent_id=None))
     connection.execute(delete(message).where(message.c.id.in_(ids)))
 

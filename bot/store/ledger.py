@@ -19,6 +19,8 @@ from bot.store.tables import message, usage
 from bot.turn import ModelCall, Usage
 
 By: TypeAlias = Literal["user", "model", "feature", "day", "channel"]
+# In the place of a place; none is called so.
+ELSEWHERE = "elsewhere"
 # Names of people are looked for among so many of the newest messages.
 NAMES_AMONG = 20_000
 
@@ -61,29 +63,32 @@ def write(
 ) -> None:
     if not calls:
         return
-    lines = [
-        {
-            "place": str(place),
-            "message_id": message,
-            "user_id": storable_or_none(user_id),
-            "feature": storable(call.feature),
-            "provider": storable(call.provider),
-            "model": storable(call.model),
-            "input": call.usage.input,
-            "output": call.usage.output,
-            "cached": call.usage.cached,
-            "reasoning": call.usage.reasoning,
-            "cache_writes": call.usage.cache_writes,
-            "estimated": call.usage.estimated,
-            "cost": call.cost,
-            "prices": storable_json(dict(call.prices)),
-            "seconds": call.seconds,
-            "first_token": call.first_token,
-            "at": now,
-        }
-        for call in calls
-    ]
-    connection.execute(_insert, lines)
+    whose = {"place": str(place), "message_id": message, "user_id": storable_or_none(user_id), "at": now}
+    connection.execute(_insert, [{**whose, **_values(call)} for call in calls])
+
+
+def restore(connection: Connection, message: int, call: ModelCall, at: datetime) -> None:
+    """What a file says that an answer took. It is told with the answer, but was not spent here: no meter counts it."""
+    elsewhere = {"place": ELSEWHERE, "message_id": message, "user_id": None, "at": at}
+    connection.execute(_insert, {**elsewhere, **_values(call)})
+
+
+def _values(call: ModelCall) -> dict[str, Any]:
+    return {
+        "feature": storable(call.feature),
+        "provider": storable(call.provider),
+        "model": storable(call.model),
+        "input": call.usage.input,
+        "output": call.usage.output,
+        "cached": call.usage.cached,
+        "reasoning": call.usage.reasoning,
+        "cache_writes": call.usage.cache_writes,
+        "estimated": call.usage.estimated,
+        "cost": call.cost,
+        "prices": storable_json(dict(call.prices)),
+        "seconds": call.seconds,
+        "first_token": call.first_token,
+    }
 
 
 _insert = insert(usage)
@@ -92,9 +97,7 @@ _insert = insert(usage)
 def total(connection: Connection, place: Place | None, since: datetime | None) -> tuple[ModelCall, ...]:
     """Of a place and, where it is a channel, of its threads. Calls of unknown price stay apart: their cost is never
     0."""
-    chosen = []
-    if place is not None:
-        chosen.append(within(connection, usage.c.place, place))
+    chosen = [within(connection, usage.c.place, place) if place is not None else usage.c.place != ELSEWHERE]
     if since is not None:
         chosen.append(usage.c.at >= since)
     sums = _sums.where(*chosen).group_by(*_line, _unknown).order_by(func.min(usage.c.id))

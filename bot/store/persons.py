@@ -15,7 +15,7 @@ from sqlalchemy.engine import Connection
 
 from bot.clock import Clock
 from bot.events import Place
-from bot.store import compacting, shelf, summaries
+from bot.store import compacting, playbills, shelf, summaries
 from bot.store.cleaning import storable
 from bot.store.database import Database
 from bot.store.places import Whose, inside, used_by
@@ -253,6 +253,8 @@ def _forget_lines(connection: Connection, platform: str, user: str, done: Forget
 
 def _forget_states(connection: Connection, platform: str, user: str) -> None:
     """With the pictures that only they used."""
+    playbills.leave(connection, platform, user)
+    _forget_by_id(connection, platform, user)
     theirs = _is_theirs(connection, platform, user)
     values = connection.execute(select(cast(state.c.value, Text)).where(theirs)).scalars().all()
     connection.execute(delete(state).where(theirs))
@@ -263,6 +265,18 @@ def _forget_states(connection: Connection, platform: str, user: str) -> None:
             exists().where(picture.c.blob_id == id),
         )
         connection.execute(delete(blob).where(blob.c.id == id, *(~other for other in elsewhere)))
+
+
+def _forget_by_id(connection: Connection, platform: str, user: str) -> None:
+    """What plugins keep in a place or workspace under the person's id, and which says that it is theirs: nobody else
+    would tell them where somebody agreed to something and never wrote."""
+    for kind in ("place", "workspace"):
+        here = (state.c.plugin != CORE, inside(connection, state.c.scope, f"{kind}:{platform}:"))
+        under = state.c.key.endswith(f":{storable(user)}", autoescape=True)
+        rows = connection.execute(select(state).where(*here, under)).all()
+        for row in rows:
+            if row.key.partition(":")[2] == storable(user) and _names(row.value, user):
+                shelf.delete_state(connection, row.plugin, row.scope, row.key)
 
 
 def _places(connection: Connection, numbers: Collection[int]) -> Sequence[tuple[Place, bool]]:

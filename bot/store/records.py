@@ -90,6 +90,27 @@ class NewSummary:
 
 
 @dataclass(frozen=True, slots=True)
+class Character:
+    """One of the cast of a scene. `face` is a blob id or an https address, `player` the id of the person who plays it,
+    None where the model does."""
+
+    name: str
+    face: str | None = None
+    player: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Playbill:
+    """What is told of a scene beside its lines. `ended` says why it is over, in words, and `ended_at` when; it is over
+    where either is there."""
+
+    title: str = ""
+    cast: tuple[Character, ...] = ()
+    ended: str = ""
+    ended_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Remembered:
     """One message of the tree. `author_id`/`author` are of the person who said it, None for the bot's own.
 

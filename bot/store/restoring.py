@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import ChainMap
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import chain, count
@@ -16,14 +16,14 @@ from sqlalchemy.engine import Connection
 from bot.clock import Clock
 from bot.errors import StoreError
 from bot.events import Place
-from bot.store import shelf, tree
+from bot.store import ledger, playbills, shelf, summaries, tree
 from bot.store.branches import FIRST
 from bot.store.cleaning import storable, storable_json, storable_or_none
 from bot.store.database import Database
-from bot.store.records import MessageStatus
-from bot.store.tables import branch, message
+from bot.store.records import MessageStatus, Playbill, Summary
+from bot.store.tables import branch, message, usage
 from bot.store.variants import ANSWERS
-from bot.turn import Role
+from bot.turn import ModelCall, Role
 from bot.words import phrase, say
 
 # Rows that are written at once: nobody else can write meanwhile.
@@ -38,7 +38,8 @@ OWNER, RUNNING, DONE = "core", "importing:", "imported:"
 @dataclass(frozen=True, slots=True)
 class NewEntry:
     """A message as a file tells it. `id`, `parent`, `variant_of` and `scene` are the file's own numbers, of entries
-    that came before it."""
+    that came before it. `call` is what it took, which is told with it and counts in no budget: it was not spent here.
+    """
 
     id: int
     parent: int | None
@@ -54,16 +55,30 @@ class NewEntry:
     variant_of: int | None = None
     scene: int | None = None
     parts: Mapping[str, JsonValue] = field(default_factory=dict)
+    call: ModelCall | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class NewWay:
-    """A branch as a file tells it. `tip` and `forked_from` are the file's own numbers."""
+    """A branch as a file tells it. `tip`, `forked_from`, `pins` and where its `summary` ends are the file's own
+    numbers."""
 
     name: str
     tip: int | None
     forked_from: int | None
     created_at: datetime
+    pins: tuple[int, ...] = ()
+    summary: Summary | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NewScene:
+    """What a file tells of the scene that begins with the message `root`. `faces` are pictures, by the names of the
+    cast, and their media types."""
+
+    root: int
+    bill: Playbill
+    faces: Mapping[str, tuple[bytes, str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,12 +120,19 @@ class Restoring:
         _put(connection, self.place, f"{RUNNING}{self.key}", now.isoformat(), now)
         return known.maps[0]
 
-    async def finish(self, ways: Sequence[NewWay], *, active: int | None) -> Restored:
+    async def finish(self, ways: Sequence[NewWay], *, active: int | None, scenes: Sequence[NewScene] = ()) -> Restored:
         """`active` is the way that the talk goes on with, where nothing was said here yet."""
         first = say(FIRST)
-        return await self._db.write(lambda c: self._finish(c, ways, active, first))
+        return await self._db.write(lambda c: self._finish(c, ways, active, scenes, first))
 
-    def _finish(self, connection: Connection, ways: Sequence[NewWay], active: int | None, first: str) -> Restored:
+    def _finish(
+        self,
+        connection: Connection,
+        ways: Sequence[NewWay],
+        active: int | None,
+        scenes: Sequence[NewScene],
+        first: str,
+    ) -> Restored:
         now = self._clock.now()
         current = tree.ensure(connection, self.place, now)
         taken = set(connection.execute(select(branch.c.name).where(branch.c.conversation_id == current.id)).scalars())
@@ -131,6 +153,9 @@ class Restoring:
                 "created_at": way.created_at,
             }
             made.append(int(connection.execute(insert(branch).returning(branch.c.id), values).scalar_one()))
+            self._stand(connection, current.id, made[-1], way, now)
+        for scene in scenes:
+            self._tell(connection, scene, now)
         goes_on = active is not None and current.tip is None
         if goes_on and active is not None:
             tree.activate(connection, current.id, made[active])
@@ -138,6 +163,23 @@ class Restoring:
         done: JsonValue = {"branches": [*made], "messages": len(self.ids)}
         _put(connection, self.place, f"{DONE}{self.key}", done, now)
         return Restored(tuple(names), len(self.ids), is_new=True, active=goes_on)
+
+    def _stand(self, connection: Connection, conversation: int, branch_id: int, way: NewWay, now: datetime) -> None:
+        """What stands in the window of a branch beside its newest messages."""
+        for id in way.pins:
+            if id in self.ids:
+                summaries.put_pin(connection, branch_id, self.ids[id], now)
+        told = way.summary
+        if told is not None and told.until in self.ids:
+            summaries.put_back(connection, conversation, branch_id, replace(told, until=self.ids[told.until]))
+
+    def _tell(self, connection: Connection, scene: NewScene, now: datetime) -> None:
+        if scene.root not in self.ids:
+            return
+        put = partial(shelf.put_blob, connection, now=now)
+        faces = {name: put(content, media_type) for name, (content, media_type) in scene.faces.items()}
+        cast = tuple(replace(one, face=faces.get(one.name)) for one in scene.bill.cast)
+        playbills.put(connection, self.place, self.ids[scene.root], replace(scene.bill, cast=cast), now)
 
     async def give_up(self) -> None:
         """Nothing of it stays."""
@@ -210,6 +252,9 @@ def _insert(connection: Connection, conversation: int, one: NewEntry, ids: Mappi
     id: int = connection.execute(_new_message, values).scalar_one()
     if one.scene is not None and (root := id if one.scene == one.id else ids.get(one.scene)) is not None:
         connection.execute(_set_scene, {"of": id, "scene": root})
+    if one.call is not None:
+        of = ids[one.variant_of] if one.variant_of is not None else id
+        ledger.restore(connection, of, one.call, one.created_at)
     return id
 
 
@@ -225,6 +270,7 @@ async def _clean_up(database: Database, place: Place, key: str, *, marks: bool =
         ids = sorted((id for id in written if isinstance(id, int)), reverse=True) if isinstance(written, list) else []
 
         def take_away(connection: Connection, name: str = name, ids: Sequence[int] = ids) -> None:
+            connection.execute(delete(usage).where(usage.c.message_id.in_(ids)))
             for id in ids:
                 connection.execute(delete(message).where(message.c.id == id))
             shelf.delete_state(connection, OWNER, _scope(place), name)

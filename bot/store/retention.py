@@ -12,6 +12,7 @@ from sqlalchemy import bindparam, delete, exists, func, or_, select, update
 from sqlalchemy.engine import Connection
 
 from bot.events import Place
+from bot.store import playbills
 from bot.store.database import Database
 from bot.store.persons import NUMBERS_AT_ONCE, wipe
 from bot.store.places import within
@@ -77,6 +78,7 @@ def _forget_some(connection: Connection, before: datetime, after: int) -> Step:
     rows = connection.execute(old).all()
     if rows:
         wipe(connection, [row.id for row in rows])
+        playbills.forget(connection, None, [row.id for row in rows])
     return Step(reached, {row.conversation_id for row in rows}, last=reached >= most)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from pydantic import JsonValue
-from sqlalchemy import Text, cast, delete, insert, or_, select, update
+from sqlalchemy import Text, cast, delete, func, insert, or_, select, update
 from sqlalchemy.engine import Connection
 
 from bot.errors import StoreError
@@ -115,6 +115,13 @@ def get_blob(connection: Connection, id: str) -> tuple[bytes, str] | None:
     found = connection.execute(select(blob.c.content, blob.c.media_type).where(blob.c.id == storable(id)))
     row = found.first()
     return None if row is None else (row.content, row.media_type)
+
+
+def get_small_blob(connection: Connection, id: str, max_bytes: int) -> bytes | None:
+    """What is larger is not even read."""
+    small = (blob.c.id == storable(id), func.length(blob.c.content) <= max_bytes)
+    content: bytes | None = connection.execute(select(blob.c.content).where(*small)).scalar_one_or_none()
+    return content
 
 
 def save_job(

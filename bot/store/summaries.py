@@ -47,6 +47,20 @@ def add(
     connection.execute(insert(summary), values)
 
 
+def put_back(connection: Connection, conversation_id: int, branch_id: int, told: Summary) -> None:
+    """What a file told of a branch, whose window begins behind it."""
+    values = {
+        "conversation_id": conversation_id,
+        "branch_id": branch_id,
+        "covers_until": told.until,
+        "text": storable(told.text),
+        "model": storable_or_none(told.model),
+        "created_at": told.created_at,
+    }
+    connection.execute(insert(summary), values)
+    connection.execute(update(branch).where(branch.c.id == branch_id).values(window_start_id=told.until + 1))
+
+
 def is_true(connection: Connection, branch_id: int, new: NewSummary) -> bool:
     """Whether it may still be written: another may stand in the place of the one that it goes on from by now, and
     messages may have been edited or taken back meanwhile."""

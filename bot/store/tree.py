@@ -15,7 +15,7 @@ from sqlalchemy.engine import Connection, CursorResult
 from bot.errors import StoreError
 from bot.events import Place
 from bot.replies import SentId
-from bot.store import pictures, summaries
+from bot.store import pictures, playbills, summaries
 from bot.store.cleaning import storable, storable_json, storable_or_none
 from bot.store.database import insert_into
 from bot.store.records import Conversation, MessageStatus, NewMessage, Path, Remembered, remembered
@@ -315,6 +315,7 @@ def forget(connection: Connection, place: Place, ids: Collection[int]) -> None:
     pictures.forget(connection, of_place, tuple(ids))
     connection.execute(delete(pin).where(pin.c.message_id.in_(tuple(ids))))
     summaries.drop(connection, place, min(ids))
+    playbills.forget(connection, place, ids)
 
 
 def rewrite(connection: Connection, current: Conversation, platform_id: str, text: str) -> Remembered | None:

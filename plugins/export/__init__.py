@@ -2,6 +2,6 @@
 
 from plugins.export import commands
 from plugins.export.declared import plugin
-from plugins.export.transcript import Entry, Format, Header, Scene, Speaker, Used, Way
+from plugins.export.transcript import Entry, Format, Header, Part, Scene, Speaker, Told, Used, Way
 
-__all__ = ["Entry", "Format", "Header", "Scene", "Speaker", "Used", "Way", "commands", "plugin"]
+__all__ = ["Entry", "Format", "Header", "Part", "Scene", "Speaker", "Told", "Used", "Way", "commands", "plugin"]

@@ -26,6 +26,7 @@ from bot.api import (
     speaking,
     spoken_now,
 )
+from plugins.export.consent import agreed_told
 from plugins.export.declared import LOCALES
 from plugins.export.importing import MOST_BYTES, importing
 from plugins.export.known import named
@@ -100,6 +101,7 @@ async def _export(options: argparse.Namespace, at_hand: AtHand) -> int:
                 "language": spoken_now().code,
             }
         )
+        wanted = await agreed_told(archive, wanted)
         with tempfile.TemporaryDirectory(prefix="duologue-") as folder:
             (made,) = await make_files(archive, wanted, as_format, Path(folder), now=now, advance=_advance)
             _give(made.file, options.out)

@@ -13,6 +13,7 @@ from pydantic import JsonValue
 
 from bot.api import (
     Arg,
+    AtHand,
     Attachment,
     Button,
     ButtonPressed,
@@ -34,7 +35,7 @@ from plugins.export.consent import agreed_told
 from plugins.export.declared import plugin
 from plugins.export.files import Made
 from plugins.export.importing import importing
-from plugins.export.known import name_of, named, names
+from plugins.export.known import FILES, name_of, named, names
 from plugins.export.made import make_files
 from plugins.export.running import Running, own_folder, run
 from plugins.export.settings import ExportSettings
@@ -101,7 +102,7 @@ async def export(
             "language": spoken_now().code,
         }
     )
-    await _give(ctx, await agreed_told(ctx, wanted), name, most_bytes)
+    await _give(ctx, await agreed_told(archive, wanted), name, most_bytes)
 
 
 async def _give(ctx: Context, wanted: Wanted, format: str, most_bytes: int) -> None:
@@ -120,6 +121,7 @@ async def _give(ctx: Context, wanted: Wanted, format: str, most_bytes: int) -> N
                 wanted=wanted,
                 folder=folder,
                 zone=str(archive.zone),
+                plugins=() if format in FILES else (await asyncio.to_thread(AtHand.read)).plugins,
                 most_bytes=most_bytes,
                 now=now,
             )

@@ -7,13 +7,13 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel
 
-from bot.api import Arg, Context, PersonForgotten, SystemClock, say
+from bot.api import Archive, Arg, Context, SystemClock, say
 from plugins.export.declared import plugin
 from plugins.export.wanted import Wanted
 
 
 class Agreed(BaseModel):
-    """`user` says whose it is, so that it is given to them and forgotten with them."""
+    """By the person's id; `user` says whose it is, so that it is given to them and forgotten with them."""
 
     user: str
     since: datetime
@@ -37,11 +37,7 @@ async def training(
     )
 
 
-@plugin.on(PersonForgotten)
-async def forget_consent(ctx: Context) -> None:
-    await ctx.forget_state(Agreed, scope="workspace", key=ctx.user.id)
-
-
-async def agreed_told(ctx: Context, wanted: Wanted) -> Wanted:
-    agreed = await ctx.load_all(Agreed, scope="workspace")
+async def agreed_told(archive: Archive, wanted: Wanted) -> Wanted:
+    """With the people who agreed, in chat and in a terminal alike."""
+    agreed = await archive.load_all(plugin.name, Agreed, scope="workspace")
     return wanted.model_copy(update={"agreed": frozenset(one.user for one in agreed.values())}) if agreed else wanted

@@ -14,7 +14,7 @@ from pydantic_core import from_json
 
 from bot.api import UsageError, say
 from plugins.export.formats.our_json import NAME
-from plugins.export.transcript import VERSION, Entry, Header, Speaker, Way
+from plugins.export.transcript import VERSION, Entry, Header, Speaker, Way, in_time
 
 Origin: TypeAlias = Literal["duologue", "sillytavern", "selfplay"]
 _Object: TypeAlias = Mapping[str, JsonValue]
@@ -95,18 +95,26 @@ def _ours(told: _Object) -> Imported:
         found = _OURS.validate_python(told)
     except ValidationError as error:
         raise UsageError(_problem(error)) from error
-    return Imported(found.header, tuple(_in_time(each, number) for number, each in enumerate(found.messages, 1)))
+    ways = tuple(_way_in_time(way, number) for number, way in enumerate(found.header.ways))
+    header = found.header if ways == found.header.ways else replace(found.header, ways=ways)
+    if version == 1:
+        # Scenes were only numbered then.
+        header = replace(header, scenes=())
+    return Imported(header, tuple(_in_time(each, number) for number, each in enumerate(found.messages, 1)))
 
 
 def _in_time(entry: Entry, number: int) -> Entry:
-    """A moment that is told without a zone is in UTC, as everything is that has none."""
-    try:
-        if entry.at.tzinfo is None:
-            return replace(entry, at=entry.at.replace(tzinfo=UTC))
-        entry.at.astimezone(UTC)
-    except OverflowError as error:
-        raise UsageError(_wrong(("messages", number - 1, "at"), missing=False)) from error
-    return entry
+    at = in_time(entry.at)
+    if at is None:
+        raise UsageError(_wrong(("messages", number - 1, "at"), missing=False))
+    return entry if at is entry.at else replace(entry, at=at)
+
+
+def _way_in_time(way: Way, number: int) -> Way:
+    at = in_time(way.at)
+    if at is None:
+        raise UsageError(_wrong(("header", "ways", number, "at"), missing=False))
+    return way if at is way.at else replace(way, at=at)
 
 
 def _problem(error: ValidationError) -> str:

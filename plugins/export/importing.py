@@ -7,41 +7,69 @@ import hashlib
 import io
 import json
 import zipfile
+from base64 import b64decode
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bot.api import Archive, NewEntry, NewWay, Restored, UsageError, say
+from bot.api import (
+    Archive,
+    Character,
+    ModelCall,
+    NewEntry,
+    NewScene,
+    NewWay,
+    Playbill,
+    Restored,
+    Summary,
+    Usage,
+    UsageError,
+    look,
+    say,
+)
+from plugins.export.formats.colours import MOST_FACE, picture
 from plugins.export.reading import shareable
-from plugins.export.transcript import Entry, Speaker, Way
+from plugins.export.transcript import Entry, Scene, Speaker, Way, in_time
 
 if TYPE_CHECKING:
     from plugins.export.imported import Imported
 
 MOST_BYTES = 100_000_000
 MOST_ENTRIES = 200_000
+# Of one answer: what any database can count, and write down.
+MOST_TOKENS, MOST_COST, LONGEST_COST = 2**31 - 1, 10**9, 60
 STEP = 500
 ZIP = b"PK\x03\x04"
 
 
 async def importing(archive: Archive, content: bytes, advance: Callable[[int], None]) -> Restored:
     """`advance` is told how many messages were written. Raises UsageError that says what is wrong with the file."""
-    entries, ways, key = await asyncio.to_thread(prepared, content)
-    begun = await archive.restore(key)
+    new = await asyncio.to_thread(prepared, content)
+    begun = await archive.restore(new.key)
     if isinstance(begun, Restored):
         return begun
     try:
-        for first in range(0, len(entries), STEP):
-            await begun.add(entries[first : first + STEP])
-            advance(min(first + STEP, len(entries)))
-        active = next((number for number, way in enumerate(ways) if way.active), len(ways) - 1)
-        return await begun.finish([_new_way(way) for way in ways], active=active)
+        for first in range(0, len(new.entries), STEP):
+            await begun.add(new.entries[first : first + STEP])
+            advance(min(first + STEP, len(new.entries)))
+        return await begun.finish(new.ways, active=new.active, scenes=new.scenes)
     except BaseException:
         await asyncio.shield(begun.give_up())
         raise
 
 
-def prepared(content: bytes) -> tuple[Sequence[NewEntry], Sequence[Way], str]:
-    """What is to be written, and a key that the same talk always has."""
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What is to be written, and a `key` that the same talk always has. `active` is the way that the talk went last."""
+
+    entries: Sequence[NewEntry]
+    ways: Sequence[NewWay]
+    active: int
+    scenes: Sequence[NewScene]
+    key: str
+
+
+def prepared(content: bytes) -> Prepared:
     # Only who imports needs what reads foreign files.
     from plugins.export.imported import parse
 
@@ -58,7 +86,13 @@ def prepared(content: bytes) -> tuple[Sequence[NewEntry], Sequence[Way], str]:
         if way.tip is not None and way.tip not in numbers:
             raise UsageError(say("Branch `{name}` ends with a message that is not in this file.", name=way.name[:40]))
     speakers = {one.key: one for one in imported.header.speakers}
-    return [_new_entry(one, speakers) for one in entries], ways, _key(imported, ways, numbers)
+    return Prepared(
+        [_new_entry(one, speakers) for one in entries],
+        [_new_way(way) for way in ways],
+        next((number for number, way in enumerate(ways) if way.active), len(ways) - 1),
+        [_new_scene(one, speakers) for one in imported.header.scenes if one.title or one.cast or one.ended],
+        _key(imported, ways, numbers),
+    )
 
 
 def unpacked(content: bytes) -> bytes:
@@ -113,11 +147,54 @@ def _new_entry(one: Entry, speakers: Mapping[str, Speaker]) -> NewEntry:
         variant_of=one.variant_of,
         scene=one.scene,
         parts=shareable(one.parts),
+        call=_call(one) if one.role == "assistant" and one.used is not None else None,
     )
 
 
+def _call(one: Entry) -> ModelCall | None:
+    """What an answer took; nothing where no ledger could hold it."""
+    used = one.used
+    assert used is not None
+    fits = all(0 <= each <= MOST_TOKENS for each in (used.input, used.output, used.cached))
+    cost = used.cost
+    if cost is not None and not (cost.is_finite() and 0 <= cost <= MOST_COST and len(str(cost)) <= LONGEST_COST):
+        fits = False
+    if not fits or not 0 <= used.seconds <= MOST_TOKENS:
+        return None
+    usage = Usage(used.input, used.output, used.cached, estimated=used.estimated)
+    return ModelCall("", one.model, usage, cost, {}, used.seconds, None)
+
+
 def _new_way(way: Way) -> NewWay:
-    return NewWay(way.name or say("imported"), way.tip, way.forked_from, way.at)
+    told = way.summary
+    at = in_time(told.at) if told is not None else None
+    summary = Summary(told.until, told.text, told.model or None, at) if told is not None and at is not None else None
+    return NewWay(way.name or say("imported"), way.tip, way.forked_from, way.at, way.pins, summary)
+
+
+def _new_scene(one: Scene, speakers: Mapping[str, Speaker]) -> NewScene:
+    cast, faces = [], {}
+    for part in one.cast:
+        played = speakers.get(part.speaker)
+        if played is None or not played.name:
+            continue
+        player = speakers.get(part.player)
+        cast.append(Character(played.name, None, player.id or None if player is not None else None))
+        if face := _face(played.face):
+            faces[played.name] = face
+    ended_at = in_time(one.ended_at) if one.ended_at is not None else None
+    return NewScene(one.id, Playbill(one.title, tuple(cast), one.ended, ended_at), faces)
+
+
+def _face(address: str) -> tuple[bytes, str] | None:
+    """A picture that the file holds, by its own bytes."""
+    known = picture(address, MOST_FACE)
+    try:
+        content = b64decode(known.partition(",")[2], validate=True)
+    except ValueError:
+        return None
+    seen = look(content) if content else None
+    return (content, seen.media_type) if seen is not None and seen.whole else None
 
 
 def _key(imported: Imported, ways: Sequence[Way], numbers: Mapping[int, int]) -> str:

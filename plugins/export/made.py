@@ -9,6 +9,7 @@ from pathlib import Path
 
 from bot.api import Archive, speaking_to
 from plugins.export.files import Advance, Made, make
+from plugins.export.pictures import rooms
 from plugins.export.reading import Reading, pulled, read
 from plugins.export.transcript import Entry, Format
 from plugins.export.wanted import Wanted
@@ -32,7 +33,15 @@ async def make_files(
 ) -> Sequence[Made]:
     """The folder must exist and be nobody else's. `most_bytes` 0 is no limit. `started` is told how many messages there
     are, `advance` how many were written."""
-    reading = await read(archive, wanted, tree=format.tree, now=now)
+    face_bytes, picture_bytes = rooms(most_bytes)
+    reading = await read(
+        archive,
+        wanted,
+        tree=format.tree,
+        now=now,
+        face_bytes=face_bytes if format.faces else 0,
+        picture_bytes=picture_bytes if format.pictures else 0,
+    )
     if started is not None:
         started(reading.total)
     loop = asyncio.get_running_loop()

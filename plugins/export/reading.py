@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from bisect import bisect_left, bisect_right
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 
 from pydantic import JsonValue
 
-from bot.api import Archive, Branch, Excerpt, Kept, ModelCall, Remembered, Voice, say
+from bot.api import Archive, Branch, Excerpt, Kept, ModelCall, Remembered, SceneSpan, Voice, say
 from plugins.export.names import Pseudonyms
-from plugins.export.transcript import Entry, Header, Scene, Speaker, Used, Way
+from plugins.export.pictures import Room, faces_of, pictures_of
+from plugins.export.transcript import Entry, Header, Part, Scene, Speaker, Told, Used, Way
 from plugins.export.wanted import Wanted, bot_of
 
 PAGE = 500
@@ -40,23 +41,32 @@ class _People:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """One export as it is read. `total` counts messages without their variants."""
+    """One export as it is read. `total` counts messages without their variants. `lines` are those of scenes,
+    where what is said between them is told as part of the scene; `picture_bytes` is how much of what people sent is
+    shown."""
 
     header: Header
     total: int
     archive: Archive = field(repr=False)
     stretches: Sequence[Stretch] = field(repr=False)
     people: _People = field(repr=False)
+    lines: Mapping[int, int] | None = field(default=None, repr=False)
+    picture_bytes: int = 0
 
     async def pages(self) -> AsyncIterator[Sequence[Entry]]:
         """In the order that formats are promised."""
+        room = Room(self.picture_bytes)
         for stretch in self.stretches:
             parent = stretch.after
+            acts = _Acts(self.lines, stretch.ids) if self.lines is not None else None
             for first in range(0, len(stretch.ids), PAGE):
                 page: list[Entry] = []
                 for kept in await self.archive.messages(stretch.ids[first : first + PAGE], variants=True):
                     one = kept.message
-                    page.append(self._entry(kept, parent if one.variant_of is None else page[-1].parent))
+                    before = parent if one.variant_of is None else page[-1].parent
+                    shown = await pictures_of(self.archive, one.parts, room) if room.left and one.parts else ()
+                    scene = one.scene if acts is None else acts.at(one.variant_of or one.id)
+                    page.append(self._entry(kept, before, scene, shown))
                     if one.variant_of is None:
                         parent = one.id
                 yield page
@@ -68,12 +78,15 @@ class Reading:
 
         def part_of(way: Way) -> Way:
             tip = way.tip if way.tip in known else held[-1] if len(self.header.ways) == 1 else None
-            return replace(way, tip=tip, forked_from=way.forked_from if way.forked_from in known else None)
+            pins = tuple(id for id in way.pins if id in known)
+            told = way.summary if way.summary is not None and way.summary.until in known else None
+            fork = way.forked_from if way.forked_from in known else None
+            return replace(way, tip=tip, forked_from=fork, pins=pins, summary=told)
 
         header = replace(self.header, ways=tuple(map(part_of, self.header.ways)))
         return replace(self, header=header, total=len(held), stretches=stretches)
 
-    def _entry(self, kept: Kept, parent: int | None) -> Entry:
+    def _entry(self, kept: Kept, parent: int | None, scene: int | None, pictures: tuple[str, ...]) -> Entry:
         one, hide = kept.message, self.people.pseudonyms
         text, parts = one.text, shareable(one.parts)
         if hide is not None:
@@ -92,14 +105,40 @@ class Reading:
             variant_of=one.variant_of,
             variant=kept.variant,
             variants=kept.variants,
-            scene=one.scene,
+            scene=scene,
             used=used(kept.calls),
             parts=parts,
+            pictures=pictures,
         )
 
 
-async def read(archive: Archive, wanted: Wanted, *, tree: bool, now: datetime | None = None) -> Reading:
-    """`tree` says that what was forgotten keeps its place too, where all branches are wanted."""
+class _Acts:
+    """Which scene the messages of a stretch stand in: between the lines of one, people speak as well."""
+
+    def __init__(self, lines: Mapping[int, int], ids: Sequence[int]) -> None:
+        spans: dict[int, tuple[int, int]] = {}
+        for id in ids:
+            if (scene := lines.get(id)) is not None:
+                spans[scene] = (spans[scene][0] if scene in spans else id, id)
+        self._spans = sorted((first, last, scene) for scene, (first, last) in spans.items())
+
+    def at(self, id: int) -> int | None:
+        at = bisect_right(self._spans, id, key=lambda span: span[0]) - 1
+        _, last, scene = self._spans[at] if at >= 0 else (0, -1, 0)
+        return scene if id <= last else None
+
+
+async def read(
+    archive: Archive,
+    wanted: Wanted,
+    *,
+    tree: bool,
+    now: datetime | None = None,
+    face_bytes: int = 0,
+    picture_bytes: int = 0,
+) -> Reading:
+    """`tree` says that all is told as memory has it: what was forgotten keeps its place too, where all branches are
+    wanted. `face_bytes` and `picture_bytes` bound what is shown of either; who is not to be known has neither."""
     everything = wanted.branch is None and wanted.scene is None
     branches = await archive.branches()
     if everything:
@@ -107,13 +146,67 @@ async def read(archive: Archive, wanted: Wanted, *, tree: bool, now: datetime | 
     else:
         ids = await archive.ids(_excerpt(wanted, branch=wanted.branch, scene=wanted.scene))
         stretches = [Stretch(ids)]
-        ways = [_way(one, ids) for one in branches if one.id == wanted.branch]
+        ways = [await _way(archive, one, ids, wanted) for one in branches if one.id == wanted.branch]
     voices = await archive.voices(
         _excerpt(wanted, branch=wanted.branch, scene=wanted.scene, hidden=everything and tree)
     )
+    lines = await archive.lines()
+    scenes = await _told_scenes(archive, lines, stretches)
+    faces = await faces_of(archive, [span for span, _ in scenes], Room(face_bytes))
     people = _pseudonymous(voices, wanted) if wanted.pseudonymise else _people(voices, wanted)
+    people = _with_cast(people, [span for span, _ in scenes], faces)
     header = await _header(archive, wanted, branches, ways, people, now)
-    return Reading(header, sum(len(one.ids) for one in stretches), archive, stretches, people)
+    clean = people.pseudonyms.text if people.pseudonyms is not None else str
+    told = tuple(_scene(archive, span, people, clean, "" if tree else _numbered(number)) for span, number in scenes)
+    return Reading(
+        replace(header, scenes=told),
+        sum(len(one.ids) for one in stretches),
+        archive,
+        stretches,
+        people,
+        lines=None if tree else lines,
+        picture_bytes=0 if wanted.pseudonymise else picture_bytes,
+    )
+
+
+async def _told_scenes(
+    archive: Archive, lines: Mapping[int, int], stretches: Sequence[Stretch]
+) -> Sequence[tuple[SceneSpan, int]]:
+    """Those of which something is told here, each with its number, counted from 1."""
+    here = {lines[id] for stretch in stretches for id in stretch.ids if id in lines} if lines else ()
+    return [(span, number) for number, span in enumerate(await archive.scenes(), 1) if span.root in here]
+
+
+def _numbered(number: int) -> str:
+    return say("Scene {number}", number=number)
+
+
+def _scene(archive: Archive, span: SceneSpan, people: _People, clean: Callable[[str], str], unnamed: str) -> Scene:
+    bill, zone = span.bill, archive.zone
+    played = {voice.author_id: key for voice, key in people.keys.items() if voice.author_id}
+    keys = {one.name: one.key for one in people.speakers if one.kind == "persona"}
+    return Scene(
+        span.root,
+        clean(bill.title) or unnamed,
+        clean(bill.ended),
+        bill.ended_at.astimezone(zone) if bill.ended_at is not None else None,
+        span.began.astimezone(zone),
+        span.lines,
+        tuple(Part(keys[one.name], played.get(one.player or "", "")) for one in bill.cast if one.name in keys),
+    )
+
+
+def _with_cast(people: _People, scenes: Sequence[SceneSpan], faces: Mapping[str, str]) -> _People:
+    """Also of those who said nothing yet, and with their faces."""
+    known = {one.name for one in people.speakers if one.kind == "persona"}
+    silent = {one.name: None for scene in scenes for one in scene.bill.cast if one.name and one.name not in known}
+    first = 1 + sum(one.kind == "persona" for one in people.speakers)
+    more = [Speaker(f"c{number}", name, "persona") for number, name in enumerate(silent, first)]
+    speakers = (
+        replace(one, face=faces.get(one.name, "")) if one.kind == "persona" else one
+        for one in (*people.speakers, *more)
+    )
+    return replace(people, speakers=tuple(speakers))
 
 
 async def _header(
@@ -135,7 +228,7 @@ async def _header(
         place="" if hide is not None else str(archive.place),
         title=clean(wanted.title) or say("Conversation"),
         speakers=people.speakers,
-        ways=tuple(Way(w.id, clean(w.name), w.tip, w.forked_from, w.at, w.active) for w in ways),
+        ways=tuple(_clean_way(way, clean) for way in ways),
         exported_at=None if wanted.stable or now is None else now.astimezone(archive.zone),
         system=None if wanted.system is None else clean(wanted.system),
         summary=clean(summary),
@@ -145,10 +238,6 @@ async def _header(
         until=wanted.until.astimezone(archive.zone) if wanted.until is not None else None,
         pseudonymised=wanted.pseudonymise,
         language=wanted.language,
-        scenes=tuple(
-            Scene(one.root, say("Scene {number}", number=number))
-            for number, one in enumerate(await archive.scenes(), 1)
-        ),
     )
 
 
@@ -164,16 +253,37 @@ async def _all_ways(
         shared = bisect_left(chain, 1, key=lambda id: int(id not in told))
         stretches.append(Stretch(chain[shared:], chain[shared - 1] if shared else None))
         told.update(chain[shared:])
-        ways[one.id] = _way(one, chain)
+        ways[one.id] = await _way(archive, one, chain, wanted)
     return [one for one in stretches if len(one.ids)], [ways[one.id] for one in branches]
 
 
-def _way(of: Branch, chain: Sequence[int]) -> Way:
-    """Its end and where it left another one, as far as they are told here."""
+async def _way(archive: Archive, of: Branch, chain: Sequence[int], wanted: Wanted) -> Way:
+    """Its end, where it left another one and what stands in its window, as far as they are told here."""
     at = bisect_right(chain, of.forked_from) if of.forked_from is not None else 0
+    known = await archive.summary(of.id) if wanted.since is None else None
+    told = None
+    if known is not None and _holds(chain, known.until):
+        told = Told(known.until, known.text, known.created_at.astimezone(archive.zone), known.model or "")
     return Way(
-        of.id, of.name, chain[-1] if len(chain) else None, chain[at - 1] if at else None, of.created_at, of.active
+        of.id,
+        of.name,
+        chain[-1] if len(chain) else None,
+        chain[at - 1] if at else None,
+        of.created_at,
+        of.active,
+        tuple(id for id in await archive.pins(of.id) if _holds(chain, id)),
+        told,
     )
+
+
+def _holds(chain: Sequence[int], id: int) -> bool:
+    at = bisect_left(chain, id)
+    return at < len(chain) and chain[at] == id
+
+
+def _clean_way(way: Way, clean: Callable[[str], str]) -> Way:
+    told = replace(way.summary, text=clean(way.summary.text)) if way.summary is not None else None
+    return replace(way, name=clean(way.name), summary=told)
 
 
 def _excerpt(wanted: Wanted, *, branch: int | None = None, scene: int | None = None, hidden: bool = False) -> Excerpt:

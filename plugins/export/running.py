@@ -20,6 +20,8 @@ from bot.api import Archive, BotError, UsageError, archive_environment, phrase, 
 log = logging.getLogger(__name__)
 
 LONGEST_LINE = 1 << 20
+# Bytes of what a process says of its failure, the newest.
+MOST_COMPLAINTS = 4_000
 # What is told to end politely has so many seconds for it.
 LETTING_GO = 2.0
 AT_ONCE = 2
@@ -80,7 +82,11 @@ async def own_folder() -> AsyncIterator[Path]:
 
 async def run(archive: Archive, task: BaseModel, told: Told) -> Mapping[str, JsonValue]:
     """What the process says last; `told` hears all before. Raises BotError with what it says went wrong."""
-    environment = {**archive_environment(archive), "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    environment = {
+        **archive_environment(archive),
+        "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+        "PYTHONIOENCODING": "utf-8:backslashreplace",
+    }
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         # The same modules as here, and not what lies in the folder that the bot was started in.
@@ -89,14 +95,36 @@ async def run(archive: Archive, task: BaseModel, told: Told) -> Mapping[str, Jso
         WORKER,
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.PIPE,
         env=environment,
         limit=LONGEST_LINE,
     )
+    complained = asyncio.create_task(_complaints(process))
     try:
         return await _listen(process, task, told)
+    except BotError as error:
+        await asyncio.shield(_end(process))
+        if why := await _soon(complained):
+            log.warning("a process of an export failed: %r; it said: %s", error, why)
+        raise
     finally:
         await asyncio.shield(_end(process))
+        complained.cancel()
+
+
+async def _complaints(process: asyncio.subprocess.Process) -> str:
+    """The end of what it says to whoever runs the bot, and to nobody else."""
+    assert process.stderr is not None
+    kept = b""
+    while some := await process.stderr.read(1 << 12):
+        kept = (kept + some)[-MOST_COMPLAINTS:]
+    return kept.decode(errors="replace").strip()
+
+
+async def _soon(complained: asyncio.Task[str]) -> str:
+    """Something else that the process started may hold on to its outputs."""
+    await asyncio.wait([complained], timeout=LETTING_GO)
+    return complained.result() if complained.done() else ""
 
 
 async def _listen(process: asyncio.subprocess.Process, task: BaseModel, told: Told) -> Mapping[str, JsonValue]:

@@ -12,7 +12,8 @@ from plugins.export.wanted import Wanted
 
 
 class ToExport(BaseModel):
-    """`folder` is where the files go, `zone` where the people live."""
+    """`folder` is where the files go, `zone` where the people live, `plugins` those that the bot runs, where the format
+    may be of one of them."""
 
     task: Literal["export"] = "export"
     place: str
@@ -20,6 +21,7 @@ class ToExport(BaseModel):
     wanted: Wanted
     folder: Path
     zone: str = "UTC"
+    plugins: tuple[str, ...] = ()
     most_bytes: int = 0
     now: datetime | None = None
 

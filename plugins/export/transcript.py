@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import BinaryIO, Literal, TypeAlias
 
 from pydantic import JsonValue
 
-VERSION = 1
+VERSION = 2
 """Of our JSON. A reader takes this one and older ones."""
 
 Kind: TypeAlias = Literal["person", "bot", "persona"]
@@ -33,8 +33,19 @@ class Speaker:
 
 
 @dataclass(frozen=True, slots=True)
+class Told:
+    """A summary of what was said until and with the entry `until`. `model` wrote it, empty = a person."""
+
+    until: int
+    text: str
+    at: datetime
+    model: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Way:
-    """A branch. `tip` and `forked_from` are ids of entries; a tip may be None where nothing was said."""
+    """A branch. `tip`, `forked_from` and `pins` are ids of entries; a tip may be None where nothing was said. `summary`
+    tells of what no longer fits into its window, and `pins` always stand there."""
 
     id: int
     name: str
@@ -42,6 +53,8 @@ class Way:
     forked_from: int | None
     at: datetime
     active: bool
+    pins: tuple[int, ...] = ()
+    summary: Told | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +73,9 @@ class Used:
 class Entry:
     """One message. `id`, `parent` and `variant_of` are its place in the tree. `variant` of `variants` says which of the
     answers to the same question it is, counted from 1. `parts` is as it is remembered: tool calls and results, names
-    and sizes of files. `scene` is the entry that its scene begins with."""
+    and sizes of files. `scene` is the entry that its scene begins with. `pictures` are the `data:` addresses of those
+    that `parts` names, empty where one is not there any more or is too large; only a format that shows them gets any.
+    """
 
     id: int
     parent: int | None
@@ -77,15 +92,29 @@ class Entry:
     scene: int | None = None
     used: Used | None = None
     parts: Mapping[str, JsonValue] = field(default_factory=dict)
+    pictures: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Somebody in a scene: the key of a speaker, and that of the person who played them, empty where a model did."""
+
+    speaker: str
+    player: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """What is known of a scene. `id` is the entry that it begins with; `ended` says why it ended, if it did."""
+    """What is known of a scene. `id` is the entry that it begins with, which `lines` does not count; `ended` says why
+    it ended, if it did."""
 
     id: int
     title: str
     ended: str = ""
+    ended_at: datetime | None = None
+    began: datetime | None = None
+    lines: int = 0
+    cast: tuple[Part, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +142,17 @@ class Header:
         return next((one for one in self.speakers if one.key == key), Speaker(key, key, "person"))
 
 
+def in_time(at: datetime) -> datetime | None:
+    """A moment that is told without a zone is in UTC, as everything is that has none; None for one that UTC lacks."""
+    try:
+        if at.tzinfo is None:
+            return at.replace(tzinfo=UTC)
+        at.astimezone(UTC)
+    except OverflowError:
+        return None
+    return at
+
+
 Write: TypeAlias = Callable[[Header, Iterable[Entry], BinaryIO], None]
 """Writes one export. Entries come in the order of the tree (parents before children) or of the branch, once, and are
 never held all together: 100,000 of them must not need more room than a few."""
@@ -120,7 +160,8 @@ never held all together: 100,000 of them must not need more room than a few."""
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """`tree` says that it can hold all branches at once; others write one after the other."""
+    """`tree` says that it can hold all branches at once; others write one after the other. `faces` and `pictures` say
+    that it shows those of speakers and those that people sent, which are not even read for others."""
 
     name: str
     suffix: str
@@ -128,3 +169,5 @@ class Format:
     description: str
     write: Write
     tree: bool = False
+    faces: bool = False
+    pictures: bool = False

@@ -44,7 +44,7 @@ async def chosen(archive: Archive, what: str, which: str = "") -> Wanted:
             return Wanted(title=say("Conversation"))
         case "scene":
             scene, number = _scene(await archive.scenes(), which)
-            return Wanted(scene=scene.root, title=say("Scene {number}", number=number))
+            return Wanted(scene=scene.root, title=scene.bill.title or say("Scene {number}", number=number))
         case "" | "branch":
             branch = _branch(await archive.branches(), which)
         case name:

@@ -13,13 +13,13 @@ import shutil
 import sys
 import tempfile
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from pydantic import JsonValue
 
-from bot.api import AtHand, BotError, Place, open_archive, provided_by, read_languages, say, speaking
+from bot.api import BotError, Place, UsageError, open_archive, provided_by, read_languages, say, speaking
 from plugins.export.declared import LOCALES
 from plugins.export.importing import importing
 from plugins.export.known import FILES, named
@@ -43,6 +43,8 @@ def main() -> int:
         try:
             _tell(asyncio.run(_export(task) if isinstance(task, ToExport) else _import(task)))
         except BotError as error:
+            if not isinstance(error, UsageError):
+                print(repr(error), file=sys.stderr)
             _tell({"error": say(error.public)})
             return 1
     return 0
@@ -53,7 +55,7 @@ async def _export(task: ToExport) -> Mapping[str, JsonValue]:
         made = await make_files(
             archives.at(Place.parse(task.place), ZoneInfo(task.zone)),
             task.wanted,
-            format_named(task.format),
+            format_named(task.format, task.plugins),
             task.folder,
             most_bytes=task.most_bytes,
             now=task.now,
@@ -77,9 +79,9 @@ async def _import(task: ToImport) -> Mapping[str, JsonValue]:
     }
 
 
-def format_named(name: str) -> Format:
-    """Of the bot's own, else of the plugins that the settings list. Raises UsageError."""
-    return named(name, () if name in FILES else provided_by(AtHand.read().plugins, Format))
+def format_named(name: str, plugins: Sequence[str]) -> Format:
+    """Of the bot's own, else of its plugins. Raises UsageError."""
+    return named(name, () if name in FILES else provided_by(plugins, Format))
 
 
 def _tell(told: Mapping[str, JsonValue]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 
 from bot.api import BotError, Button, Context, DeliveryError, Line, Reply, SentId, counted, phrase, say
+from plugins.roleplay.billing import bill
 from plugins.roleplay.endings import Reason
 from plugins.roleplay.scene import Performed, Scene
 
@@ -63,6 +64,7 @@ async def end(ctx: Context, scene: Scene, reason: Reason) -> None:
     """Say that it is over, and why. Others may make a template of it afterwards."""
     await clear_panel(ctx, scene)
     await ctx.save(Performed(scene=scene.changed(over=reason)))
+    await bill(ctx, scene, say(REASONS[reason]))
     told = say("🎬 The scene is over: {reason}.", reason=say(REASONS[reason]))
     if reason == "idle":
         # Whoever comes back may want it after all; nobody else needs to know more.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bot.api import Context, Prompt, Remembered, Speaker
+from plugins.roleplay.billing import bill
 from plugins.roleplay.curtain import last_of, panel
 from plugins.roleplay.scene import Plan, Scene
 from plugins.roleplay.speaking import recited
@@ -18,14 +19,18 @@ async def open_scene(ctx: Context, scene: Scene, path: Sequence[Remembered]) -> 
         await ctx.forget_state(Plan, key=scene.started_by)
     begun = beginning(scene, path)
     if begun is not None and begun.text == text and begun.status == "complete":
-        return scene.changed(root=begun.id)
+        opened = scene.changed(root=begun.id)
+        await bill(ctx, opened)
+        return opened
     line = await ctx.say(
         speaker,
         Prompt(()),
         through=recited(text, panel(scene, running=True)),
         instead_of=begun.id if begun is not None else None,
     )
-    return scene.changed(root=line.message, panel=last_of(line))
+    opened = scene.changed(root=line.message, panel=last_of(line))
+    await bill(ctx, opened)
+    return opened
 
 
 def beginning(scene: Scene, path: Sequence[Remembered]) -> Remembered | None:

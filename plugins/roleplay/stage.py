@@ -22,7 +22,8 @@ from bot.api import (
     phrase,
     say,
 )
-from plugins.roleplay.curtain import clear_panel, end
+from plugins.roleplay.billing import bill
+from plugins.roleplay.curtain import REASONS, clear_panel, end
 from plugins.roleplay.declared import plugin
 from plugins.roleplay.performing import perform
 from plugins.roleplay.returning import come_back, was_ended
@@ -85,6 +86,8 @@ async def begin(ctx: Context, scene: Scene) -> None:
 
 async def go_on_stage(ctx: Context, scene: Scene) -> None:
     """Where nothing is performed."""
+    # One that goes on after its end is not over any more.
+    await bill(ctx, scene)
     await ctx.start(scene_job, scene)
     await _watch(ctx)
 
@@ -209,6 +212,7 @@ def _looked_at(before: Quiet, scene: str, newest: int) -> Quiet:
 
 async def _abandoned(ctx: Context, scene: Scene) -> None:
     await ctx.save(Performed(scene=scene.changed(over="idle")))
+    await bill(ctx, scene, say(REASONS["idle"]))
     await ctx.end(scene_job)
     if scene.over == "idle":
         # It waits because nothing can be posted here.

@@ -25,7 +25,7 @@ from plugins.export.formats.our_json import JSON
 from plugins.export.formats.selfplay import SELFPLAY
 from plugins.export.formats.sillytavern import SILLYTAVERN
 from plugins.export.formats.text import TEXT
-from plugins.export.transcript import Entry, Format, Header, Speaker
+from plugins.export.transcript import Entry, Format, Header, Part, Speaker
 from tests.transcripts import ANN, BEN, BOT, MAIN, MARA, OLD_TOM, Telling, Transcript, friendly, nasty, scene
 
 ALL = (HTML, MARKDOWN, JSON, JSONL, CSV, TEXT, SILLYTAVERN, SELFPLAY)
@@ -150,7 +150,52 @@ def test_markdown_tells_branches_scenes_and_variants() -> None:
     assert "*Version 2 of 2 · gpt-6-luna · 1,204 tokens in, 310 out · 3.2 s · $0.0021*" in text
     assert "\n*Version 1 of 2*\n\n> What about the **sea**?\n" in text
     play = written(MARKDOWN, scene())
-    assert play.index("## ❦ The light that failed") < play.index("Light it") < play.index("❧ *It came to its end")
+    assert play.index("## ❦ The light that failed") < play.index("Light it") < play.index("❧ *The scene is over: it")
+
+
+SCENE = replace(
+    scene().header.scenes[0], title="[x](javascript:1)", ended="<script>", cast=(Part("p1"), Part("p2", "u1"))
+)
+
+
+@pytest.mark.parametrize("format", [MARKDOWN, TEXT, SILLYTAVERN], ids=lambda one: one.name)
+def test_a_scene_is_told_with_its_cast_and_its_end(format: Format) -> None:
+    text = written(format, scene())
+    assert text.index("The light that failed") < text.index("Rain beats against the glass")
+    assert "The scene is over: it came to its end. 1 November 2026, 21:11" in text
+    assert text.index("Light it now!") < text.index("The scene is over") < text.index("That was wonderful.")
+    if format is not SILLYTAVERN:
+        assert "1 November 2026, 20:57 · 7 lines" in text
+        assert "Old Tom (played by Ann)" in text
+
+
+def test_markdown_tells_scenes_to_other_programs() -> None:
+    matter = written(MARKDOWN, scene()).split("---\n")[1]
+    (told,) = (line for line in matter.splitlines() if line.startswith("scenes: "))
+    assert json.loads(told.removeprefix("scenes: ")) == [
+        {
+            "title": "The light that failed",
+            "cast": [{"name": "Mara Voss"}, {"name": "Old Tom", "player": "Ann"}],
+            "lines": 7,
+            "began": "2026-11-01T20:57:00+00:00",
+            "ended": "2026-11-01T21:11:00+00:00",
+            "why": "it came to its end",
+        }
+    ]
+
+
+def test_a_table_tells_the_titles_of_scenes() -> None:
+    rows = [*csv.DictReader(io.StringIO(written(CSV, scene()).removeprefix("\ufeff"), newline=""))]
+    assert [row["scene_title"] for row in rows[:3]] == ["", "The light that failed", "The light that failed"]
+    assert rows[-1]["scene_title"] == ""
+
+
+def test_what_is_told_of_a_scene_is_markup_nowhere() -> None:
+    made = scene()
+    nasty_one = Transcript(replace(made.header, scenes=(SCENE,)), made.entries)
+    text = written(MARKDOWN, nasty_one).split("---\n", 2)[2]
+    assert "\\[x\\](javascript\\:1)" in text
+    assert "<script>" not in text.replace("\\<script\\>", "")
 
 
 # CSV
@@ -264,6 +309,9 @@ def test_a_long_scene_is_several_chats() -> None:
 def test_sillytavern_opens_it_with_its_swipes() -> None:
     head, *messages = (json.loads(line) for line in written(SILLYTAVERN, scene()).splitlines())
     assert (head["user_name"], head["character_name"], head["chat_metadata"]) == ("Ann", "Narrator", {})
+    notes = [message["mes"] for message in messages if message["is_system"]]
+    assert notes == ["❦ The light that failed", "❧ The scene is over: it came to its end. 1 November 2026, 21:11"]
+    messages = [message for message in messages if not message["is_system"]]
     assert [message["name"] for message in messages[:3]] == ["Ann", "Narrator", "Mara Voss"]
     assert [message["is_user"] for message in messages[:3]] == [True, False, False]
     (swiped,) = (message for message in messages if "swipes" in message)

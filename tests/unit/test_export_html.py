@@ -14,11 +14,13 @@ from html.parser import HTMLParser
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import JsonValue
 
 from plugins.export.formats.colours import COLOURS, face, initials, shares
 from plugins.export.formats.html import HTML
 from plugins.export.formats.said import MOST_MARKDOWN, Said, is_marked_up, paragraphs
 from plugins.export.transcript import Entry, Header, Speaker, Used, Way
+from tests.samples import png
 from tests.transcripts import ANN, BEGAN, BEN, BOT, MAIN, MARA, Telling, Transcript, friendly, nasty, scene
 
 PAPERS = ("#fbfaf7", "#191816")
@@ -194,7 +196,7 @@ def test_initials(name: str, letters: str) -> None:
 @pytest.mark.parametrize(
     "address",
     ["https://a.org/a.png", "data:image/svg+xml;base64,AA", 'data:image/png;base64,A"A', "data:text/html,x",
-     "data:image/png;base64," + "A" * 1_000_000, "data:image/png;base64,AA) }", "data:image/png;base64,AA\n"],
+     "data:image/png;base64," + "A" * 1_500_000, "data:image/png;base64,AA) }", "data:image/png;base64,AA\n"],
 )  # fmt: skip
 def test_a_face_that_could_be_anything_else_is_not_shown(address: str) -> None:
     assert face(replace(ANN, face=address)) == ""
@@ -324,10 +326,39 @@ def test_a_scene_has_its_title_and_its_end() -> None:
     before, inside = html.split('<section class="scene">\n<h2 class="play" dir="auto">The light that failed</h2>')
     inside, after = inside.split("</section>")
     assert "see the lighthouse again" in before
-    assert inside.endswith(
-        '<div class="curtain"><p class="why" dir="auto">It came to its end after 7 lines.</p></div>\n'
-    )
+    over = "The scene is over: it came to its end. 1 November 2026, 21:11"
+    assert inside.endswith(f'<div class="curtain"><p class="why" dir="auto">{over}</p></div>\n')
+    assert '<p class="staged">1 November 2026, 20:57 · 7 lines</p>' in inside
+    cast = inside.partition('<ul class="cast">')[2].partition("</ul>")[0]
+    assert re.findall(r'"name">(.*?)</bdi>(?: <span class="count">(.*?)</span>)?', cast) == [
+        ("Mara Voss", ""),
+        ("Old Tom", "played by Ann"),
+    ]
     assert "Again tomorrow?" in after
+
+
+def test_each_face_is_in_the_file_once_however_much_is_said() -> None:
+    html = page(scene())
+    assert html.count("data:image/png;base64,") == 1
+    assert html.count('<div class="face" aria-hidden="true"></div>') > 3
+
+
+def test_pictures_that_people_sent_stand_in_the_page_and_all_else_is_named() -> None:
+    address = "data:image/png;base64," + b64encode(png()).decode()
+    images: list[JsonValue] = [
+        {"name": 'a".png', "size": 70, "width": 640, "height": 480},
+        {"name": "gone.png", "size": 8_100},
+        {"name": "<b>.svg", "width": "1"},
+    ]
+    shown = (address, "", "data:image/svg+xml;base64,AAAA")
+    say = Telling()
+    say(ANN, "Look!\n\n(picture: a.png)", parts={"said": 5, "images": images}, pictures=shown)
+    html = page(talk(say))
+    assert f'<img src="{address}" alt="a&quot;.png" width="640" height="480">' in html
+    assert html.count("<img ") == 1
+    assert "<bdi>gone.png (8.1 kB)</bdi>" in html
+    assert "<bdi>&lt;b&gt;.svg</bdi>" in html
+    assert "svg+xml" not in html
 
 
 def test_a_long_line_is_folded_with_its_beginning_to_be_seen() -> None:

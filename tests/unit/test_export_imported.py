@@ -19,7 +19,7 @@ from plugins.export.formats.our_json import JSON
 from plugins.export.formats.selfplay import SELFPLAY
 from plugins.export.formats.sillytavern import SILLYTAVERN
 from plugins.export.imported import UNKNOWN, Imported, parse
-from plugins.export.transcript import Entry, Format, Header, Scene, Speaker, Used, Way
+from plugins.export.transcript import Entry, Format, Header, Part, Scene, Speaker, Told, Used, Way
 from tests.transcripts import Transcript, friendly, nasty, scene
 
 
@@ -66,6 +66,11 @@ ENTRIES = st.builds(
     used=st.none() | USED,
     parts=st.dictionaries(TEXT, VALUES, max_size=3),
 )
+SUMMARIES = st.none() | st.builds(Told, IDS, TEXT, MOMENTS, TEXT)
+PINS = st.lists(IDS, max_size=3).map(tuple)
+WAYS = st.builds(Way, IDS, TEXT, st.none() | IDS, st.none() | IDS, MOMENTS, st.booleans(), PINS, SUMMARIES)
+CAST = st.lists(st.builds(Part, TEXT, TEXT), max_size=3).map(tuple)
+SCENES = st.builds(Scene, IDS, TEXT, TEXT, st.none() | MOMENTS, st.none() | MOMENTS, IDS, CAST)
 HEADERS = st.builds(
     Header,
     place=TEXT,
@@ -73,9 +78,7 @@ HEADERS = st.builds(
     speakers=st.lists(
         st.builds(Speaker, TEXT, TEXT, st.sampled_from(["person", "bot", "persona"]), TEXT, TEXT), max_size=3
     ).map(tuple),
-    ways=st.lists(st.builds(Way, IDS, TEXT, st.none() | IDS, st.none() | IDS, MOMENTS, st.booleans()), max_size=3).map(
-        tuple
-    ),
+    ways=st.lists(WAYS, max_size=3).map(tuple),
     exported_at=st.none() | MOMENTS,
     system=st.none() | TEXT,
     summary=TEXT,
@@ -85,7 +88,7 @@ HEADERS = st.builds(
     until=st.none() | MOMENTS,
     pseudonymised=st.booleans(),
     language=TEXT,
-    scenes=st.lists(st.builds(Scene, IDS, TEXT, TEXT), max_size=3).map(tuple),
+    scenes=st.lists(SCENES, max_size=3).map(tuple),
 )
 
 
@@ -96,6 +99,14 @@ def test_our_json_comes_back_equal(header: Header, entries: list[Entry]) -> None
     found = parse(content)
     assert found == Imported(header, tuple(entries))
     assert written(JSON, found.header, [*found.entries]) == content
+
+
+def test_a_file_of_the_first_version_is_read() -> None:
+    wanted = scene()
+    content = written(JSON, wanted.header, [*wanted.entries])
+    old = parse(content.replace(b'"version": 2', b'"version": 1'))
+    # Its scenes were only numbered.
+    assert old == Imported(replace(wanted.header, scenes=()), tuple(wanted.entries))
 
 
 @pytest.mark.parametrize("made", [friendly, scene])
@@ -113,7 +124,7 @@ def test_halves_of_signs_are_the_only_thing_that_is_lost() -> None:
 def test_each_message_is_a_line_that_can_be_compared() -> None:
     wanted = friendly()
     lines = written(JSON, wanted.header, [*wanted.entries]).decode().split("\n")
-    assert lines[:3] == ["{", '"format": "duologue",', '"version": 1,']
+    assert lines[:3] == ["{", '"format": "duologue",', '"version": 2,']
     assert [json.loads(line.rstrip(","))["id"] for line in lines[5:-3]] == [each.id for each in wanted.entries]
 
 
@@ -146,7 +157,7 @@ def ours(**changed: object) -> str:
         ('{"format": "other"}', "I do not know what this file is."),
         ("[]", "I do not know what this file is."),
         ("17", "I do not know what this file is."),
-        (ours(version=2), "This file is of version 2, and I know versions up to 1."),
+        (ours(version=3), "This file is of version 3, and I know versions up to 2."),
         (ours(version="1"), "In this file `version` is not what it must be."),
         (ours(version=0), "In this file `version` is not what it must be."),
         (ours(header=...), "In this file `header` is missing."),

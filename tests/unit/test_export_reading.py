@@ -11,16 +11,17 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bot.api import Archive, Restored, UsageError, open_archive
+from bot.api import Archive, Character, Playbill, Restored, UsageError, open_archive
 from bot.errors import StoreError
 from bot.events import Place, Route
-from bot.store import NewMessage, Remembered, Store, Taking
+from bot.store import NewMessage, NewSummary, Remembered, Store, Taking
 from bot.testing.store_samples import OTHER, PLACE, answer, call, said
 from plugins.export.importing import importing, prepared
 from plugins.export.known import FILES, name_of, named, names
@@ -159,7 +160,14 @@ async def test_a_scene_is_its_lines_and_what_people_said_meanwhile(store: Store)
         ("Ann", "person"),
         ("Tom", "persona"),
     ]
-    assert reading.header.scenes == (Scene(root.id, "Scene 1"),)
+    assert reading.header.scenes == (Scene(root.id, "Scene 1", began=root.created_at, lines=2),)
+    assert {e.scene for e in await entries_of(reading)} == {root.id}
+    whole = await read(archive, await chosen(archive, "branch"), tree=False)
+    assert [e.text for e in await entries_of(whole) if e.scene is None] == ["before", "after"]
+    # As memory has it, what people said stands in no scene.
+    assert [e.scene for e in await entries_of(await read(archive, EVERYTHING, tree=True))] == [
+        *(None, None, root.id, None, None, root.id, None)
+    ]
     assert wanted == await chosen(archive, "scene", "1")
     with pytest.raises(UsageError, match="from 1 to 1"):
         await chosen(archive, "scene", "2")
@@ -248,7 +256,7 @@ async def test_too_much_for_one_file_is_zipped_and_then_several(store: Store, tm
     found: list[str] = []
     for number, part in enumerate(parts, 1):
         assert part.file.name == f"conversation-{number}-of-{len(parts)}.json.zip"
-        entries, _, _ = prepared(part.file.read_bytes())
+        entries = prepared(part.file.read_bytes()).entries
         found += [entry.text.split()[0] for entry in entries]
     assert found == [str(number) for number in range(40)]
     with pytest.raises(UsageError, match="more than 20 files"):
@@ -325,16 +333,16 @@ async def test_nothing_stays_of_an_import_that_breaks_off(store: Store, tmp_path
 async def test_what_a_dead_process_left_is_cleared_away(store: Store, tmp_path: Path) -> None:
     await tell(store, *(said(str(number)) for number in range(5)))
     content = await as_json(store.archives.at(PLACE), tmp_path)
-    entries, _, key = prepared(content)
+    new = prepared(content)
     copy = store.archives.at(COPY)
-    begun = await copy.restore(key)
+    begun = await copy.restore(new.key)
     assert not isinstance(begun, Restored)
-    await begun.add(entries)
+    await begun.add(new.entries)
     with pytest.raises(StoreError) as refused:
-        await copy.restore(key)
+        await copy.restore(new.key)
     assert refused.value.public == "This file is being imported here right now."
     long_ago = (datetime.now(UTC) - timedelta(minutes=5)).isoformat()
-    await store.save_state("core", f"place:{COPY}", f"importing:{key}", long_ago)
+    await store.save_state("core", f"place:{COPY}", f"importing:{new.key}", long_ago)
     assert (await importing(copy, content, lambda count: None)).messages == 5
     assert len(await store.tree(COPY)) == 5
 
@@ -385,6 +393,9 @@ STEPS = st.lists(
         st.tuples(st.just("forget"), st.integers(0, 20), st.just("")),
         st.tuples(st.just("again"), st.integers(0, 20), TEXT),
         st.tuples(st.just("back"), st.integers(0, 20), st.just("")),
+        st.tuples(st.just("pin"), st.integers(0, 20), st.just("")),
+        st.tuples(st.just("sum up"), st.integers(0, 20), TEXT),
+        st.tuples(st.just("bill"), st.integers(0, 20), TEXT),
     ),
     min_size=1,
     max_size=14,
@@ -414,13 +425,21 @@ async def grow(store: Store, steps: Sequence[tuple[str, str | int, str]]) -> Non
                 await store.forget(PLACE, [row.id])
             case "again", _ if row and row.role == "assistant" and row.status == "complete":
                 await say_again(store, row, text)
+            case "pin", _ if row and await store.reaches(PLACE, row.id):
+                await store.branches.pin(PLACE, row.id)
+            case "sum up", _ if row:
+                conversation = await store.conversation(PLACE)
+                base = conversation.summary_until
+                await store.branches.summarise(conversation, NewSummary(text, base, row.id, [row], "m"))
+            case "bill", _ if row:
+                await store.tell_scene(PLACE, row.id, Playbill(text, (Character("Mara", None, "id-ann"),), text))
             case "back", _ if row and await store.reaches(PLACE, row.id):
                 await store.branches.move_tip(PLACE, row.id)
 
 
-def same_numbers(header: Header, entries: Sequence[Entry]) -> tuple[list[tuple[int, int]], list[object]]:
+def same_numbers(header: Header, entries: Sequence[Entry]) -> tuple[list[Any], list[object]]:
     """Without what is a place's own: numbers are counted in the order of the entries, and imported branches are
-    named. What answers took is not taken in: it was not spent here."""
+    named."""
     numbers = {entry.id: number for number, entry in enumerate(entries)}
     names = {one.key: (one.name, one.kind, one.id) for one in header.speakers}
 
@@ -433,11 +452,29 @@ def same_numbers(header: Header, entries: Sequence[Entry]) -> tuple[list[tuple[i
             of(entry.variant_of),
             of(entry.scene),
             names.get(entry.speaker),
-            replace(entry, id=0, parent=None, variant_of=None, scene=None, used=None, speaker=""),
+            replace(entry, id=0, parent=None, variant_of=None, scene=None, speaker=""),
         )
         for entry in entries
     ]
-    return sorted((of(way.tip) or -1, of(way.forked_from) or -1) for way in header.ways), told
+    told += [
+        (
+            of(one.id),
+            one.title,
+            one.ended,
+            one.lines,
+            [(names[part.speaker], names.get(part.player)) for part in one.cast],
+        )
+        for one in header.scenes
+    ]
+    return sorted(
+        (
+            -1 if of(way.tip) is None else of(way.tip),
+            -1 if of(way.forked_from) is None else of(way.forked_from),
+            [of(id) for id in way.pins],
+            (of(way.summary.until), way.summary.text, way.summary.model, way.summary.at) if way.summary else (),
+        )
+        for way in header.ways
+    ), told
 
 
 async def roundtrip(steps: Sequence[tuple[str, str | int, str]], folder: Path) -> None:
@@ -454,7 +491,8 @@ async def roundtrip(steps: Sequence[tuple[str, str | int, str]], folder: Path) -
         (ways, entries), (new_ways, new_entries) = told
         assert new_entries == entries
         # The place had an empty branch of its own.
-        assert [way for way in new_ways if way != (-1, -1)] == [way for way in ways if way != (-1, -1)]
+        empty: Any = (-1, -1, [], ())
+        assert [way for way in new_ways if way != empty] == [way for way in ways if way != empty]
 
 
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])

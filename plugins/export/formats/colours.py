@@ -23,8 +23,9 @@ COLOURS = (
     ("#0d6a58", "#68d1b7"),
     ("#7d3e81", "#dda3e0"),
 )
-MOST_FACE = 512 * 1024
-_FACE = re.compile(r"data:image/(?:png|jpeg|webp|gif);base64,[A-Za-z0-9+/]+={0,2}")
+MOST_FACE, MOST_PICTURE = 1_400_000, 6_000_000
+"""Characters of an address."""
+_SHOWN = re.compile(r"data:image/(?:png|jpeg|webp|gif);base64,[A-Za-z0-9+/]+={0,2}")
 _WORD = re.compile(r"\w")
 
 
@@ -44,7 +45,12 @@ def shares(speakers: Iterable[Speaker]) -> Iterator[tuple[str, int]]:
 
 def face(speaker: Speaker) -> str:
     """The address of a speaker's picture, if it is one that may stand in a page."""
-    return speaker.face if len(speaker.face) <= MOST_FACE and _FACE.fullmatch(speaker.face) else ""
+    return picture(speaker.face, MOST_FACE)
+
+
+def picture(address: str, most: int = MOST_PICTURE) -> str:
+    """The address, if it is itself a picture of a kind that may stand in a page."""
+    return address if len(address) <= most and _SHOWN.fullmatch(address) else ""
 
 
 def initials(name: str) -> str:

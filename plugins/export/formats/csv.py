@@ -32,6 +32,7 @@ COLUMNS = (
     "cached_tokens",
     "cost_usd",
     "seconds",
+    "scene_title",
 )
 # What spreadsheets begin a formula with, also as it is written in East Asia.
 FORMULA = frozenset("=+-@\t\r\n＝＋－＠|%")
@@ -45,9 +46,11 @@ def write(header: Header, entries: Iterable[Entry], out: BinaryIO) -> None:
     rows.write("\ufeff")
     to = csv.writer(rows, quoting=csv.QUOTE_ALL, lineterminator="\r\n")
     to.writerow(COLUMNS)
+    titles = {one.id: one.title for one in header.scenes}
     for count, entry in enumerate(entries, 1):
         speaker = speakers.get(entry.speaker) or Speaker(entry.speaker, entry.speaker, "person")
-        to.writerow([cell(each) for each in _row(entry, speaker)])
+        title = titles.get(entry.scene, "") if entry.scene is not None else ""
+        to.writerow([cell(each) for each in (*_row(entry, speaker), title)])
         if count % ROWS_AT_ONCE == 0:
             _move(rows, out)
     _move(rows, out)

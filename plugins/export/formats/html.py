@@ -43,6 +43,8 @@ HTML = Format(
     "text/html",
     phrase("A page to read, keep and print"),
     write,
+    faces=True,
+    pictures=True,
 )
 
 

@@ -71,6 +71,8 @@ def _matter(header: Header, totals: telling.Totals) -> Iterator[tuple[str, objec
         yield "last", totals.last.isoformat(timespec="seconds")
     if header.ways:
         yield "branches", [way.name for way in header.ways]
+    if header.scenes:
+        yield "scenes", [_scene(header, one) for one in header.scenes]
     if totals.answers:
         yield "tokens", totals.tokens
         yield "cost", None if totals.unpriced else str(totals.cost)
@@ -80,6 +82,22 @@ def _matter(header: Header, totals: telling.Totals) -> Iterator[tuple[str, objec
         yield "exported", header.exported_at.isoformat(timespec="seconds")
 
 
+def _scene(header: Header, scene: Scene) -> dict[str, object]:
+    cast = [
+        {"name": header.speaker(one.speaker).name} | ({"player": header.speaker(one.player).name} if one.player else {})
+        for one in scene.cast
+    ]
+    told = {
+        "title": scene.title,
+        "cast": cast,
+        "lines": scene.lines,
+        "began": scene.began.isoformat(timespec="seconds") if scene.began is not None else "",
+        "ended": scene.ended_at.isoformat(timespec="seconds") if scene.ended_at is not None else "",
+        "why": scene.ended,
+    }
+    return {name: value for name, value in told.items() if value}
+
+
 def _yaml(value: object) -> str:
     """JSON is YAML, apart from a few signs."""
     return _UNPRINTABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(value, ensure_ascii=False))
@@ -87,6 +105,7 @@ def _yaml(value: object) -> str:
 
 class _Pages:
     def __init__(self, header: Header) -> None:
+        self._header = header
         self._walk = Walk(header)
         self._calling = Calling()
 
@@ -114,8 +133,16 @@ class _Pages:
             yield f"# ⑂ {name}\n"
         if step.begins is not None:
             yield f"## ❦ {one_line(step.begins.title) or say('A scene')}\n"
+            yield from self._staged(step.begins)
         if step.day:
             yield f"## {telling.weekday(step.entry.at)}\n"
+
+    def _staged(self, scene: Scene) -> Iterator[str]:
+        if told := telling.staged(scene):
+            yield f"*{told}*\n"
+        parts = (telling.part(self._header, one) for one in scene.cast)
+        if cast := [f"- {one_line(one.name)}{f' ({one_line(player)})' if player else ''}\n" for one, player in parts]:
+            yield "".join(cast)
 
     def _said(self, entry: Entry) -> str:
         told = [quoted(entry.text)] if entry.text and entry.role != "tool" else []
@@ -141,7 +168,8 @@ def _which(entry: Entry) -> str:
 
 
 def _curtain(scene: Scene) -> str:
-    return f"❧ *{one_line(scene.ended)}*\n" if scene.ended else "❧\n"
+    told = telling.curtain(scene, one_line)
+    return f"❧ *{told}*\n" if told else "❧\n"
 
 
 def one_line(text: str) -> str:

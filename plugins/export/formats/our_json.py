@@ -31,7 +31,13 @@ def write(header: Header, entries: Iterable[Entry], out: BinaryIO) -> None:
 
 
 JSON = Format(
-    "json", ".json", "application/json", phrase("Everything, with all branches, to be imported again"), write, tree=True
+    "json",
+    ".json",
+    "application/json",
+    phrase("Everything, with all branches, to be imported again"),
+    write,
+    tree=True,
+    faces=True,
 )
 
 

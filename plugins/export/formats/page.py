@@ -7,9 +7,9 @@ from typing import BinaryIO
 
 from bot.api import counted, say
 from plugins.export.formats import telling
-from plugins.export.formats.colours import face, initials
+from plugins.export.formats.colours import face, initials, picture
 from plugins.export.formats.highlighting import highlighted
-from plugins.export.formats.parts import Calling, files, said_and_files
+from plugins.export.formats.parts import Calling, Shown, files, pictures, said_and_files
 from plugins.export.formats.said import CONTROLS, Said
 from plugins.export.formats.stretches import Step, Walk
 from plugins.export.transcript import Entry, Header, Scene, Speaker, Way
@@ -17,7 +17,7 @@ from plugins.export.transcript import Entry, Header, Scene, Speaker, Way
 LONG, MANY_LINES = 6_000, 120
 """From here on a message is shown by its beginning, and opens when it is pressed."""
 PEEK = 600
-MOST_NAME, MOST_TITLE = 80, 200
+MOST_NAME, MOST_TITLE, MOST_WHY = 80, 200, 400
 
 
 def words(text: str, most: int = MOST_TITLE) -> str:
@@ -31,6 +31,7 @@ class Body:
 
     def __init__(self, header: Header, out: BinaryIO) -> None:
         self._out = out
+        self._header = header
         self._walk = Walk(header)
         self._said = Said()
         self._classes = {one.key: f"s{at}" for at, one in enumerate(header.speakers)}
@@ -93,12 +94,24 @@ class Body:
         self._end_talk()
         self._in_scene = True
         title = words(scene.title) or say("A scene")
-        self._write(f'<section class="scene">\n<h2 class="play" dir="auto">{title}</h2>\n')
+        told = telling.staged(scene)
+        staged = f'<p class="staged">{escape(told)}</p>\n' if told else ""
+        self._write(f'<section class="scene">\n<h2 class="play" dir="auto">{title}</h2>\n{staged}{self._cast(scene)}')
+
+    def _cast(self, scene: Scene) -> str:
+        listed = []
+        for one in scene.cast:
+            speaker, player = telling.part(self._header, one)
+            played = f' <span class="count">{words(player, MOST_NAME)}</span>' if player else ""
+            name = f'<bdi class="name">{words(speaker.name, MOST_NAME)}</bdi>'
+            listed.append(f'<li class="{self._classes.get(one.speaker, "s")}">{portrait(speaker)}{name}{played}</li>')
+        return f'<ul class="cast">{"".join(listed)}</ul>\n' if listed else ""
 
     def _end_scene(self, scene: Scene) -> None:
         self._end_talk()
         if self._in_scene:
-            why = f'<p class="why" dir="auto">{words(scene.ended)}</p>' if scene.ended else ""
+            told = telling.curtain(scene)
+            why = f'<p class="why" dir="auto">{words(told, MOST_WHY)}</p>' if told else ""
             self._write(f'<div class="curtain">{why}</div>\n</section>\n')
         self._in_scene = False
 
@@ -139,10 +152,10 @@ class Body:
 
     def _files(self, entry: Entry, more: str) -> str:
         names = "".join(f"<li><bdi>{words(name)}</bdi></li>" for name in files(entry))
-        listed = f'<ul class="files">{names}</ul>\n' if names else ""
+        listed = "".join(map(_picture, pictures(entry))) + (f'<ul class="files">{names}</ul>\n' if names else "")
         if "```" not in more:
             # No more than the names, which are told already, or why a file was not read.
-            return listed if names or not more else f'<p class="note" dir="auto">{words(more, PEEK)}</p>\n'
+            return listed if listed or not more else f'<p class="note" dir="auto">{words(more, PEEK)}</p>\n'
         size = counted(len(more), "{count} character", "{count:,} characters")
         return (
             f'{listed}<details class="file"><summary>{say("Files that came with it")} · {size}</summary>\n'
@@ -179,6 +192,15 @@ def portrait(speaker: Speaker) -> str:
     """A picture comes by the style, once for all; without one there are letters on the speaker's colour."""
     shown = "" if face(speaker) else words(initials(speaker.name))
     return f'<div class="face" aria-hidden="true">{shown}</div>'
+
+
+def _picture(shown: Shown) -> str:
+    """One that people sent; it stands in the page itself."""
+    name = words(shown.name, MOST_NAME)
+    if not (address := picture(shown.address)):
+        return f'<ul class="files"><li><bdi>{name}</bdi></li></ul>\n'
+    size = f' width="{shown.width}" height="{shown.height}"' if shown.width and shown.height else ""
+    return f'<figure><img src="{address}" alt="{name}"{size}><figcaption><bdi>{name}</bdi></figcaption></figure>\n'
 
 
 def way_name(way: Way) -> str:

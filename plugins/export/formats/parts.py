@@ -12,6 +12,8 @@ from plugins.export.transcript import Entry
 
 UNITS = ("B", "kB", "MB", "GB")
 MOST_CALLS = 64
+# Of a side of a picture.
+MOST_PIXELS = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +33,29 @@ def said_and_files(entry: Entry) -> tuple[str, str]:
     return entry.text[:said], entry.text[said:].strip("\n")
 
 
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A picture; 0 is unknown."""
+
+    name: str
+    address: str
+    width: int
+    height: int
+
+
+def pictures(entry: Entry) -> Iterator[Shown]:
+    """Those of its pictures that are there to be shown."""
+    for each, address in zip(_listed(entry.parts.get("images")), entry.pictures, strict=False):
+        if address:
+            yield Shown(str(each.get("name", "")), address, _size(each.get("width")), _size(each.get("height")))
+
+
 def files(entry: Entry) -> Iterator[str]:
-    """Names, with sizes where they are known."""
+    """Names, with sizes where they are known, of those that are not shown."""
     for kind in ("images", "unread"):
-        for each in _listed(entry.parts.get(kind)):
+        for at, each in enumerate(_listed(entry.parts.get(kind))):
+            if kind == "images" and at < len(entry.pictures) and entry.pictures[at]:
+                continue
             name, size = each.get("name"), each.get("size")
             if isinstance(name, str) and name:
                 known = isinstance(size, int) and size > 0
@@ -77,6 +98,10 @@ def sized(size: int) -> str:
     while amount >= 1000 and unit < len(UNITS) - 1:
         amount, unit = amount / 1000, unit + 1
     return f"{amount:.0f} {UNITS[unit]}" if unit == 0 or amount >= 10 else f"{amount:.1f} {UNITS[unit]}"
+
+
+def _size(value: JsonValue) -> int:
+    return value if isinstance(value, int) and 0 < value <= MOST_PIXELS else 0
 
 
 def _listed(value: JsonValue | None) -> Iterator[Mapping[str, JsonValue]]:

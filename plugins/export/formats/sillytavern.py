@@ -10,22 +10,33 @@ from typing import BinaryIO
 from pydantic import JsonValue
 
 from bot.api import phrase
+from plugins.export.formats import telling
 from plugins.export.formats.stretches import Step, Walk
 from plugins.export.transcript import Entry, Format, Header, Speaker
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def write(header: Header, entries: Iterable[Entry], out: BinaryIO) -> None:
     walk = Walk(header)
-    begun = False
+    begun, last = False, EPOCH
     for step, variants in _answers(walk, entries):
         if not begun:
             out.write(_line(_head(header, step.entry.at)))
             begun = True
+        if step.ends is not None and (told := telling.curtain(step.ends)):
+            out.write(_line(_note(step.entry.at, f"❧ {told}")))
         if step.stretch and step.after is not None:
-            out.write(_line(_fork(step)))
+            name = step.way.name if step.way is not None else ""
+            out.write(_line(_note(step.entry.at, f"⑂ {name}".rstrip())))
+        if step.begins is not None and step.begins.title:
+            out.write(_line(_note(step.entry.at, f"❦ {step.begins.title}")))
+        last = step.entry.at
         out.write(_line(_message(step, variants)))
     if not begun:
         out.write(_line(_head(header, None)))
+    elif walk.scene is not None and (told := telling.curtain(walk.scene)):
+        out.write(_line(_note(last, f"❧ {told}")))
 
 
 SILLYTAVERN = Format(
@@ -84,14 +95,14 @@ def _said(entry: Entry, speaker: Speaker) -> dict[str, JsonValue]:
     }
 
 
-def _fork(step: Step) -> Mapping[str, JsonValue]:
-    name = step.way.name if step.way is not None else ""
+def _note(at: datetime, text: str) -> Mapping[str, JsonValue]:
+    """Of ours, which no model is sent there."""
     return {
         "name": "System",
         "is_user": False,
         "is_system": True,
-        "send_date": _moment(step.entry.at),
-        "mes": f"⑂ {name}".rstrip(),
+        "send_date": _moment(at),
+        "mes": text,
         "extra": {"type": "comment"},
     }
 

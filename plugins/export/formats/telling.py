@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
 
 from bot.api import counted, money, phrase, say
-from plugins.export.transcript import Entry, Header, Speaker, Status, Used
+from plugins.export.transcript import Entry, Header, Part, Scene, Speaker, Status, Used
 
 WEEKDAYS = (
     phrase("Monday"),
@@ -86,6 +87,32 @@ def used(taken: Used) -> str:
 def ended(status: Status) -> str:
     sentence = HOW_IT_ENDED.get(status)
     return say(sentence) if sentence else ""
+
+
+def moment(at: datetime) -> str:
+    return f"{spelled(at)}, {clock(at)}"
+
+
+def staged(scene: Scene) -> str:
+    """When a scene began and how many lines it has, in one line."""
+    told = [moment(scene.began)] if scene.began is not None else []
+    told += [counted(scene.lines, "{count} line", "{count:,} lines")] if scene.lines else []
+    return " · ".join(told)
+
+
+def part(header: Header, one: Part) -> tuple[Speaker, str]:
+    """Somebody in a scene, and who played them, in words."""
+    player = header.speaker(one.player).name if one.player else ""
+    return header.speaker(one.speaker), say("played by {name}", name=player) if player else ""
+
+
+def curtain(scene: Scene, clean: Callable[[str], str] = str) -> str:
+    """That and why a scene is over, and when; nothing where it is not known to be. `clean` is for the reason, which
+    somebody else worded."""
+    if not scene.ended and scene.ended_at is None:
+        return ""
+    told = say("The scene is over: {reason}.", reason=clean(scene.ended)) if scene.ended else say("The scene is over.")
+    return f"{told} {moment(scene.ended_at)}" if scene.ended_at is not None else told
 
 
 @dataclass(slots=True)

@@ -25,7 +25,7 @@ def write(header: Header, entries: Iterable[Entry], out: BinaryIO) -> None:
     with TemporaryFile() as beside:
         for entry in entries:
             totals.add(entry)
-            beside.write("".join(_told(walk.step(entry), calling)).encode(errors="replace"))
+            beside.write("".join(_told(header, walk.step(entry), calling)).encode(errors="replace"))
         if walk.scene is not None:
             beside.write(_curtain(walk.scene).encode(errors="replace"))
         out.write("".join(_top(header, totals)).encode(errors="replace"))
@@ -49,7 +49,7 @@ def _top(header: Header, totals: telling.Totals) -> Iterator[str]:
             yield f"\n{name}\n{_indented(text)}"
 
 
-def _told(step: Step, calling: Calling) -> Iterator[str]:
+def _told(header: Header, step: Step, calling: Calling) -> Iterator[str]:
     entry = step.entry
     if step.ends is not None:
         yield _curtain(step.ends)
@@ -58,6 +58,7 @@ def _told(step: Step, calling: Calling) -> Iterator[str]:
         yield f"\n\n⑂ {name}\n"
     if step.begins is not None:
         yield f"\n❦ {_line(step.begins.title) or say('A scene')}\n"
+        yield from _staged(header, step.begins)
     if step.day:
         yield f"\n{telling.weekday(entry.at)}\n"
     if entry.variant_of is not None:
@@ -75,8 +76,16 @@ def _told(step: Step, calling: Calling) -> Iterator[str]:
         yield f"{INDENT}({telling.ended(entry.status)})\n"
 
 
+def _staged(header: Header, scene: Scene) -> Iterator[str]:
+    if told := telling.staged(scene):
+        yield f"{INDENT}{told}\n"
+    for one in scene.cast:
+        speaker, player = telling.part(header, one)
+        yield f"{INDENT}{_line(speaker.name)}{f' ({_line(player)})' if player else ''}\n"
+
+
 def _curtain(scene: Scene) -> str:
-    return f"\n❧ {_line(scene.ended)}".rstrip() + "\n"
+    return f"\n❧ {_line(telling.curtain(scene))}".rstrip() + "\n"
 
 
 def _line(text: str) -> str:
