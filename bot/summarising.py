@@ -27,6 +27,10 @@ log = structlog.get_logger(__name__)
 READS_TOKENS, PORTION_TOKENS = 120_000, 8_000
 # What a summary may have; a model that writes more is cut off.
 MOST_TOKENS, LONGEST = 500, 6_000
+# A model is told of no more than this share of what it takes, less what stands around it, but never less than that.
+SHARE, AROUND, LEAST_PORTION = 0.8, 1_800, 300
+# What stands around one message, and how many characters a token is taken for where one is too long.
+PER_LINE, CHARACTERS = 8, 3
 # Of results of tools the beginning and the end say enough.
 TOOL_HEAD, TOOL_TAIL = 1_500, 500
 AT_ONCE = 2
@@ -125,9 +129,10 @@ class Summaries:
         known = await self._store.branches.newest_summary(current.branch)
         base, text = (known.until, known.text) if known is not None else (0, "")
         left = await self._store.branches.stretch(until, after=base, max_tokens=READS_TOKENS)
-        portions = await self._portions(left)
+        room = self._room(model, current)
+        portions = await self._portions(left, min(PORTION_TOKENS, room))
         for number, portion in enumerate(portions, 1):
-            before, text = text, await self._told(current, model, text, portion)
+            before, text = text, await self._told(current, model, text, _lines(portion, room))
             reached = until if number == len(portions) else portion[-1].id
             new = NewSummary(text, base=base, until=reached, told=portion, model=model.model, before=before)
             if not await self._store.branches.summarise(current, new):
@@ -135,21 +140,26 @@ class Summaries:
                 return
             base = reached
 
-    async def _portions(self, rows: Sequence[Remembered]) -> list[list[Remembered]]:
+    def _room(self, model: ModelChoice, current: Conversation) -> int:
+        """Of how many tokens the model can be told at once."""
+        context = self._registry.context_window(self._registry.own(model, current.place))
+        return READS_TOKENS if context is None else max(int(context * SHARE) - AROUND, LEAST_PORTION)
+
+    async def _portions(self, rows: Sequence[Remembered], most: int) -> list[list[Remembered]]:
         portions: list[list[Remembered]] = []
-        size = PORTION_TOKENS
+        size = most
         for row in rows:
-            tokens = row.tokens if row.tokens is not None else await self._composer.count(row.text)
-            if size + tokens > PORTION_TOKENS:
+            tokens = PER_LINE + (row.tokens if row.tokens is not None else await self._composer.count(row.text))
+            if size + tokens > most:
                 portions.append([])
                 size = 0
             portions[-1].append(row)
             size += tokens
         return portions
 
-    async def _told(self, current: Conversation, model: ModelChoice, before: str, rows: Sequence[Remembered]) -> str:
+    async def _told(self, current: Conversation, model: ModelChoice, before: str, lines: Sequence[str]) -> str:
         parts = [f"The memory so far:\n{before}"] if before.strip() else []
-        parts.append("What was said after that:\n" + "\n\n".join(_lines(rows)))
+        parts.append("What was said after that:\n" + "\n\n".join(lines))
         prompt = Prompt(
             (
                 PromptMessage("system", INSTRUCTION.format(words=MOST_WORDS)),
@@ -177,13 +187,17 @@ def _left_out(composed: Composed) -> int | None:
     return first.parent if first is not None and composed.assembled.window.start is not None else None
 
 
-def _lines(rows: Sequence[Remembered]) -> list[str]:
+def _lines(rows: Sequence[Remembered], most: int) -> list[str]:
+    """A message that alone has more than `most` tokens is told without its middle."""
     names = names_of(rows)
     lines = []
     for row in rows:
         text = row.text.strip()
         if row.role == "tool" and len(text) > TOOL_HEAD + TOOL_TAIL:
             text = f"{text[:TOOL_HEAD]} […] {text[-TOOL_TAIL:]}"
+        elif len(text) > most * CHARACTERS and (row.tokens is None or row.tokens > most):
+            half = most * CHARACTERS // 2
+            text = f"{text[:half]} […] {text[-half:]}"
         if text:
             lines.append(f"{_who(row, names)}: {text}")
     return lines

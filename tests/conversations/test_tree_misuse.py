@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from bot.api import Piece
-from bot.errors import WrongKey
+from bot.errors import ContextTooLong, WrongKey
 from bot.model.healing import Learned
 from bot.model.scripted import Answer, Say, Scripted
 from bot.testing.bot import BOB, TestBot
@@ -174,6 +175,41 @@ async def test_summaries_that_never_end_leave_room_for_answers() -> None:
                 await bot.says(f"{number}. {LONG}", place=replace(bot.place, channel=channel), wait=False)
                 await bot.app.runner.idle()
         assert sum(line.startswith("bot") for line in bot.screen) == 18
+
+
+class Narrow(Scripted):
+    """Takes no more than its context of 2,500 tokens."""
+
+    def __init__(self) -> None:
+        super().__init__(self._said)
+        self.read: list[str] = []
+
+    def context_window(self, model: str) -> int | None:
+        return 2500
+
+    def _said(self, prompt: Prompt) -> Answer:
+        if sum(len(message.text) for message in prompt.messages) / 4 > 2000:
+            return ContextTooLong("too long")
+        if is_summary(prompt):
+            self.read.append(prompt.messages[1].text)
+            return "memory " * 700
+        return "Yes."
+
+
+async def test_a_small_model_is_told_of_a_long_talk_in_small_portions(tmp_path: Path) -> None:
+    async with bot_with(["Yes."] * 40, folder=tmp_path) as bot:
+        await bot.says("The beginning. " + "A whole book. " * 2000 + "The end.")
+        await talk(bot, 0, 20)
+        for _ in range(19):
+            await bot.says("ok", user=BOB)
+        adapter = bot.adapter
+    model = Narrow()
+    async with bot_with(model, folder=tmp_path, adapter=adapter, settings=SMALL) as bot:
+        await bot.says("And now?")
+        assert "> memory memory" in await told(bot, "/memory show")
+        assert "The beginning." in model.read[0]
+        assert "The end." in model.read[0]
+        assert all(any(f"Message {number}." in text for text in model.read) for number in range(20))
 
 
 # Summaries and branches.
