@@ -32,8 +32,9 @@ READ_AGAIN = {"day": timedelta(seconds=60), "month": timedelta(minutes=5)}
 NEARLY = Decimal("0.8")
 MOST_KEPT = 10_000
 MOST_DAYS = 366
-# What a call is taken for while it runs: a token of the prompt for so many characters, and an answer of so many tokens.
-CHARACTERS, ANSWER = 4, 500
+# What a call is taken for while it runs: a token of the prompt for so many characters, and an answer of so many tokens
+# until it is known what the model's answers use. Of the most that one used so much is expected of the next.
+CHARACTERS, ANSWER, EXPECTED = 4, 500, 0.9
 # Who waits for what others are being answered may try again soon.
 MOMENT = timedelta(seconds=30)
 
@@ -140,6 +141,7 @@ class Budgets:
         # Who was told which share of which budget, and until when they know.
         self._told = Told(clock)
         self._unpriced: set[tuple[str, str]] = set()
+        self._outputs: Newest[tuple[str, str], int] = Newest(MOST_KEPT)
 
     async def over(self, spender: Spender) -> Over | None:
         """The first budget that has nothing left. Calls that run count as what they will probably use."""
@@ -156,7 +158,8 @@ class Budgets:
         """While a call runs. Afterwards it is known what it used."""
         tokens = sum(len(message.text) for message in turn.prompt.messages) // CHARACTERS
         most = turn.model.parameters.get("max_tokens")
-        answer = min(most, ANSWER) if isinstance(most, int) else ANSWER
+        usual = max(self._outputs.get((turn.model.provider, turn.model.model)) or 0, ANSWER)
+        answer = min(most, usual) if isinstance(most, int) else usual
         dollars = self._cost(turn.model, Usage(tokens, answer), turn.place) or Decimal(0)
         spenders = tuple((turn.place.platform, whose) for whose in spender.all)
         asking = _Asking(turn, len(turn.calls), spenders, tokens + answer, dollars)
@@ -166,6 +169,7 @@ class Budgets:
         finally:
             del self._asking[id(asking)]
             self._add(asking)
+            self._expect(asking)
 
     async def nearly(self, spender: Spender) -> Sequence[str]:
         """What to tell, once for each budget that comes to its end."""
@@ -307,6 +311,12 @@ class Budgets:
                     model=call.model,
                     to_stop_it="set its price, or a budget of tokens",
                 )
+
+    def _expect(self, asked: _Asking) -> None:
+        model = asked.turn.model
+        used = sum(call.usage.output for call in asked.turn.calls[asked.before :])
+        known = int(EXPECTED * (self._outputs.get((model.provider, model.model)) or 0))
+        self._outputs.put((model.provider, model.model), max(used, known))
 
 
 class Told:
