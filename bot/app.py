@@ -82,7 +82,6 @@ class App:
             self.languages = await asyncio.to_thread(self._spoken, plugins)
             loaded = [await self._started(plugin, stack) for plugin in plugins]
             self._build(loaded)
-            await self.jobs.pause_left_behind()
             stack.push_async_callback(self._wind_up)
             if self.settings.health.port is not None:
                 health = HealthServer(self.settings.health.host, self.settings.health.port, self.health)
@@ -253,6 +252,7 @@ class App:
     async def _run(self, names: Sequence[str]) -> None:
         for name in names:
             self._adapters[name] = self._create(name)
+        await self.jobs.pause_left_behind(self._adapters.keys())
         lasting = []
         for name, adapter in self._adapters.items():
             if isinstance(adapter, UsesShelf):

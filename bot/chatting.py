@@ -45,10 +45,15 @@ def chat_app(settings: Settings, outcome: Outcome) -> App:
     async def last() -> Place | None:
         return await app.store.last_place("terminal")
 
+    async def left() -> bool:
+        place = await last()
+        return place is not None and await app.store.has_left_jobs(place)
+
     added = {
         "greeting": getattr(section, "greeting", "") or greeting(settings),
         "last": last,
         "earlier": earlier,
+        "left": left,
         "ended": outcome.tell,
     }
     adapter = spec.create(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
@@ -68,8 +68,9 @@ class Jobs:
 
     # What an earlier process left.
 
-    async def pause_left_behind(self) -> None:
-        await self._left.note()
+    async def pause_left_behind(self, platforms: Collection[str]) -> None:
+        """On these platforms, what no process that lives runs."""
+        await self._left.note(platforms)
 
     async def tell_back(self, platform: str, make_context: MakeContext, *, place: Place | None = None) -> None:
         """Let those who left a job behind in this place, or in all of this platform, say so, now that it can be

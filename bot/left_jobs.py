@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -59,12 +59,9 @@ class LeftJobs:
         self._telling: dict[int, _Telling] = {}
         self.settling = asyncio.Lock()
 
-    async def note(self) -> None:
-        for status in ("running", "left"):
-            for id, plugin, name, route, state, _ in await self._store.jobs(status=status):
-                if not self._is_busy((route.place, plugin, name)):
-                    await self._store.save_job(plugin, name, route, state, status="left", id=id)
-                    self._left.append(_Left(id, plugin, name, route))
+    async def note(self, platforms: Collection[str]) -> None:
+        for id, plugin, name, route, *_ in await self._store.take_left_jobs(platforms):
+            self._left.append(_Left(id, plugin, name, route))
 
     def any_at(self, place: Place) -> bool:
         return any(each.place == place for each in self._left)

@@ -118,6 +118,8 @@ class Recovery:
                 try:
                     await self._finish_answers(platform)
                     await self._take_left_behind(platform, take)
+                    await self._turns.jobs.pause_left_behind([platform])
+                    await self._turns.jobs.tell_back(platform, self._turns.context_of)
                 except BotError as error:
                     log.warning("what others left could not be read", platform=platform, error=repr(error))
 

@@ -52,6 +52,10 @@ if TYPE_CHECKING:
 
 LEAVE_HINT = phrase("Press Ctrl-C once more, or Ctrl-D, to leave.")
 TOO_LONG = phrase("A line longer than 4 MB was left out.")
+LEFT = phrase(
+    "Your last conversation was left in the middle of something: `duologue chat --resume` goes on there "
+    "(`make chat ARGS=--resume`)."
+)
 NOTHING_EARLIER = phrase("There is no earlier conversation to go on with, so this is a new one.")
 LARGEST_FILE = 100_000_000
 
@@ -137,6 +141,8 @@ class TerminalAdapter:
             await screen.remark(self._settings.greeting)
         if self._settings.resume and self._settings.earlier is not None:
             await screen.recall(list(await self._settings.earlier(self._hearing.place)))
+        elif not self._settings.session and self._settings.left is not None and await self._settings.left():
+            await screen.remark(say(LEFT))
         self._is_back(handle, screen)
         impatient = False
         while not screen.closed.is_set():

@@ -36,6 +36,9 @@ class TerminalSettings(BaseModel):
     earlier: Callable[[Place], Awaitable[Sequence[PromptMessage]]] | None = Field(
         None, description="Gives the last messages of a conversation that is gone on with.", exclude=True
     )
+    left: Callable[[], Awaitable[bool]] | None = Field(
+        None, description="Tells whether something was left in the middle in the last conversation.", exclude=True
+    )
     ended: Callable[[bool], None] | None = Field(
         None, description="Told after each question of a pipe or the command line whether it failed.", exclude=True
     )

@@ -60,6 +60,7 @@ from bot.store.records import (
     Summary,
 )
 from bot.store.retention import Keep
+from bot.store.shelf import KeptJob
 from bot.turn import ModelCall
 
 __all__ = [
@@ -466,14 +467,28 @@ class Store:
     ) -> int:
         now = self._clock.now()
         return await self._db.write(
-            lambda c: shelf.save_job(c, plugin, name, route, state, status=status, id=id, now=now)
+            lambda c: shelf.save_job(c, plugin, name, route, state, status=status, id=id, owner=self._owner, now=now)
         )
 
-    async def jobs(
-        self, *, place: Place | None = None, status: str | None = None
-    ) -> Sequence[tuple[int, str, str, Route, JsonValue, str]]:
+    async def jobs(self, *, place: Place | None = None, status: str | None = None) -> Sequence[KeptJob]:
         """id, plugin, name, route, state, status."""
         return await self._db.read(lambda c: shelf.jobs(c, place, status))
+
+    async def has_left_jobs(self, place: Place) -> bool:
+        """Whether a job is paused here, or was running when its process ended."""
+        found = await self._db.read(lambda c: shelf.held_jobs(c, place))
+        dead = await self._dead({each.owner for each in found})
+        return any(each.status == "paused" or each.owner in dead for each in found)
+
+    async def take_left_jobs(self, platforms: Collection[str]) -> Sequence[KeptJob]:
+        """Those that ran on these platforms when their process ended: they are `left` now, and this one's to tell of.
+        What a process that lives runs is left alone."""
+        found = await self._db.read(shelf.held_jobs)
+        held = [each for each in found if each.status != "paused" and each.place.platform in platforms]
+        dead = await self._dead({each.owner for each in held})
+        left = [each for each in held if each.owner in dead]
+        now = self._clock.now()
+        return await self._db.write(lambda c: shelf.take_jobs(c, left, self._owner, now)) if left else ()
 
     async def learned(self, provider: str, model: str) -> Mapping[str, JsonValue]:
         """What was learned about a model: refused parameters, token calibration."""
@@ -511,7 +526,8 @@ class Store:
     # Behind the scenes.
 
     async def _dead(self, owners: Collection[str]) -> Collection[str]:
-        return [owner for owner in owners if await self._presence.is_dead(owner)]
+        """Nobody is called the empty name: what bears it was written before owners were noted."""
+        return [owner for owner in owners if not owner or await self._presence.is_dead(owner)]
 
     async def _keep_pruned(self) -> None:
         while True:

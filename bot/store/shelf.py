@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from pydantic import JsonValue
-from sqlalchemy import Text, cast, delete, func, insert, or_, select, update
+from sqlalchemy import Row, Text, cast, delete, func, insert, or_, select, update
 from sqlalchemy.engine import Connection
 
 from bot.errors import StoreError
@@ -22,6 +24,16 @@ log = logging.getLogger(__name__)
 ABOUT_TO_BE_USED = timedelta(minutes=1)
 
 KeptJob = tuple[int, str, str, Route, JsonValue, str]
+
+
+@dataclass(frozen=True, slots=True)
+class HeldJob:
+    """A job that is not done, and the process that wrote it last."""
+
+    id: int
+    place: Place
+    status: str
+    owner: str
 
 
 def load_state(connection: Connection, plugin: str, scope: str, key: str) -> tuple[JsonValue, int] | None:
@@ -133,6 +145,7 @@ def save_job(
     *,
     status: str,
     id: int | None,
+    owner: str,
     now: datetime,
 ) -> int:
     values = {
@@ -142,6 +155,7 @@ def save_job(
         "route": route_text(route),
         "state": storable_json(job_state),
         "status": storable(status),
+        "owner": owner,
         "updated_at": now,
     }
     if id is None:
@@ -159,7 +173,29 @@ def jobs(connection: Connection, place: Place | None, status: str | None) -> Seq
         statement = statement.where(job.c.place == str(place))
     if status is not None:
         statement = statement.where(job.c.status == status)
-    rows = connection.execute(statement)
+    return _read_jobs(connection.execute(statement))
+
+
+def held_jobs(connection: Connection, place: Place | None = None) -> Sequence[HeldJob]:
+    """All that are not done."""
+    columns = (job.c.id, job.c.place, job.c.status, job.c.owner)
+    statement = select(*columns).where(job.c.status.in_(("running", "left", "paused")))
+    if place is not None:
+        statement = statement.where(job.c.place == str(place))
+    return [HeldJob(row.id, Place.parse(row.place), row.status, row.owner) for row in connection.execute(statement)]
+
+
+def take_jobs(connection: Connection, left: Sequence[HeldJob], owner: str, now: datetime) -> Sequence[KeptJob]:
+    """Each goes to one process, however many come for it."""
+    found: list[KeptJob] = []
+    for each in left:
+        statement = update(job).where(job.c.id == each.id, job.c.owner == each.owner, job.c.status == each.status)
+        taken = connection.execute(statement.values(status="left", owner=owner, updated_at=now).returning(*job.c))
+        found += _read_jobs(taken)
+    return found
+
+
+def _read_jobs(rows: Iterable[Row[Any]]) -> Sequence[KeptJob]:
     found = []
     for row in rows:
         try:

@@ -28,7 +28,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeDecorator
 
-HEAD = "0004"
+HEAD = "0005"
 """The newest migration; a test compares it with the folder, so that opening a database need not import Alembic."""
 
 
@@ -254,6 +254,8 @@ job = Table(
     Column("route", Text, nullable=False),
     Column("state", JSON, nullable=False),
     Column("status", Text, nullable=False),
+    # The process that wrote it last: while it runs, the one that it runs in.
+    Column("owner", Text, nullable=False, server_default=""),
     Column("updated_at", Moment, nullable=False),
     Index("ix_job_place_status", "place", "status"),
     Index("ix_job_status", "status"),

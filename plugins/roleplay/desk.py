@@ -25,6 +25,7 @@ from plugins.roleplay.scene import (
 )
 from plugins.roleplay.stage import (
     check_directs,
+    close,
     directed,
     go_on_stage,
     role_named,
@@ -104,7 +105,7 @@ async def next_line(
 async def stop(ctx: Context) -> None:
     """End the scene."""
     standing = await directed(ctx)
-    await ctx.end(scene_job)
+    await close(ctx)
     await end(ctx, standing.state, "manual")
 
 

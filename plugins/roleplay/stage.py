@@ -62,7 +62,10 @@ async def scene_job(ctx: Context, scene: Scene) -> Scene | Paused[Scene] | None:
         standing = await ctx.job(scene_job)
         return standing is None or not standing.running
 
-    return await perform(ctx, scene, is_ended)
+    performed = await perform(ctx, scene, is_ended)
+    if performed is None:
+        await ctx.end(quiet_job)
+    return performed
 
 
 async def begin(ctx: Context, scene: Scene) -> None:
@@ -90,6 +93,12 @@ async def go_on_stage(ctx: Context, scene: Scene) -> None:
     await bill(ctx, scene)
     await ctx.start(scene_job, scene)
     await _watch(ctx)
+
+
+async def close(ctx: Context) -> None:
+    """End it, and stop looking after it."""
+    await ctx.end(scene_job)
+    await ctx.end(quiet_job)
 
 
 def check_makes_way(ctx: Context, standing: Standing[Scene] | None) -> None:

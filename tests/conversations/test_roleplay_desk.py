@@ -643,7 +643,7 @@ async def test_a_broken_file_is_no_template() -> None:
 # When nobody can see it, and when nobody comes.
 
 
-async def stands(bot: TestBot, *, running: bool | None) -> list[bool]:
+async def stands(bot: TestBot, *, running: bool) -> list[bool]:
     """Whether the scenes here run."""
     for _ in range(2_000):
         jobs = [each for each in await bot.app.store.jobs(place=bot.place) if each[2] == "scene_job"]
@@ -669,10 +669,15 @@ async def test_a_scene_that_cannot_be_shown_waits_without_a_storm(error: Deliver
         await bot.until("Meow.")
 
 
-async def looks(clock: HandClock, times: int) -> None:
-    for _ in range(times):
-        await clock.waits(LOOK_SECONDS)
+async def looks_until(bot: TestBot, clock: HandClock, text: str) -> int:
+    """How often the scene may have been looked at until people read that."""
+    for times in range(50):
+        if any(text in each.text for each in bot.adapter.messages):
+            return times
         clock.passes(LOOK_SECONDS)
+        await settles(bot)
+        await bot.app.store.count(bot.place)
+    raise AssertionError(f"{text!r} was never said")
 
 
 async def test_a_scene_that_nobody_comes_back_to_ends_with_one_line() -> None:
@@ -681,8 +686,7 @@ async def test_a_scene_that_nobody_comes_back_to_ends_with_one_line() -> None:
         await begins(bot, "a cat and a dog --pace=0 --order=manual")
         await bot.until("⏸ Who speaks next?")
         shown = len(bot.adapter.messages)
-        await looks(clock, MOST_LOOKS + 1)
-        await bot.until("🎬")
+        assert await looks_until(bot, clock, "🎬") > MOST_LOOKS
         await settles(bot)
         assert bot.last.text == "🎬 The scene is over: nobody went on with it. `/roleplay resume` goes on with it."
         assert not bot.buttons
@@ -704,8 +708,9 @@ async def test_a_scene_that_nobody_can_see_ends_without_a_word() -> None:
         assert await stands(bot, running=False) == [False]
         bot.adapter.refuse = None
         shown = [each.text for each in bot.adapter.messages]
-        await looks(clock, MOST_LOOKS + 1)
-        assert await stands(bot, running=None) == []
+        while await bot.app.store.has_left_jobs(bot.place):
+            clock.passes(LOOK_SECONDS)
+            await settles(bot)
         assert [each.text for each in bot.adapter.messages][: len(shown)] == shown
         assert "🎬" not in bot.last.text
 
@@ -740,11 +745,8 @@ async def test_a_scene_goes_on_without_a_player_who_is_gone() -> None:
         await clock.waits(0.5)
         clock.passes(0.5)
         await bot.until("⏸ Cat is played by Carl")
-        clock.passes(LOOK_SECONDS - 0.5)
-        await looks(clock, PLAYER_LOOKS)
-        await bot.until(
-            "🎭 Carl has not said anything for half an hour: Cat is played by me again, and the scene goes on."
-        )
+        told = "🎭 Carl has not said anything for half an hour: Cat is played by me again, and the scene goes on."
+        assert await looks_until(bot, clock, told) > PLAYER_LOOKS
         await bot.until("Meow.")
         assert lines(bot)[-1] == "Cat: Meow."
 
@@ -761,12 +763,7 @@ async def test_a_director_who_plays_does_not_miss_the_scene_where_nobody_else_is
         await clock.waits(0.5)
         clock.passes(0.5)
         await bot.until("⏸ Cat is played by Bob")
-        clock.passes(LOOK_SECONDS - 0.5)
-        await looks(clock, MOST_LOOKS)
-        if somebody_else:
-            await bot.until("Meow.")
-        else:
-            await bot.until("nobody went on with it")
+        await looks_until(bot, clock, "Meow." if somebody_else else "nobody went on with it")
         assert ("Cat: Meow." in lines(bot)) == somebody_else
 
 

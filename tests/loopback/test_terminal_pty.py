@@ -283,3 +283,25 @@ def test_a_terminated_program_leaves_the_terminal_as_it_was(start: Callable[...,
     session.child.kill(signal.SIGTERM)
     session.child.expect(pexpect.EOF)
     assert (session.written + str(session.child.before)).rstrip().endswith("\x1b[?25h")
+
+
+def test_a_new_chat_tells_of_a_scene_that_waits_in_the_last_one(start: Callable[..., Session], tmp_path: Path) -> None:
+    environment = {
+        "HOME": str(tmp_path),
+        "DUOLOGUE_MODEL__PROVIDER": "local",
+        "DUOLOGUE_MEMORY__DATABASE": str(tmp_path / "duologue.db"),
+    }
+    waits = "Your last conversation was left in the middle of something"
+    first = start(environment=environment, width=100, height=40)
+    assert waits not in first.text
+    first.type("/roleplay start a cat and a dog --order=manual --pace=0", ENTER)
+    first.shows("🎭 Cat · Dog")
+    first.type("/roleplay resume", ENTER)
+    first.shows("Who speaks next?")
+    first.prompted()
+    first.type(CTRL_D)
+    assert first.ends() == 0
+    second = start(environment=environment, width=100, height=40)
+    assert waits in second.text
+    second.type(CTRL_D)
+    assert second.ends() == 0

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.events import CommandCall, Message
+from bot.events import CommandCall, Message, Route
 from bot.store import Claim, Store
 from bot.store.presence import FilePresence
 from bot.testing.store_samples import PLACE, answer, everything, heard
@@ -175,3 +175,32 @@ async def test_what_was_said_is_not_kept_in_a_claim_that_is_done(file: Path) -> 
 
 def alive(file: Path) -> list[Path]:
     return [path for path in file.parent.iterdir() if path.suffix == ".alive"]
+
+
+async def test_a_job_belongs_to_the_process_that_runs_it_until_that_ends(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'm.db'}"
+    here, route = [PLACE.platform], Route(PLACE)
+    async with Store(url) as second, Store(url) as third:
+        async with Store(url) as first:
+            job = await first.save_job("roleplay", "scene", route, {"turn": 1}, status="running")
+            assert not await second.take_left_jobs(here)
+            assert not await second.has_left_jobs(PLACE)
+            assert [each[-1] for each in await second.jobs()] == ["running"]
+        assert await second.has_left_jobs(PLACE)
+        assert not await second.take_left_jobs(["another"])
+        assert await second.take_left_jobs(here) == [(job, "roleplay", "scene", route, {"turn": 1}, "left")]
+        assert not await third.take_left_jobs(here), "one of them tells of it"
+        await second.save_job("roleplay", "scene", route, {"turn": 1}, status="paused", id=job)
+        assert await third.has_left_jobs(PLACE)
+        await third.save_job("roleplay", "scene", route, {"turn": 1}, status="done", id=job)
+        assert not await third.has_left_jobs(PLACE)
+
+
+async def test_a_job_from_before_owners_were_noted_was_left(file: Path) -> None:
+    url = f"sqlite:///{file}"
+    async with Store(url) as store:
+        job = await store.save_job("roleplay", "scene", Route(PLACE), {}, status="running")
+    with closing(sqlite3.connect(file)) as connection, connection:
+        connection.execute("UPDATE job SET owner = ''")
+    async with Store(url) as store:
+        assert [each[0] for each in await store.take_left_jobs([PLACE.platform])] == [job]
