@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import ChainMap
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import chain, count
+from typing import TypeVar
 
 from pydantic import JsonValue
 from sqlalchemy import bindparam, delete, insert, select, update
@@ -33,6 +35,8 @@ GIVEN_UP = timedelta(seconds=60)
 LONGEST_NAME = 60
 # Marks among the state of the place: `OWNER` as if a plugin kept them.
 OWNER, RUNNING, DONE = "core", "importing:", "imported:"
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,12 +106,13 @@ class Restoring:
         self._db = database
         self._clock = clock
         self._steps = 0
+        self._writing: asyncio.Task[object] | None = None
 
     async def add(self, entries: Sequence[NewEntry]) -> None:
         """Raises KeyError for one that belongs to an entry that has not come yet."""
         for first in range(0, len(entries), ROWS_AT_ONCE):
             some = entries[first : first + ROWS_AT_ONCE]
-            self.ids.update(await self._db.write(partial(self._add, entries=some)))
+            self.ids.update(await self._write(partial(self._add, entries=some)))
 
     def _add(self, connection: Connection, entries: Sequence[NewEntry]) -> Mapping[int, int]:
         known: ChainMap[int, int] = ChainMap({}, self.ids)
@@ -123,7 +128,7 @@ class Restoring:
     async def finish(self, ways: Sequence[NewWay], *, active: int | None, scenes: Sequence[NewScene] = ()) -> Restored:
         """`active` is the way that the talk goes on with, where nothing was said here yet."""
         first = say(FIRST)
-        return await self._db.write(lambda c: self._finish(c, ways, active, scenes, first))
+        return await self._write(lambda c: self._finish(c, ways, active, scenes, first))
 
     def _finish(
         self,
@@ -181,8 +186,16 @@ class Restoring:
         cast = tuple(replace(one, face=faces.get(one.name)) for one in scene.bill.cast)
         playbills.put(connection, self.place, self.ids[scene.root], replace(scene.bill, cast=cast), now)
 
+    async def _write(self, work: Callable[[Connection], T]) -> T:
+        """What is under way goes on when whoever waits for it is told to stop."""
+        writing = asyncio.ensure_future(self._db.write(work))
+        self._writing = writing
+        return await asyncio.shield(writing)
+
     async def give_up(self) -> None:
-        """Nothing of it stays."""
+        """Nothing of it stays, unless it was finished just now."""
+        if self._writing is not None:
+            await asyncio.wait([self._writing])
         await _clean_up(self._db, self.place, self.key)
 
 

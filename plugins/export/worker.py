@@ -10,6 +10,7 @@ import asyncio
 import json
 import os
 import shutil
+import signal
 import sys
 import tempfile
 import threading
@@ -33,6 +34,8 @@ NICE = 10
 
 def main() -> int:
     task = TASK.validate_json(_first_line())
+    # What a plugin prints is not for whoever started us.
+    sys.stdout = sys.stderr
     # Whatever is put down on the way goes with the folder.
     tempfile.tempdir = str(task.folder)
     threading.Thread(target=_end_with_input, args=(task.folder,), daemon=True).start()
@@ -46,6 +49,8 @@ def main() -> int:
             if not isinstance(error, UsageError):
                 print(repr(error), file=sys.stderr)
             _tell({"error": say(error.public)})
+            return 1
+        except asyncio.CancelledError:
             return 1
     return 0
 
@@ -67,6 +72,9 @@ async def _export(task: ToExport) -> Mapping[str, JsonValue]:
 
 
 async def _import(task: ToImport) -> Mapping[str, JsonValue]:
+    # Who is told to end takes back what is written already.
+    if (me := asyncio.current_task()) is not None and os.name == "posix":
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, me.cancel)
     content = task.file.read_bytes()
     async with open_archive() as archives:
         archive = archives.at(Place.parse(task.place))
@@ -85,7 +93,7 @@ def format_named(name: str, plugins: Sequence[str]) -> Format:
 
 
 def _tell(told: Mapping[str, JsonValue]) -> None:
-    print(json.dumps(told), flush=True)
+    print(json.dumps(told), file=sys.__stdout__, flush=True)
 
 
 def _first_line() -> bytes:

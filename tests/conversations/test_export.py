@@ -33,6 +33,12 @@ def write(header, entries, out):
 
 plugin = Plugin("slow", "Takes long")
 plugin.provide(Format("slow", ".slow", "text/plain", "Takes long", write))
+def die(header, entries, out):
+    print("not for the bot")
+    print("DISCORD_TOKEN" in os.environ, [name for name in os.environ if "KEY" in name])
+    raise OSError("the disk is full")
+
+plugin.provide(Format("dying", ".dying", "text/plain", "Dies", die))
 plugin.provide(Format("short", ".short", "text/plain", "Few words", lambda header, entries, out: out.write(b"few")))
 """
 
@@ -219,6 +225,21 @@ async def test_a_format_of_another_plugin_is_known_there_too(
     async with slow_bot(tmp_path, monkeypatch) as (bot, _):
         await bot.runs("/export short")
         assert [file.content for file in files_of(bot)] == [b"few"]
+
+
+async def test_what_ends_it_stands_in_the_log_and_no_key_is_known_there(
+    own_process: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("DISCORD_TOKEN", "secret")
+    monkeypatch.setenv("OPENAI_API_KEY", "secret")
+    async with slow_bot(tmp_path, monkeypatch) as (bot, _):
+        await bot.runs("/export dying")
+        assert "I could not finish this. Please try again." in bot.shown_privately[-1]
+        told = caplog.text
+        assert "OSError: the disk is full" in told
+        assert "False []" in told
+        assert "not for the bot" in told
+        assert left_in(own_process) == []
 
 
 async def test_stop_ends_it_and_nothing_stays(

@@ -6,7 +6,7 @@ import asyncio
 import io
 import json
 import zipfile
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pydantic import JsonValue
 
 from bot.api import Archive, Character, Playbill, Restored, UsageError, open_archive
 from bot.errors import StoreError
@@ -28,6 +29,8 @@ from plugins.export.known import FILES, name_of, named, names
 from plugins.export.made import make_files
 from plugins.export.names import Pseudonyms
 from plugins.export.reading import Reading, read
+from plugins.export.running import run
+from plugins.export.tasks import ToImport
 from plugins.export.transcript import Entry, Format, Header, Scene
 from plugins.export.wanted import Wanted, chosen, moment
 
@@ -328,6 +331,23 @@ async def test_nothing_stays_of_an_import_that_breaks_off(store: Store, tmp_path
         await importing(copy, content, break_off)
     assert await store.tree(COPY) == ()
     assert (await importing(copy, content, lambda count: None)).messages == 700
+
+
+async def test_nothing_stays_of_an_import_that_somebody_stops(store: Store, tmp_path: Path) -> None:
+    """In a process of its own, that is told to end in the middle."""
+    await tell(store, *(said(str(number)) for number in range(1100)))
+    folder = tmp_path / "own"
+    folder.mkdir()
+    file = folder / "import"
+    file.write_bytes(await as_json(store.archives.at(PLACE), tmp_path))
+
+    def stop(line: Mapping[str, JsonValue]) -> None:
+        raise asyncio.CancelledError
+
+    with pytest.raises(asyncio.CancelledError):
+        await run(store.archives.at(COPY), ToImport(place=str(COPY), file=file, folder=folder), stop)
+    assert [(str(one.place), one.messages) for one in await store.archives.places()] == [(str(PLACE), 1100)]
+    assert (await importing(store.archives.at(COPY), file.read_bytes(), lambda count: None)).messages == 1100
 
 
 async def test_what_a_dead_process_left_is_cleared_away(store: Store, tmp_path: Path) -> None:
