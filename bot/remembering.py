@@ -81,7 +81,8 @@ class Remembering:
             speaker=turn.speaker.name if turn.speaker else None,
             tokens=await self._composer.count(spoken.text),
             status="interrupted" if speech.interrupted else status_of(spoken),
-            model=turn.model.model,
+            # What a plugin wrote itself is no model's.
+            model=turn.model.model if turn.calls else None,
             sent=spoken.sent,
             scene=speech.draft.scene,
         )

@@ -42,8 +42,10 @@ class Telling:
     def __call__(self, speaker: Speaker, text: str, *, minutes: float = 1, **more: object) -> Entry:
         self.at += timedelta(minutes=minutes)
         role: Role = "user" if speaker.kind == "person" else "assistant"
+        # No model says what the narrator tells.
+        model = "gpt-6-luna" if speaker.kind == "persona" and speaker is not NARRATOR else ""
         entry = replace(
-            Entry(len(self.entries) + 1, self.last, role, speaker.key, text, self.at),
+            Entry(len(self.entries) + 1, self.last, role, speaker.key, text, self.at, model=model),
             **more,  # type: ignore[arg-type]  # any of an entry's fields
         )
         self.entries.append(entry)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from bot.api import Capabilities
 from bot.loading import load_plugin
 from bot.testing.bot import ANN, BOB, TestBot
 from plugins.export import plugin
@@ -44,6 +45,16 @@ async def test_only_who_agreed_stands_in_training_data_and_may_take_it_back() ->
         assert await exported(bot) == [told]
         await bot.runs("/training no", user=ANN)
         assert await exported(bot) == [[("user", "I am Bob"), ("assistant", "Hello, Bob!")]]
+
+
+async def test_what_people_let_the_narrator_say_is_theirs() -> None:
+    stage = Capabilities(edits=True, private=True, buttons=True, speakers=True, max_file_bytes=1_000_000)
+    roleplay = load_plugin("roleplay", Path())
+    async with TestBot(["Meow.", "Woof."], plugins=[plugin, roleplay], capabilities=stage) as bot:
+        await bot.runs('/roleplay start a cat and a dog --topic="A secret of Bob" --turns=2 --pace=0', user=BOB)
+        await bot.presses("▶ Begin", user=BOB)
+        await bot.until("The scene is over")
+        assert await exported(bot) == [[("user", "Meow."), ("assistant", "Woof.")]]
 
 
 async def test_who_is_forgotten_agreed_to_nothing() -> None:

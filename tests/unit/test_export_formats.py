@@ -26,7 +26,7 @@ from plugins.export.formats.selfplay import SELFPLAY
 from plugins.export.formats.sillytavern import SILLYTAVERN
 from plugins.export.formats.text import TEXT
 from plugins.export.transcript import Entry, Format, Header, Part, Speaker
-from tests.transcripts import ANN, BEN, BOT, MAIN, MARA, OLD_TOM, Telling, Transcript, friendly, nasty, scene
+from tests.transcripts import ANN, BEN, BOT, MAIN, MARA, NARRATOR, OLD_TOM, Telling, Transcript, friendly, nasty, scene
 
 ALL = (HTML, MARKDOWN, JSON, JSONL, CSV, TEXT, SILLYTAVERN, SELFPLAY)
 each_format = pytest.mark.parametrize("format", ALL, ids=lambda format: format.name)
@@ -294,6 +294,35 @@ def test_who_agreed_is_in_it_with_the_answers_and_who_did_not_is_not() -> None:
             {"role": "assistant", "content": "Yes.", "name": "Duologue"},
         ],
     ]
+
+
+def test_nobody_who_did_not_agree_is_quoted_in_it() -> None:
+    secret = "My number is five four seven eight"
+    speakers = (replace(ANN, trains=True), BEN, BOT, MARA, OLD_TOM)
+    said = written(
+        JSONL,
+        talk(
+            (BEN, secret),
+            (MARA, f"“{secret.upper()}”, you say?"),
+            (OLD_TOM, "I did not listen."),
+            (MARA, "Neither did I."),
+            (ANN, "He said: my *number* is five, four, seven, eight!"),
+            (BOT, "Who did?"),
+            (ANN, "What did Ben say?"),
+            (BOT, f"{secret}."),
+            speakers=speakers,
+        ),
+    )
+    assert "five" not in said.lower()
+    assert "Neither did I." in said
+
+
+def test_what_somebody_wrote_for_the_narrator_is_not_the_narrators() -> None:
+    told = written(
+        JSONL, talk((NARRATOR, "A topic."), (MARA, "One."), (OLD_TOM, "Two."), speakers=(NARRATOR, MARA, OLD_TOM))
+    )
+    assert "A topic." not in told
+    assert "Two." in told
 
 
 def test_a_long_scene_is_several_chats() -> None:
