@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import ChainMap
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
-from itertools import chain, count
 from typing import TypeVar
 
 from pydantic import JsonValue
@@ -140,16 +139,15 @@ class Restoring:
     ) -> Restored:
         now = self._clock.now()
         current = tree.ensure(connection, self.place, now)
-        taken = set(connection.execute(select(branch.c.name).where(branch.c.conversation_id == current.id)).scalars())
+        taken = connection.execute(select(branch.c.name).where(branch.c.conversation_id == current.id)).scalars().all()
+        free = _Names(taken)
         if current.tip is not None and "" in taken:
             # Whoever leaves it wants to find it again.
             mine = update(branch).where(branch.c.id == current.branch, branch.c.name == "")
-            connection.execute(mine.values(name=unused(first, taken)))
-            taken.add(first)
+            connection.execute(mine.values(name=free.take(first)))
         names, made = [], []
         for way in ways:
-            names.append(unused(way.name, taken))
-            taken.add(names[-1])
+            names.append(free.take(way.name))
             values = {
                 "conversation_id": current.id,
                 "name": storable(names[-1]),
@@ -220,11 +218,22 @@ async def begin(database: Database, clock: Clock, place: Place, key: str) -> Res
     return Restoring(database, clock, place, found, key)
 
 
-def unused(name: str, taken: Collection[str]) -> str:
-    """The name of a new branch: this one, or with a number behind it."""
-    name, known = " ".join(name.split())[:LONGEST_NAME].strip(), {each.casefold() for each in taken}
-    numbered = (f"{name[: LONGEST_NAME - 6]} ({number})" for number in count(2))
-    return next(each for each in chain([name], numbered) if each.casefold() not in known)
+class _Names:
+    """Of branches. Many of a file may bear the same one, so each number is tried once."""
+
+    def __init__(self, taken: Iterable[str]) -> None:
+        self._known = {each.casefold() for each in taken}
+        self._numbers: dict[str, int] = {}
+
+    def take(self, name: str) -> str:
+        """For a new branch: this one, or with a number behind it."""
+        found = name = " ".join(name.split())[:LONGEST_NAME].strip()
+        stem = name[: LONGEST_NAME - 8]
+        while found.casefold() in self._known:
+            number = self._numbers[stem] = self._numbers.get(stem, 1) + 1
+            found = f"{stem} ({number})"
+        self._known.add(found.casefold())
+        return found
 
 
 def _written(connection: Connection, place: Place, conversation: int, key: str) -> Restored | None:

@@ -35,7 +35,9 @@ if TYPE_CHECKING:
     from plugins.export.imported import Imported
 
 MOST_BYTES = 100_000_000
-MOST_ENTRIES = 200_000
+MOST_ENTRIES, MOST_WAYS = 200_000, 2_000
+# Longer ones are cut off.
+LONGEST_NAME = 200
 # Of one answer: what any database can count, and write down.
 MOST_TOKENS, MOST_COST, LONGEST_COST = 2**31 - 1, 10**9, 60
 STEP = 500
@@ -79,6 +81,8 @@ def prepared(content: bytes) -> Prepared:
         raise UsageError(say("There are no messages in this file."))
     if len(entries) > MOST_ENTRIES:
         raise UsageError(say("There are more than {most:,} messages in this file.", most=MOST_ENTRIES))
+    if len(ways) > MOST_WAYS:
+        raise UsageError(say("There are more than {most:,} branches in this file.", most=MOST_WAYS))
     numbers = _numbers(entries)
     if not ways:
         ways = (Way(0, "", entries[-1].id, None, entries[-1].at, active=True),)
@@ -131,22 +135,23 @@ def _numbers(entries: Sequence[Entry]) -> Mapping[int, int]:
 def _new_entry(one: Entry, speakers: Mapping[str, Speaker]) -> NewEntry:
     by = speakers.get(one.speaker) or Speaker("", "", "bot")
     is_person = one.role == "user"
-    named = by.name or None
+    named = by.name[:LONGEST_NAME] or None
+    is_gone = one.status == "forgotten"
     return NewEntry(
         id=one.id,
         parent=one.parent,
         role=one.role,
-        text=one.text,
+        text="" if is_gone else one.text,
         created_at=one.at,
-        author_id=(by.id or None) if is_person else None,
+        author_id=(by.id[:LONGEST_NAME] or None) if is_person else None,
         author=named if is_person else None,
         speaker=named if one.role == "assistant" and by.kind != "bot" else None,
         status=one.status,
-        model=one.model or None,
-        tokens=one.tokens,
+        model=one.model[:LONGEST_NAME] or None,
+        tokens=one.tokens if one.tokens is not None and 0 <= one.tokens <= MOST_TOKENS else None,
         variant_of=one.variant_of,
         scene=one.scene,
-        parts=shareable(one.parts),
+        parts={} if is_gone else shareable(one.parts),
         call=_call(one) if one.role == "assistant" and one.used is not None else None,
     )
 

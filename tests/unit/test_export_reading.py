@@ -319,6 +319,41 @@ async def test_a_tree_that_is_none_is_refused_whole(
     assert await store.tree(COPY) == ()
 
 
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"ways": [{"id": 1, "name": "", "tip": 1, "forked_from": None, "at": "2026-01-01", "active": False}] * 2001},
+         "There are more than 2,000 branches in this file"),
+        ({"ways": [{"id": 1, "name": "w", "tip": 1, "forked_from": None, "at": "9999-12-31T23:59:59-10:00",
+                    "active": True}]}, r"`header\.ways\.0\.at` is not what it must be"),
+    ],
+    ids=["too many branches", "after all time"],
+)  # fmt: skip
+async def test_branches_that_cannot_be_are_refused(
+    store: Store, tmp_path: Path, change: dict[str, JsonValue], says: str
+) -> None:
+    await tell(store, said("a"))
+    file = json.loads(await as_json(store.archives.at(PLACE), tmp_path))
+    file["header"] |= change
+    with pytest.raises(UsageError, match=says):
+        await importing(store.archives.at(COPY), json.dumps(file).encode(), lambda count: None)
+
+
+async def test_what_a_file_claims_of_sizes_is_not_believed(store: Store, tmp_path: Path) -> None:
+    await tell(store, said("a", "id-a"), answer("b"), said("c", "id-c"), answer("d"))
+    file = json.loads(await as_json(store.archives.at(PLACE), tmp_path))
+    one, two, three, *_ = file["messages"]
+    one["tokens"], two["tokens"], two["model"] = 10**40, -(10**9), "m" * 1000
+    three |= {"status": "forgotten", "text": "still there"}
+    file["header"]["ways"] *= 3
+    restored = await importing(store.archives.at(COPY), json.dumps(file).encode(), lambda count: None)
+    assert restored.branches == ("imported", "imported (2)", "imported (3)")
+    kept = await store.tree(COPY)
+    assert [(each.text, each.tokens) for each in kept[:2]] == [("a", None), ("b", None)]
+    assert kept[1].model == "m" * 200
+    assert "still there" not in [each.text for each in kept]
+
+
 async def test_nothing_stays_of_an_import_that_breaks_off(store: Store, tmp_path: Path) -> None:
     await tell(store, *(said(str(number)) for number in range(700)))
     content = await as_json(store.archives.at(PLACE), tmp_path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from html import escape
 
@@ -11,8 +12,19 @@ from pygments.lexer import Lexer
 from pygments.lexers import get_lexer_by_name
 from pygments.util import ClassNotFound
 
-MOST_HIGHLIGHTED = 20_000
-"""Characters. What is longer stays in one colour: some languages are slow to take apart."""
+MOST_HIGHLIGHTED = 4_000
+"""Characters. What is longer stays in one colour: taking it apart may need time with the square of the length."""
+LANGUAGES = frozenset(
+    (
+        "bash c c++ clojure cmake console cpp css d dart diff docker dockerfile elixir elm erlang fish go golang graphql "
+        "haskell hs html http js javascript json json5 jsx julia kotlin latex less lisp lua matlab nginx nim objc ocaml "
+        "pascal perl php pl powershell protobuf ps1 py py3 pycon python python3 r rb regex ruby rs rust scala scheme "
+        "scss sh shell sql sqlite3 svelte swift tcl terraform tex toml ts tsx typescript vim vue xml yaml yml zig zsh"
+    ).split(" ")
+)
+"""Those that are measured to be quick with whatever is said to be one of them; others need minutes for some texts."""
+# Long gaps are what the quick ones are slow with, and are no code that anybody reads.
+_GAP = re.compile(r"\s{100}")
 
 
 @lru_cache(maxsize=1)
@@ -29,7 +41,8 @@ def _lexer(language: str) -> Lexer | None:
 
 
 def highlighted(code: str, language: str) -> str:
-    lexer = _lexer(language.lower()) if 0 < len(language) <= 30 and len(code) <= MOST_HIGHLIGHTED else None
+    known = language.lower() in LANGUAGES and len(code) <= MOST_HIGHLIGHTED and not _GAP.search(code)
+    lexer = _lexer(language.lower()) if known else None
     if lexer is None:
         return escape(code, quote=False)
     html: str = highlight(code, lexer, _formatter())
