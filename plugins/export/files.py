@@ -18,6 +18,8 @@ from plugins.export.transcript import Format
 MOST_FILES = 20
 # Some messages compress worse than others.
 SLACK = 1.25
+# Bytes: file systems take 255 for a name, with its date, part and suffix.
+LONGEST_NAME = 180
 UNSAFE = re.compile(r"[^\w.-]+")
 EPOCH = (1980, 1, 1, 0, 0, 0)
 
@@ -38,7 +40,7 @@ Write = Callable[[Reading, Format, Path, Advance], int]
 def file_name(reading: Reading, format: Format, *, part: int = 0, parts: int = 0) -> str:
     """Of letters, digits and dashes, the same for the same transcript."""
     title = unicodedata.normalize("NFKC", reading.header.title)[:60]
-    name = UNSAFE.sub("-", title).strip("-.").lower() or "conversation"
+    name = UNSAFE.sub("-", title).strip("-.").lower().encode()[:LONGEST_NAME].decode(errors="ignore") or "conversation"
     if reading.header.exported_at is not None:
         name += f"-{reading.header.exported_at:%Y-%m-%d}"
     return f"{name}-{part}-of-{parts}{format.suffix}" if parts else f"{name}{format.suffix}"

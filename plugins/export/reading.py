@@ -90,7 +90,13 @@ class Reading:
         one, hide = kept.message, self.people.pseudonyms
         text, parts = one.text, shareable(one.parts)
         if hide is not None:
-            text, parts = hide.text(text), {key: hide.value(value) for key, value in parts.items()}
+            parts = {key: hide.value(value) for key, value in parts.items()}
+            if isinstance(said := parts.get("said"), int) and 0 <= said < len(text):
+                # Where files begin that came with it.
+                written = hide.text(text[:said])
+                text, parts["said"] = written + hide.text(text[said:]), len(written)
+            else:
+                text = hide.text(text)
         forgotten = one.status == "forgotten"
         return Entry(
             id=one.id,
@@ -153,7 +159,11 @@ async def read(
     lines = await archive.lines()
     scenes = await _told_scenes(archive, lines, stretches)
     faces = await faces_of(archive, [span for span, _ in scenes], Room(face_bytes))
-    people = _pseudonymous(voices, wanted) if wanted.pseudonymise else _people(voices, wanted)
+    if wanted.pseudonymise:
+        # Those who spoke elsewhere in this place, or under another name before, may be spoken of here.
+        people = _pseudonymous(voices, await archive.voices(Excerpt(hidden=True)), wanted)
+    else:
+        people = _people(voices, wanted)
     people = _with_cast(people, [span for span, _ in scenes], faces)
     header = await _header(archive, wanted, branches, ways, people, now)
     clean = people.pseudonyms.text if people.pseudonyms is not None else str
@@ -315,12 +325,12 @@ def _people(voices: Sequence[Voice], wanted: Wanted) -> _People:
     return _People(tuple(speakers.values()), keys)
 
 
-def _pseudonymous(voices: Sequence[Voice], wanted: Wanted) -> _People:
-    """One number for each person, whatever they were called."""
+def _pseudonymous(voices: Sequence[Voice], known: Sequence[Voice], wanted: Wanted) -> _People:
+    """One number for each person, whatever they were called; `known` are others who may be spoken of."""
     speakers: dict[str, Speaker] = {}
     keys: dict[Voice, str] = {}
     names: dict[str, str] = {}
-    for voice in voices:
+    for voice in (*voices, *known):
         kind, name, id = _same(voice)
         if kind != "person":
             continue
@@ -330,9 +340,11 @@ def _pseudonymous(voices: Sequence[Voice], wanted: Wanted) -> _People:
             called = say("Person {number}", number=number)
             speakers[who] = Speaker(f"p{number}", called, "person", trains=id in wanted.agreed)
         keys[voice] = speakers[who].key
-        names |= {each: speakers[who].name for each in (name, id) if each}
+        names |= {each: speakers[who].name for each in (voice.author or voice.speaker, id) if each}
+    here = {voice: keys[voice] for voice in voices if voice in keys}
+    told = (one for one in speakers.values() if one.key in here.values())
     others = _people([voice for voice in voices if _same(voice)[0] != "person"], wanted)
-    return _People((*speakers.values(), *others.speakers), {**keys, **others.keys}, Pseudonyms(names))
+    return _People((*told, *others.speakers), {**here, **others.keys}, Pseudonyms(names))
 
 
 def _same(voice: Voice) -> tuple[str, str, str]:

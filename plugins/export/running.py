@@ -22,8 +22,8 @@ log = logging.getLogger(__name__)
 LONGEST_LINE = 1 << 20
 # Bytes of what a process says of its failure, the newest.
 MOST_COMPLAINTS = 4_000
-# What is told to end politely has so many seconds for it.
-LETTING_GO = 2.0
+# What is told to end politely has so many seconds to take back what it wrote.
+LETTING_GO = 10.0
 AT_ONCE = 2
 WORKER = "plugins.export.worker"
 TOO_LONG = phrase("That took too long, so I stopped. Try less of it, or ask whoever runs me for `duologue export`.")

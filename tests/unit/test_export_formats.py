@@ -213,7 +213,25 @@ def test_a_table_is_read_back_as_it_was() -> None:
     assert rows[7]["files"] == "map.png (48 kB)"
 
 
-@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "  =1", "\n=1", "＝1", "|calc", "%1"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "=1+1",
+        "+1",
+        "-1",
+        "@SUM(A1)",
+        "\t=1",
+        "\r=1",
+        "  =1",
+        "\n=1",
+        "＝1",
+        "|calc",
+        "%1",
+        "\ufeff=1",
+        "\u200b\u202e@a",
+        " \x01+1",
+    ],
+)
 def test_no_cell_becomes_a_formula(text: str) -> None:
     assert cell(text) == f"'{text}"
 

@@ -141,6 +141,18 @@ def test_code_is_coloured_without_a_style_of_its_own() -> None:
     assert Said().html("```no-such-language\n<x>\n```").endswith("<code>&lt;x&gt;\n</code></pre>\n")
 
 
+@pytest.mark.parametrize(
+    ("language", "code"),
+    [("autohotkey", "\n" * 19_000), ("objective-c++", " " * 19_000), ("c", " " * 3_900), ("python", "a." * 9_000)],
+)
+def test_code_that_would_take_minutes_stays_in_one_colour(language: str, code: str) -> None:
+    assert "<span" not in Said().html(f"```{language}\nx{code}x\n```")
+
+
+def test_a_line_with_a_wide_gap_is_told_at_once() -> None:
+    assert Said().html("a" + " " * 1_000_000 + "b \n c") == f"<p>a{' ' * 1_000_000}b<br>\nc</p>\n"
+
+
 def test_what_is_too_long_to_be_parsed_is_shown_as_it_was_typed() -> None:
     html = Said().html("[" * (MOST_MARKDOWN + 1) + "<b>")
     assert html.startswith('<div class="typed">[[[')

@@ -24,6 +24,7 @@ from bot.errors import StoreError
 from bot.events import Place, Route
 from bot.store import NewMessage, NewSummary, Remembered, Store, Taking
 from bot.testing.store_samples import OTHER, PLACE, answer, call, said
+from plugins.export.formats.parts import said_and_files
 from plugins.export.importing import importing, prepared
 from plugins.export.known import FILES, name_of, named, names
 from plugins.export.made import make_files
@@ -225,6 +226,53 @@ def test_who_is_called_by_a_sign_of_patterns_is_found() -> None:
     assert Pseudonyms({}).text("Nobody") == "Nobody"
 
 
+@pytest.mark.parametrize(
+    ("name", "said", "told"),
+    [
+        ("Groß", "Groß, GROSS and gross", "P1, P1 and P1"),
+        ("Zoë", "Zoe\u0308 came", "P1 came"),
+        ("İnci", "I know İnci", "I know P1"),
+        ("Ann", "_Ann_ *Ann* @ann Ann's but Anne", "_P1_ *P1* @P1 P1's but Anne"),
+        ("John_Doe", r"John\_Doe or John_Doe", "P1 or P1"),
+        ("Eve Adams", "Eve\nAdams, eve  adams", "P1, P1"),
+        ("王小明", "你好王小明先生", "你好P1先生"),
+        ("민수", "민수가 왔다", "P1가 왔다"),
+        ("Al", "Al and @al, al dente, ALSO", "P1 and @P1, al dente, ALSO"),
+        ("I", "I am @I", "I am @P1"),
+    ],
+)
+def test_a_name_is_found_however_it_is_written(name: str, said: str, told: str) -> None:
+    assert Pseudonyms({name: "P1"}).text(said) == told
+
+
+async def test_people_who_spoke_elsewhere_are_numbers_where_they_are_spoken_of(store: Store) -> None:
+    await tell(store, said("hello", author_id="u-zoe", author="Zoe"), said("Zoe was here"))
+    second = (await store.tree(PLACE))[1]
+    archive = store.archives.at(PLACE)
+    some = Wanted(pseudonymise=True, since=second.created_at)
+    reading = await read(archive, some, tree=False)
+    texts = [entry.text for entry in await entries_of(reading)]
+    assert texts[-1] == "Person 2 was here"
+    if len(texts) == 1:
+        assert [one.name for one in reading.header.speakers] == ["Person 1"]
+
+
+async def test_where_files_begin_is_known_under_other_names_too(store: Store) -> None:
+    await tell(store, said("Zoe, look!\n\nnote.txt:\n```\nZoe\n```", author="Zoe", parts={"said": 10}))
+    (entry,) = await entries_of(await read(store.archives.at(PLACE), Wanted(pseudonymise=True), tree=False))
+    assert said_and_files(entry)[0] == "Person 1, look!"
+    assert "Zoe" not in entry.text
+
+
+async def test_a_name_of_many_bytes_fits_a_file_system(store: Store, tmp_path: Path) -> None:
+    await tell(store, said("a"))
+    wanted = Wanted(title="\U00020000" * 60, stable=False)
+    (made,) = await make_files(
+        store.archives.at(PLACE), wanted, named("sillytavern"), tmp_path, now=NOW, most_bytes=10**6
+    )
+    assert len(made.file.name.encode()) < 230
+
+
 async def test_where_files_lie_is_nobody_elses_business(store: Store) -> None:
     picture = {"blob": "a" * 64, "name": "cat.png", "media_type": "image/png", "size": 3}
     unread = {"name": "a.txt", "url": "https://cdn.example/secret", "size": 3, "media_type": "text/plain"}
@@ -370,19 +418,22 @@ async def test_nothing_stays_of_an_import_that_breaks_off(store: Store, tmp_path
 
 async def test_nothing_stays_of_an_import_that_somebody_stops(store: Store, tmp_path: Path) -> None:
     """In a process of its own, that is told to end in the middle."""
-    await tell(store, *(said(str(number)) for number in range(1100)))
+    await tell(store, said("a"))
+    told = json.loads(await as_json(store.archives.at(PLACE), tmp_path))
+    (one,) = told["messages"]
+    told["messages"] += [one | {"id": id, "parent": id - 1} for id in range(one["id"] + 1, one["id"] + 700)]
     folder = tmp_path / "own"
     folder.mkdir()
     file = folder / "import"
-    file.write_bytes(await as_json(store.archives.at(PLACE), tmp_path))
+    file.write_text(json.dumps(told))
 
     def stop(line: Mapping[str, JsonValue]) -> None:
         raise asyncio.CancelledError
 
     with pytest.raises(asyncio.CancelledError):
         await run(store.archives.at(COPY), ToImport(place=str(COPY), file=file, folder=folder), stop)
-    assert [(str(one.place), one.messages) for one in await store.archives.places()] == [(str(PLACE), 1100)]
-    assert (await importing(store.archives.at(COPY), file.read_bytes(), lambda count: None)).messages == 1100
+    assert [(str(one.place), one.messages) for one in await store.archives.places()] == [(str(PLACE), 1)]
+    assert (await importing(store.archives.at(COPY), file.read_bytes(), lambda count: None)).messages == 700
 
 
 async def test_what_a_dead_process_left_is_cleared_away(store: Store, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Iterator
 from typing import BinaryIO
 
@@ -36,6 +37,11 @@ COLUMNS = (
 )
 # What spreadsheets begin a formula with, also as it is written in East Asia.
 FORMULA = frozenset("=+-@\t\r\n＝＋－＠|%")
+# The same behind what nobody sees: blanks, marks of direction and of order, signs that control.
+_UNSEEN = re.compile(
+    r"[\s\x00-\x20\x7f-\xa0\xad\u061c\u115f\u1160\u180e\u200b-\u200f\u2028-\u202f\u205f-\u206f\u2800\u3000\u3164\ufeff\uffa0]+"
+    r"[=+\-@＝＋－＠|%]"
+)
 ROWS_AT_ONCE = 500
 
 
@@ -65,7 +71,7 @@ def cell(text: str) -> str:
         return text
     if "\0" in text:
         text = text.replace("\0", "\ufffd")
-    return f"'{text}" if text[0] in FORMULA or (text[0].isspace() and text.lstrip()[:1] in FORMULA) else text
+    return f"'{text}" if text[0] in FORMULA or _UNSEEN.match(text) else text
 
 
 def _row(entry: Entry, speaker: Speaker) -> Iterator[str]:

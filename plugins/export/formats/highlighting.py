@@ -14,14 +14,13 @@ from pygments.util import ClassNotFound
 
 MOST_HIGHLIGHTED = 4_000
 """Characters. What is longer stays in one colour: taking it apart may need time with the square of the length."""
-LANGUAGES = frozenset(
-    (
-        "bash c c++ clojure cmake console cpp css d dart diff docker dockerfile elixir elm erlang fish go golang graphql "
-        "haskell hs html http js javascript json json5 jsx julia kotlin latex less lisp lua matlab nginx nim objc ocaml "
-        "pascal perl php pl powershell protobuf ps1 py py3 pycon python python3 r rb regex ruby rs rust scala scheme "
-        "scss sh shell sql sqlite3 svelte swift tcl terraform tex toml ts tsx typescript vim vue xml yaml yml zig zsh"
-    ).split(" ")
-)
+_QUICK = """
+bash c c++ clojure cmake console cpp css d dart diff docker dockerfile elixir elm erlang fish go golang graphql haskell
+hs html http javascript js json json5 jsx julia kotlin latex less lisp lua matlab nginx nim objc ocaml pascal perl php
+pl powershell protobuf ps1 py py3 pycon python python3 r rb regex rs ruby rust scala scheme scss sh shell sql sqlite3
+svelte swift tcl terraform tex toml ts tsx typescript vim vue xml yaml yml zig zsh
+"""
+LANGUAGES = frozenset(_QUICK.split())
 """Those that are measured to be quick with whatever is said to be one of them; others need minutes for some texts."""
 # Long gaps are what the quick ones are slow with, and are no code that anybody reads.
 _GAP = re.compile(r"\s{100}")

@@ -21,7 +21,6 @@ CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 # What Markdown could mean something by. All else is paragraphs and line breaks, which need no parser.
 _MARKED = re.compile(r"[\\`*_\[\]<>&|~#]|://|^[ \t]*(?:[-+=]|\d{1,9}[.)])|\t|^ {4}|[\x00-\x08\x0b-\x1f\x7f-\x9f]", re.M)
 _BLANK = re.compile(r"\n[ \t]*(?:\n[ \t]*)+")
-_BREAK = re.compile(r" *\n *")
 LINKED = re.compile(r"(?:https?://|mailto:)[^\s\x00-\x20]", re.IGNORECASE)
 _BARE = re.compile(r"(?<![\w@])https?://[^\s<>\"`“”«»]{1,2000}", re.IGNORECASE)
 _BEFORE_END = ".,:;!?*_~'’…"
@@ -58,8 +57,8 @@ def paragraphs(text: str) -> str:
     text = text.strip(" \n")
     if not text:
         return ""
-    told = (_BREAK.sub("<br>\n", each.strip(" ")) for each in _BLANK.split(escape(text, quote=False)))
-    return "".join(f"<p>{each}</p>\n" for each in told)
+    told = (each.strip(" ").split("\n") for each in _BLANK.split(escape(text, quote=False)))
+    return "".join("<p>" + "<br>\n".join(line.strip(" ") for line in lines) + "</p>\n" for lines in told)
 
 
 class _Markdown(MarkdownIt):
