@@ -342,7 +342,8 @@ def _pseudonymous(voices: Sequence[Voice], known: Sequence[Voice], wanted: Wante
         keys[voice] = speakers[who].key
         names |= {each: speakers[who].name for each in (voice.author or voice.speaker, id) if each}
     here = {voice: keys[voice] for voice in voices if voice in keys}
-    told = (one for one in speakers.values() if one.key in here.values())
+    spoke = {*here.values()}
+    told = (one for one in speakers.values() if one.key in spoke)
     others = _people([voice for voice in voices if _same(voice)[0] != "person"], wanted)
     return _People((*told, *others.speakers), {**here, **others.keys}, Pseudonyms(names))
 

@@ -18,7 +18,7 @@ _QUICK = """
 bash c c++ clojure cmake console cpp css d dart diff docker dockerfile elixir elm erlang fish go golang graphql haskell
 hs html http javascript js json json5 jsx julia kotlin latex less lisp lua matlab nginx nim objc ocaml pascal perl php
 pl powershell protobuf ps1 py py3 pycon python python3 r rb regex rs ruby rust scala scheme scss sh shell sql sqlite3
-svelte swift tcl terraform tex toml ts tsx typescript vim vue xml yaml yml zig zsh
+svelte swift tcl tex toml ts tsx typescript vim vue xml yaml yml zig zsh
 """
 LANGUAGES = frozenset(_QUICK.split())
 """Those that are measured to be quick with whatever is said to be one of them; others need minutes for some texts."""
