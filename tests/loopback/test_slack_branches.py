@@ -49,7 +49,7 @@ async def test_an_answer_is_had_anew_branched_off_and_come_back_to(tmp_path: Pat
             offered = whispered(slack, question)
             assert offered.seen.startswith("Me: “One.”\n")
             await slack.presses(offered, "⑂ Branch from here", author=slack.olga)
-            await bot.until(lambda: "on the branch **branch 2**" in whispered(slack, question).seen)
+            await bot.until(lambda: "on **branch 2**" in whispered(slack, question).seen)
             await bot.idle()
             await bot.until(lambda: buttons(first) == [AGAIN, FORGET, *OPINIONS] and buttons(second) == [])
 
@@ -81,6 +81,6 @@ async def test_branches_are_made_and_switched_by_slash_command(tmp_path: Path) -
             await slack.mentions("count")
             await new("One.")
             await slack.runs("/duologue", "branch from 2 --name=aside", author=slack.olga)
-            await new("We go on from Ada: “count”, on the branch **aside**.")
+            await new("We go on from Ada: “count”, on **aside**.")
             await slack.runs("/duologue", "branch switch main", author=slack.olga)
             await new("We go on with **main**, from Me: “One.”.")
