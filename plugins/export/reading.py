@@ -81,7 +81,8 @@ class Reading:
             pins = tuple(id for id in way.pins if id in known)
             told = way.summary if way.summary is not None and way.summary.until in known else None
             fork = way.forked_from if way.forked_from in known else None
-            return replace(way, tip=tip, forked_from=fork, pins=pins, summary=told)
+            begins = way.begins if way.begins in known else None
+            return replace(way, tip=tip, forked_from=fork, pins=pins, summary=told, begins=begins)
 
         header = replace(self.header, ways=tuple(map(part_of, self.header.ways)))
         return replace(self, header=header, total=len(held), stretches=stretches)
@@ -263,7 +264,8 @@ async def _all_ways(
         shared = bisect_left(chain, 1, key=lambda id: int(id not in told))
         stretches.append(Stretch(chain[shared:], chain[shared - 1] if shared else None))
         told.update(chain[shared:])
-        ways[one.id] = await _way(archive, one, chain, wanted)
+        begins = chain[shared] if shared < len(chain) else None
+        ways[one.id] = replace(await _way(archive, one, chain, wanted), begins=begins)
     return [one for one in stretches if len(one.ids)], [ways[one.id] for one in branches]
 
 

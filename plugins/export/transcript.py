@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import BinaryIO, Literal, TypeAlias
+from typing import Annotated, BinaryIO, Literal, TypeAlias
 
-from pydantic import JsonValue
+from pydantic import Field, JsonValue
 
 VERSION = 2
 """Of our JSON. A reader takes this one and older ones."""
@@ -45,7 +45,8 @@ class Told:
 @dataclass(frozen=True, slots=True)
 class Way:
     """A branch. `tip`, `forked_from` and `pins` are ids of entries; a tip may be None where nothing was said. `summary`
-    tells of what no longer fits into its window, and `pins` always stand there."""
+    tells of what no longer fits into its window, and `pins` always stand there. `begins` is the first entry that is
+    told as its own, if that is known; no file needs it."""
 
     id: int
     name: str
@@ -55,6 +56,7 @@ class Way:
     active: bool
     pins: tuple[int, ...] = ()
     summary: Told | None = None
+    begins: Annotated[int | None, Field(exclude=True)] = None
 
 
 @dataclass(frozen=True, slots=True)

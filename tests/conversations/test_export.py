@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -108,6 +109,30 @@ async def test_people_choose_what_they_get() -> None:
             text = file.content.decode()
             assert [word for word in has if word not in text] == [], line
             assert [word for word in lacks if word in text] == [], line
+
+
+async def test_each_stretch_has_the_name_of_its_branch_and_each_link_leads_somewhere() -> None:
+    async with TestBot(["One.", "Two.", "Three.", "Four."], plugins=[plugin]) as bot:
+        await bot.says("First")
+        await bot.says("Second")
+        branches = bot.app.store.branches
+        first, answer, second, _ = await bot.app.store.tree(bot.place)
+        await branches.fork(bot.place, None, "nothing here")
+        await branches.fork(bot.place, None, "apart")
+        await bot.says("Elsewhere")
+        await branches.fork(bot.place, answer.id, "what all share")
+        await branches.fork(bot.place, second.id, "deeper")
+        await bot.says("Third")
+        # The way that they went on with is gone, and the one we are on is short.
+        await branches.delete(bot.place, 1)
+        await branches.fork(bot.place, first.id, "short")
+        await bot.runs("/export html all")
+        page = files_of(bot)[0].content.decode()
+    headings = re.findall(r'class="fork" dir="auto">⑂ (.*?)</h2>(.*?)(?=<section class="way"|</main>)', page, re.DOTALL)
+    assert [name for name, _ in headings] == ["short", "apart", "what all share", "deeper"]
+    assert all(said in told for said, (_, told) in zip(("First", "Elsewhere", "One.", "Third"), headings, strict=True))
+    known = re.findall(r'id="(.*?)"', page)
+    assert [each for each in re.findall(r'href="#(.*?)"', page) if each not in known] == []
 
 
 @pytest.mark.parametrize(

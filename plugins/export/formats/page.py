@@ -165,7 +165,7 @@ class Body:
     def _foot(self, step: Step) -> str:
         entry = step.entry
         told = [_which(entry)] if entry.variants > 1 else []
-        told += [f'<a href="#way-{way.id}">⑂ <bdi>{way_name(way)}</bdi></a>' for way in step.leaving]
+        told += [_leaving(way, told_below=way.id in step.apart) for way in step.leaving]
         if not self._in_scene:
             told += [words(entry.model)] if entry.model else []
             told += [escape(telling.used(entry.used))] if entry.used is not None else []
@@ -201,6 +201,11 @@ def _picture(shown: Shown) -> str:
         return f'<ul class="files"><li><bdi>{name}</bdi></li></ul>\n'
     size = f' width="{shown.width}" height="{shown.height}"' if shown.width and shown.height else ""
     return f'<figure><img src="{address}" alt="{name}"{size}><figcaption><bdi>{name}</bdi></figcaption></figure>\n'
+
+
+def _leaving(way: Way, *, told_below: bool) -> str:
+    name = f"⑂ <bdi>{way_name(way)}</bdi>"
+    return f'<a href="#way-{way.id}">{name}</a>' if told_below else name
 
 
 def way_name(way: Way) -> str:

@@ -15,7 +15,8 @@ TOGETHER = timedelta(minutes=7)
 class Step:
     """An entry, and what is to be told before it. `stretch` says that another stretch of the tree begins here: of
     `way`, where that is known, going on `after` an entry. `ends` and `begins` are scenes. `goes_on` says that the
-    same speaker goes on speaking. `leaving` are the branches that begin at this entry."""
+    same speaker goes on speaking. `leaving` are the branches that begin at this entry, `apart` those of them that
+    are told further below."""
 
     entry: Entry
     speaker: Speaker
@@ -27,6 +28,7 @@ class Step:
     day: bool = False
     goes_on: bool = False
     leaving: tuple[Way, ...] = ()
+    apart: frozenset[int] = frozenset()
 
 
 class Walk:
@@ -38,6 +40,11 @@ class Walk:
         self._branches = header.scope is None and header.scene is None and len(header.ways) > 1
         # The branch that is told first is the active one, or one that left no other.
         self._untold = sorted(header.ways, key=lambda way: (not way.active, way.forked_from is not None))
+        self._begins = {way.begins: way for way in header.ways if way.begins is not None}
+        self._told_apart = frozenset(way.id for way in self._begins.values())
+        if not self._begins:
+            self._told_apart = frozenset(way.id for way in header.ways)
+        self._way: Way | None = None
         self._leaving: dict[int, list[Way]] = {}
         if self._branches:
             for way in header.ways:
@@ -54,8 +61,9 @@ class Walk:
             return Step(entry, speaker)
         before = self._before
         first = before is None
-        stretch = self._branches and (before is None or entry.parent != before.id)
+        stretch = self._branches and (before is None or entry.parent != before.id or entry.id in self._begins)
         way = self._way_of(entry, first=first) if stretch else None
+        self._way = way if stretch else self._way
         ends, begins = self._scenes_at(entry, stretch=stretch)
         day = stretch or entry.at.date() != self._day
         goes_on = not (stretch or ends or begins or day) and self._goes_on(entry)
@@ -72,10 +80,14 @@ class Walk:
             begins,
             day,
             goes_on,
-            leaving=tuple(self._leaving.get(entry.id, ())),
+            leaving=tuple(each for each in self._leaving.get(entry.id, ()) if each is not self._way),
+            apart=self._told_apart,
         )
 
     def _way_of(self, entry: Entry, *, first: bool) -> Way | None:
+        if (known := self._begins.get(entry.id)) is not None:
+            self._untold = [way for way in self._untold if way is not known]
+            return known
         found = [
             way
             for way in self._untold
