@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+from base64 import b64encode
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from aiohttp import web
 from pypdf import PdfReader
 
 from plugins.export.formats.html import HTML
+from plugins.roleplay.cards.png import plain
 from tests.browser.chromium import Page, chromium, installed, tab
 from tests.transcripts import Transcript, friendly, nasty, scene
 
@@ -193,6 +196,32 @@ async def test_faces_are_shown_and_come_with_the_page(page: Page, exported: Expo
     faces = """[...document.querySelectorAll('.cast .face')].map(
         one => [one.textContent, getComputedStyle(one).backgroundImage.slice(0, 10)])"""
     assert await page.js(faces) == [["A", "none"], ["", 'url("data:'], ["D", "none"]]
+
+
+async def test_pictures_that_people_sent_come_with_the_page_and_stay_inside_it(page: Page, exported: Exported) -> None:
+    made = friendly()
+    wide = "data:image/png;base64," + b64encode(plain(1600, 900, (30, 90, 160))).decode()
+    entries = [replace(each, pictures=(wide,)) if "images" in each.parts else each for each in made.entries]
+    file = exported(Transcript(made.header, entries))
+    await page.open(file, until="networkIdle")
+    assert all(each == file.as_uri() or each.startswith("data:image/png;base64,") for each in page.loaded)
+    shown = "[...document.images].map(one => [one.alt, one.complete, one.naturalWidth, one.width <= innerWidth])"
+    for width in (340, 1100):
+        await page.see(width=width)
+        assert await page.js(shown) == [["map.png", True, 1600, True]]
+        assert await page.js("document.documentElement.scrollWidth") == width
+
+
+async def test_the_cast_of_a_scene_stands_below_its_title_with_its_faces(page: Page, exported: Exported) -> None:
+    await page.open(exported(scene()), until="networkIdle")
+    cast = """[...document.querySelectorAll('.scene > .cast > li')].map(one => [
+        one.querySelector('.face').textContent,
+        getComputedStyle(one.querySelector('.face')).backgroundImage.slice(0, 10),
+        one.innerText.trim().split(/\\s*\\n\\s*/).slice(-2).join(' ')])"""
+    found = await page.js(cast)
+    assert [each[:2] for each in found] == [["", 'url("data:'], ["OT", "none"]]
+    assert "Mara Voss" in found[0][2]
+    assert "played by Ann" in found[1][2]
 
 
 async def test_paper_is_white_and_shows_what_is_folded_on_a_screen(page: Page, exported: Exported) -> None:

@@ -40,6 +40,14 @@ def die(header, entries, out):
     raise OSError("the disk is full")
 
 plugin.provide(Format("dying", ".dying", "text/plain", "Dies", die))
+def tell(header, entries, out):
+    out.write(" ".join(os.environ).encode())
+
+def break_off(header, entries, out):
+    raise RuntimeError("a blue marble")
+
+plugin.provide(Format("told", ".told", "text/plain", "Tells", tell))
+plugin.provide(Format("broken", ".broken", "text/plain", "Breaks off " + "x" * 10, break_off))
 plugin.provide(Format("short", ".short", "text/plain", "Few words", lambda header, entries, out: out.write(b"few")))
 """
 
@@ -265,6 +273,26 @@ async def test_what_ends_it_stands_in_the_log_and_no_key_is_known_there(
         assert "False []" in told
         assert "not for the bot" in told
         assert left_in(own_process) == []
+
+
+async def test_it_is_given_no_key_and_what_it_says_of_a_failure_is_for_the_log_alone(
+    own_process: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-very-secret")
+    monkeypatch.setenv("LC_TIME", "C")
+    async with slow_bot(tmp_path, monkeypatch) as (bot, _):
+        await bot.runs("/export told")
+        (file,) = files_of(bot)
+        given = file.content.decode().split()
+        assert {"PATH", "PYTHONPATH", "DUOLOGUE_ARCHIVE", "LC_TIME"} <= {*given}
+        assert [name for name in given if "KEY" in name or "TOKEN" in name or "DUOLOGUE_PLUGINS" in name] == []
+        await bot.runs("/export broken")
+        assert bot.shown_privately[-1].startswith("⚠️ I could not finish this. Please try again.")
+        assert not any("a blue marble" in shown for shown in bot.shown_privately)
+    (said,) = [record.getMessage() for record in caplog.records if "a process of an export failed" in record.msg]
+    assert said.endswith("RuntimeError: a blue marble")
+    assert len(said) < 5_000
+    assert "sk-very-secret" not in said
 
 
 async def test_stop_ends_it_and_nothing_stays(

@@ -9,11 +9,14 @@ from pathlib import Path
 from typing import TypeAlias
 
 import pytest
+from pydantic import JsonValue
 
 from bot.__main__ import main
+from bot.api import Character, Playbill
 from bot.events import Place
 from bot.store import Store
 from bot.testing.store_samples import answer, said
+from tests.samples import png
 
 PLACE = Place("fake", "home", "kitchen")
 Typed: TypeAlias = Callable[..., tuple[int, str, str]]
@@ -73,6 +76,45 @@ def test_it_can_be_printed_and_is_the_same_each_time(capsysbinary: pytest.Captur
         printed.append(capsysbinary.readouterr().out)
     assert printed[0] == printed[1]
     assert [one["text"] for one in json.loads(printed[0])["messages"]] == ["What is for dinner?", "Soup."]
+
+
+def test_training_data_hold_who_agreed_in_chat_alone(run: Typed) -> None:
+    asyncio.run(agrees())
+    assert run("export", "kitchen", "--format", "jsonl", "--out", "talk.jsonl")[0] == 0
+    (line,) = Path("talk.jsonl").read_text("utf-8").splitlines()
+    assert [one["content"] for one in json.loads(line)["messages"]] == ["What is for dinner?", "Soup."]
+
+
+def test_training_data_of_people_who_did_not_agree_are_empty(run: Typed) -> None:
+    code, _, err = run("export", "kitchen", "--format", "jsonl", "--out", "talk.jsonl")
+    assert code == 2
+    assert "people who agreed with `/training yes`" in err
+
+
+def test_a_scene_is_told_in_a_terminal_as_in_chat(run: Typed) -> None:
+    asyncio.run(performs())
+    run("export", "kitchen", "--format", "txt", "--scene", "--out", "scene.txt")
+    text = Path("scene.txt").read_text("utf-8")
+    assert text.startswith("Soup of the day\n")
+    assert "❧ The scene is over: they said goodnight." in text
+    assert run("export", "kitchen", "--format", "html", "--scene", "--out", "scene.html")[0] == 0
+    assert Path("scene.html").read_text("utf-8").count("data:image/png;base64,") == 1
+
+
+async def agrees() -> None:
+    async with Store("sqlite:///bot.db") as store:
+        agreed: dict[str, JsonValue] = {"user": "u1", "since": "2026-11-21T00:00:00Z"}
+        await store.save_state("export", "workspace:fake:home", "Agreed:u1", agreed)
+
+
+async def performs() -> None:
+    async with Store("sqlite:///bot.db") as store:
+        _, root = await store.remember(PLACE, answer("A kitchen.", speaker="Narrator"))
+        await store.remember(PLACE, answer("Salt!", speaker="Mara", scene=root.id))
+        face = await store.put_blob(png(2, 2), "image/png")
+        await store.tell_scene(
+            PLACE, root.id, Playbill("Soup of the day", (Character("Mara", face),), "they said goodnight")
+        )
 
 
 def test_it_moves_to_another_place_once(run: Typed) -> None:
