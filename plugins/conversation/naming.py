@@ -14,6 +14,8 @@ from plugins.conversation.words import cut, literally, who
 LONGEST_NAME = 60
 LONGEST_TYPED = 150
 MOST_SUGGESTIONS, SUGGESTED_CHARS = 25, 90
+# Letters and signs that nobody sees.
+INVISIBLE = "\u115f\u1160\u2800\u3164\uffa0 "
 # A name that was misspelt is looked for among the newest: comparing takes its time.
 NEAR_AMONG = 500
 # Further back a message is named by its link.
@@ -120,13 +122,13 @@ def _label(row: Remembered) -> str:
 
 async def find_branch(ctx: Context, typed: str) -> Branch:
     """Raises UsageError that names the nearest."""
-    wanted = " ".join(typed.split()).casefold()
+    wanted = _alike(" ".join(typed.split()))
     known = await ctx.conversation.branches()
-    exact = [each for each in known if each.name.casefold() == wanted]
+    exact = [each for each in known if _alike(each.name) == wanted]
     if exact:
         # Other plugins may give a name twice.
         return exact[-1]
-    same = [each for each in known if wanted and each.name.casefold().startswith(wanted)]
+    same = [each for each in known if wanted and _alike(each.name).startswith(wanted)]
     if len(same) == 1:
         return same[0]
     near = difflib.get_close_matches(wanted, [each.name.casefold() for each in known[-NEAR_AMONG:]], n=1)
@@ -141,13 +143,20 @@ async def find_branch(ctx: Context, typed: str) -> Branch:
 async def checked_name(ctx: Context, typed: str, *, of: int | None = None) -> str:
     """As it will be kept. Raises UsageError for one that is too long or that another branch has."""
     shown = "".join(each for each in typed if unicodedata.category(each) not in ("Cc", "Cf", "Cs") or each.isspace())
-    name = " ".join(shown.replace("`", "'").split())
+    name = unicodedata.normalize("NFC", " ".join(shown.replace("`", "'").split()))
+    if not name.strip(INVISIBLE):
+        name = ""
     if len(name) > LONGEST_NAME:
         raise UsageError(say("The name of a branch has at most {most} characters.", most=LONGEST_NAME))
     for each in await ctx.conversation.branches():
-        if name.casefold() == each.name.casefold() and each.id != of:
+        if _alike(name) == _alike(each.name) and each.id != of:
             raise UsageError(say("There is a branch “{name}” already.", name=literally(each.name)))
     return name
+
+
+def _alike(name: str) -> str:
+    """The same for names that look the same."""
+    return unicodedata.normalize("NFC", name.casefold())
 
 
 def may(ctx: Context, right: str) -> bool:

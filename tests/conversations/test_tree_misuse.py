@@ -269,6 +269,45 @@ async def test_an_answer_said_anew_is_read_although_a_summary_told_of_the_old_on
         assert "Something else." in remembered(bot)
 
 
+async def test_a_pinned_message_larger_than_the_window_leaves_room_for_the_talk() -> None:
+    model = Thinking()
+    model.gate.set()
+    async with bot_with(model, settings=SMALL) as bot:
+        await bot.says("The beginning. " + "Much of it. " * 2000 + "The end.", user=BOB)
+        await bot.runs("/memory pin 2")
+        await talk(bot, 0, 6)
+        await bot.runs("/memory pin 1")
+        await bot.says("And now?")
+        system = system_of(model)
+        assert "Keep in mind:\n- Bob: The beginning." in system
+        assert len(system) < 900 * 4
+        asked = next(prompt for prompt in reversed(model.prompts) if not is_summary(prompt))
+        assert asked.messages[-1].text.endswith("And now?")
+        assert len(asked.messages) > 3
+        assert len(await told(bot, "/memory show")) < 2000
+
+
+# Names.
+
+
+async def test_what_looks_the_same_is_the_same_name() -> None:
+    async with bot_with([ONE]) as bot:
+        await bot.says("Count.")
+        await bot.runs("/branch new Ölzweig")
+        assert "already" in await told(bot, "/branch new O\u0308LZWEIG")
+        assert "on **Ölzweig** already" in await told(bot, "/branch switch o\u0308lz")
+        # Nothing that can be seen is no name at all.
+        await bot.runs("/branch new \u3164\u2800")
+        assert await active(bot) == "branch 3"
+        assert "from 1 to 60 characters" in await told(bot, "/branch rename \u3164\u2800")
+        for name in ("2", "p1", "#1", "@everyone", "<@123>", "https://chat.example/1/2/3", "Größe 🐉", "'"):
+            await bot.runs(f"/branch new {name}")
+            assert await active(bot) == name
+            await bot.runs("/branch switch main")
+            await bot.runs(f"/branch switch {name}")
+            assert await active(bot) == name
+
+
 # After everything was cleared.
 
 
