@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
@@ -33,6 +34,7 @@ plugin = Plugin(
     "What answers cost, by person, model, purpose, day and channel",
     locales=Path(__file__).with_name("locales"),
 )
+MARKUP = re.compile(r"([\\`*_~|#>\[\]])")
 FEATURES = {
     "answer": phrase("answers"),
     "tools": phrase("answers with what tools found"),
@@ -155,7 +157,7 @@ def _name(spent: Spent) -> str:
     if not spent.key:
         return say("nobody in particular")
     name = " ".join(spent.name.split())[:40]
-    return name.replace("*", "").replace("`", "'") or f"`{spent.key.replace('`', chr(39))}`"
+    return MARKUP.sub(r"\\\1", name) or f"`{spent.key.replace('`', chr(39))}`"
 
 
 def _left(budget: Budget) -> str:

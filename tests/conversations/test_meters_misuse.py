@@ -9,7 +9,7 @@ from pathlib import Path
 from bot.api import Context, Place, Plugin, Prompt, PromptMessage, ToolStart
 from bot.errors import ModelUnavailable, WrongKey
 from bot.model.scripted import Answer, Say
-from bot.testing.bot import BOB, TestBot
+from bot.testing.bot import ANN, BOB, TestBot
 from bot.turn import Usage
 from plugins.conversation import plugin as conversation
 from plugins.meters import plugin as meters
@@ -82,6 +82,14 @@ async def test_answers_at_once_are_taken_for_what_answers_usually_use() -> None:
         await bot.idle()
         spent = sum((one.cost or Decimal(0) for one in await bot.app.store.usage()), Decimal(0))
         assert spent <= Decimal("0.15"), "one too many at most"
+
+
+async def test_names_of_people_are_shown_letter_by_letter() -> None:
+    odd = replace(EVE, name="[free](https://evil.example) **`x`**")
+    async with TestBot(costing(1000), plugins=[meters], settings=paying()) as bot:
+        await bot.says("hi", user=odd)
+        text = await told(bot, "/cost user", ANN)
+        assert r"- \[free\](https://evil.example) \*\*\`x\`\*\*: $0.0100" in text
 
 
 async def test_a_budget_is_the_same_in_all_threads_and_after_a_restart(tmp_path: Path) -> None:
