@@ -7,7 +7,9 @@ import logging
 import os
 import socket
 import sys
+from collections import deque
 from collections.abc import Iterator
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,37 @@ sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 FOREIGN_SETTINGS = ("DUOLOGUE_", "OPENAI_", "AZURE_OPENAI_", "DISCORD_", "SLACK_", "LLM_")
+# Folders and files of tests that wait for other processes, for sockets and for the limits of platforms.
+MOSTLY_WAITING = {"loopback", "browser", "test_adapter_contract_slack.py", "test_adapter_contract_discord.py"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Workers do in turns what mostly waits and what mostly computes, else they would all wait first and then all
+    want the same cores. The last tests are short ones, so that no worker ends long after the others."""
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        return
+    waiting: list[list[pytest.Item]] = []
+    computing: list[list[pytest.Item]] = []
+    for _, tests in groupby(items, key=lambda item: item.path):
+        file = [*tests]
+        (waiting if MOSTLY_WAITING & {*file[0].path.parts} else computing).append(file)
+    items[:] = [*in_turns(waiting, computing, until=0.85)]
+
+
+def in_turns(some: list[list[pytest.Item]], others: list[list[pytest.Item]], until: float) -> Iterator[pytest.Item]:
+    """Whole files, evenly mixed by their tests; the first kind ends when so much of the second is done."""
+    rest = deque(some)
+    total, left = sum(map(len, others)), sum(map(len, some))
+    share = left / (total * until) if total else 0.0
+    done = 0
+    for file in others:
+        while rest and (total * until - done) * share < left:
+            left -= len(rest[0])
+            yield from rest.popleft()
+        done += len(file)
+        yield from file
+    for file in rest:
+        yield from file
 
 
 @pytest.fixture(scope="session")
