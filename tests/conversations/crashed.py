@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import subprocess
-import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,6 +12,7 @@ from pathlib import Path
 from bot.events import AnyEvent, Message, Place, Route, User, event_from_json, event_to_json
 from bot.replies import SentId
 from bot.store import NewMessage, Store, Taking
+from tests.processes import process
 
 PLACE = Place("fake", "workspace", "channel")
 ANN = User("u-ann", "Ann", permissions=frozenset({"admin"}))
@@ -50,8 +49,15 @@ def die(crash: Crash) -> None:
         "begun" if crash.begun else "",
         crash.taking,
     ]
-    done = subprocess.run([sys.executable, "-m", "tests.conversations.crashed", *arguments], check=False)
-    assert done.returncode == -signal.SIGKILL
+    other = process(_begin, *arguments)
+    other.start()
+    other.join()
+    assert other.exitcode == -signal.SIGKILL
+    other.close()
+
+
+def _begin(*arguments: str) -> None:
+    asyncio.run(_live_and_die(*arguments))
 
 
 async def _live_and_die(
@@ -82,7 +88,3 @@ async def _live_and_die(
                 finished="stop" if finished else None,
             )
         os.kill(os.getpid(), signal.SIGKILL)
-
-
-if __name__ == "__main__":
-    asyncio.run(_live_and_die(*sys.argv[1:]))

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import multiprocessing
 import os
 import signal
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from sqlalchemy import event
@@ -18,30 +16,7 @@ from sqlalchemy.engine import Connection, Engine
 from adapters.discord.testing import FakeDiscord
 from adapters.slack.testing import FakeSlack
 from bot.__main__ import main
-
-PRELOADED = [
-    "tests.loopback.bot_process",
-    "bot.app",
-    "adapters.discord.adapter",
-    "adapters.slack.adapter",
-    "adapters.terminal.adapter",
-    "openai.resources.chat.completions.completions",
-    "anyio.streams.tls",
-    "httpcore2",
-    "genai_prices.data_snapshot",
-    "truststore",
-    "regex",
-    "bot.edges",
-    "bot.logs",
-    "bot.model.local",
-    "bot.model.openai_errors",
-    "plugins.commands",
-    "plugins.conversation",
-    "plugins.export",
-    "plugins.meters",
-    "plugins.privacy",
-    "plugins.roleplay",
-]
+from tests.processes import process
 
 
 @dataclass(frozen=True)
@@ -92,12 +67,10 @@ def on_slack(slack: FakeSlack, **settings: str) -> Mapping[str, str]:
 
 
 class BotProcess:
-    """`duologue run`, started at once by a server that has everything imported."""
+    """`duologue run`."""
 
     def __init__(self, setup: Setup) -> None:
-        context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(PRELOADED)
-        self._process: BaseProcess = context.Process(target=_live, args=(setup,))
+        self._process = process(_live, setup)
         self._process.start()
         self._ended = asyncio.Event()
 
