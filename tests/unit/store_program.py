@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
+from multiprocessing.connection import Connection
 
 from bot.events import Route
 from bot.replies import SentId
@@ -53,5 +55,9 @@ async def main(url: str, task: str) -> None:
         await {"hold": hold, "claim": claim, "answering": answering}[task](store)
 
 
-if __name__ == "__main__":
-    asyncio.run(main(*sys.argv[1:]))
+def live(url: str, task: str, line: Connection) -> None:
+    """What is said and heard goes over the `line`."""
+    os.dup2(line.fileno(), 0)
+    os.dup2(line.fileno(), 1)
+    sys.stdin = os.fdopen(0)
+    asyncio.run(main(url, task))

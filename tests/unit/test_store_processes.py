@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import os
+import socket
 import sqlite3
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import pytest
@@ -16,8 +17,8 @@ from bot.events import CommandCall, Message, Route
 from bot.store import Claim, Store
 from bot.store.presence import FilePresence
 from bot.testing.store_samples import PLACE, answer, everything, heard
-
-PROGRAM = Path(__file__).with_name("store_program.py")
+from tests.processes import process
+from tests.unit.store_program import live
 
 
 @pytest.fixture
@@ -28,42 +29,41 @@ def file(tmp_path: Path) -> Path:
 class Running:
     """Another process with the same database."""
 
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
+    def __init__(self, process: BaseProcess, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._process = process
+        self._reader = reader
+        self._writer = writer
 
     async def line(self) -> str:
-        assert self._process.stdout is not None
-        return (await self._process.stdout.readline()).decode().strip()
+        return (await self._reader.readline()).decode().strip()
 
     async def rest(self) -> list[str]:
-        assert self._process.stdout is not None
-        return (await self._process.stdout.read()).decode().split()
+        return (await self._reader.read()).decode().split()
 
     def go(self) -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.write(b"go\n")
+        self._writer.write(b"go\n")
 
     async def kill(self) -> None:
         """SIGKILL: no chance to tidy up."""
-        if self._process.returncode is None:
-            self._process.kill()
-        await self._process.wait()
+        self._process.kill()
+        await asyncio.to_thread(self._process.join)
 
 
 @asynccontextmanager
 async def running(file: Path, task: str) -> AsyncIterator[Running]:
-    pipe = asyncio.subprocess.PIPE
-    environment = {**os.environ, "PYTHONPATH": str(PROGRAM.parents[2])}
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, str(PROGRAM), f"sqlite:///{file}", task, stdin=pipe, stdout=pipe, env=environment
-    )
-    other = Running(process)
+    here, there = socket.socketpair()
+    with Connection(there.detach()) as line:
+        other = process(live, f"sqlite:///{file}", task, line)
+        other.start()
+    reader, writer = await asyncio.open_connection(sock=here)
+    other_end = Running(other, reader, writer)
     try:
-        assert await other.line() == "ready"
-        yield other
+        assert await other_end.line() == "ready"
+        yield other_end
     finally:
-        await other.kill()
-        await other.rest()
+        await other_end.kill()
+        await other_end.rest()
+        writer.close()
 
 
 @pytest.mark.crash
