@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import ipaddress
 import logging
 import os
@@ -9,6 +10,7 @@ import socket
 import sys
 from collections import deque
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -22,9 +24,24 @@ from bot.store import opening
 sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
+ROOT = Path(__file__).parents[1]
 FOREIGN_SETTINGS = ("DUOLOGUE_", "OPENAI_", "AZURE_OPENAI_", "DISCORD_", "SLACK_", "LLM_")
 # Folders and files of tests that wait for other processes, for sockets and for the limits of platforms.
 MOSTLY_WAITING = {"loopback", "browser", "test_adapter_contract_slack.py", "test_adapter_contract_discord.py"}
+
+
+def pytest_collection(session: pytest.Session) -> None:
+    """Each worker begins to import at another place, so that what is not compiled yet is compiled by one of them."""
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "").removeprefix("gw")
+    paths = [session.config.invocation_params.dir / argument.partition("::")[0] for argument in session.config.args]
+    if not worker or not all(path.is_dir() for path in paths):
+        return
+    modules = sorted(
+        ".".join(file.relative_to(ROOT).with_suffix("").parts) for path in paths for file in path.rglob("test_*.py")
+    )
+    for module in modules[int(worker) :: int(os.environ["PYTEST_XDIST_WORKER_COUNT"])]:
+        with suppress(Exception):  # collecting it will tell what is wrong with it
+            importlib.import_module(module)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
