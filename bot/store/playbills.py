@@ -23,10 +23,14 @@ MOST_PARTS, LONGEST = 50, 500
 
 
 def put(connection: Connection, place: Place, root: int, bill: Playbill, now: datetime) -> None:
-    """In the place of the one before. Raises StoreError for a message of another place."""
+    """In the place of the one before; nothing where the message is forgotten. Raises StoreError for one of another
+    place."""
     here = select(conversation.c.id).where(conversation.c.place == str(place)).scalar_subquery()
-    known = select(message.c.id).where(message.c.id == root, message.c.conversation_id == here)
-    if connection.execute(known).first() is None:
+    known = select(message.c.status).where(message.c.id == root, message.c.conversation_id == here)
+    status: str | None = connection.execute(known).scalar_one_or_none()
+    if status == "forgotten":
+        return
+    if status is None:
         raise StoreError(f"message {root} is not of {place}, so no scene begins with it there")
     shelf.save_state(connection, OWNER, _scope(place), f"{SCENE}{root}", _dumped(bill), version=None, now=now)
 

@@ -18,7 +18,8 @@ from pydantic import JsonValue
 from bot.api import Character, Playbill
 from bot.errors import StoreError
 from bot.events import Route
-from bot.store import NewSummary, Remembered, Store
+from bot.store import Keep, NewSummary, Remembered, Store
+from bot.testing.hand_clock import HandClock
 from bot.testing.store_samples import OTHER, PLACE, answer, call, said
 from plugins.export.importing import importing
 from plugins.export.known import named
@@ -136,6 +137,21 @@ async def test_what_is_told_last_holds_and_goes_with_the_first_line(store: Store
     await store.forget(PLACE, [root.id])
     assert (await archive.scenes())[0].bill == Playbill()
     assert await store.load_states("core", f"place:{PLACE}", "scene ") == {}
+    # It may still be going on, and end.
+    await store.tell_scene(PLACE, root.id, Playbill("Told too late"))
+    assert await store.load_states("core", f"place:{PLACE}", "scene ") == {}
+
+
+async def test_what_is_kept_for_some_days_only_takes_what_is_told_of_scenes_along(tmp_path: Path) -> None:
+    clock = HandClock()
+    url = f"sqlite:///{tmp_path / 'kept.db'}"
+    async with Store(url, clock=clock) as store:
+        await perform(store)
+    clock.passes(3 * 24 * 3_600)
+    async with Store(url, clock=clock, keep=Keep(days=2)) as store:
+        await store._prune()
+        assert await store.archives.at(PLACE).scenes() == ()
+        assert await store.load_states("core", f"place:{PLACE}", "scene ") == {}
 
 
 async def test_the_face_of_a_persona_that_is_gone_stays_with_its_scene_and_goes_with_it(
