@@ -10,7 +10,7 @@ from typing import Protocol
 
 import structlog
 
-from bot.controls import AGAIN, CONTINUE, FEEDBACK, FORGET, STOP, VARIANT, Below, LastButtons, Standing
+from bot.controls import AGAIN, CONTINUE, CUT, FEEDBACK, FORGET, STOP, VARIANT, Below, LastButtons, Standing
 from bot.errors import BotError, NotAllowed, UsageError
 from bot.events import AnyEvent, ButtonPressed, MessageDeleted, MessageEdited, Place, Route
 from bot.feedback import rate
@@ -189,6 +189,7 @@ class Exchanges:
         answer = await self._known_answer(event)
         if answer.status == "complete":
             raise UsageError(say("This answer is complete already."))
+        await self._check_not_shared(event.place, answer)
         below = await self._below(event.place, question, answer)
         taking = Taking(answer.id, await self._sent(event, answer), answer.text)
         return await self._turns.answer_again(event, question, taking, below)
@@ -206,10 +207,7 @@ class Exchanges:
         group = await self._store.variants(answer.id)
         if question is None or not 1 <= number <= len(group):
             raise UsageError(say("There is no such variant of this answer."))
-        if await self._store.branches.is_shared(event.place, answer.id):
-            raise UsageError(
-                say("Other branches go on from this answer, so it stays as it is. `/regenerate` makes another one.")
-            )
+        await self._check_not_shared(event.place, answer)
         sent = await self._store.sent_of(answer.id) or _pressed(event)
         chosen = await self._store.choose_variant(answer.id, group[number - 1].id)
         if chosen is None:
@@ -218,6 +216,12 @@ class Exchanges:
         offered = self._turns.below(event, question) is not None
         shown = await self._show(event, chosen, Resume(sent, ""), below=below if offered else None)
         await self._store.set_sent(chosen, shown)
+
+    async def _check_not_shared(self, place: Place, answer: Remembered) -> None:
+        if await self._store.branches.is_shared(place, answer.id):
+            raise UsageError(
+                say("Other branches go on from this answer, so it stays as it is. `/regenerate` makes another one.")
+            )
 
     @asynccontextmanager
     async def moving(self, place: Place) -> AsyncIterator[None]:
@@ -297,9 +301,9 @@ class Exchanges:
             return None
         sent = await self._store.sent_of(answer.id)
         below = await self._below(place, question, answer)
-        if below.variants > 1 and await self._store.branches.is_shared(place, answer.id):
+        if (below.variants > 1 or below.reason in CUT) and await self._store.branches.is_shared(place, answer.id):
             # It stays as it is, see `show_variant`.
-            below = replace(below, variants=1)
+            below = replace(below, variants=1, reason="stop")
         return Standing(sent[-1], below) if sent else None
 
     # What a press is about.

@@ -388,6 +388,25 @@ async def test_a_variant_of_another_branch_says_where_it_belongs() -> None:
         assert "This belongs to another branch. `/branch switch main` goes there." in bot.shown_privately[-1]
 
 
+async def test_an_answer_that_another_branch_goes_on_from_is_not_made_longer_there() -> None:
+    async with bot_with([Say("Once upon", hang=True), TWO, THREE]) as bot:
+        await bot.says("A story!", wait=False)
+        await bot.until("Once upon")
+        await bot.presses("⏹ Stop")
+        cut = bot.last
+        (button,) = [each for each in cut.buttons if each.action == "+continue"]
+        await bot.runs("/branch new idea")
+        await bot.runs("/branch switch main")
+        await bot.says("Enough.")
+        await bot.runs("/branch switch idea")
+        assert bot.buttons == ["🔄 Again", "🗑 Forget"]
+        await bot.presses("+continue", *button.args, message=cut.id)
+        assert "Other branches go on from this answer" in bot.shown_privately[-1]
+        await bot.runs("/branch switch main")
+        await bot.says("Right?")
+        assert remembered(bot) == ["A story!", "Once upon", "Enough.", "Two.", "Right?"]
+
+
 async def test_an_answer_that_a_thread_goes_on_from_stays_as_it_is_there() -> None:
     async with bot_with([ONE, "Because.", TWO, THREE, "x"]) as bot:
         await bot.says("Count.")
