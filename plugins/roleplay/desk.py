@@ -28,6 +28,7 @@ from plugins.roleplay.stage import (
     close,
     directed,
     go_on_stage,
+    learn_beside,
     role_named,
     scene_here,
     scene_job,
@@ -107,6 +108,7 @@ async def stop(ctx: Context) -> None:
     standing = await directed(ctx)
     await close(ctx)
     await end(ctx, standing.state, "manual")
+    await learn_beside(ctx, standing.state)
 
 
 @roleplay.command("skip", immediate=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -33,6 +34,11 @@ from plugins.roleplay.views import PER_MESSAGE, view
 # What has no more room than this for a prompt, in tokens, is a small model as a rule.
 SMALL_ROOM = 4_000
 LIVELY = 0.8
+# A small model never comes to an end: its line is over with the sentence in which it becomes as long as this, in
+# characters, and with its paragraph.
+BRIEF = 80
+BRIEF_TOKENS = 120
+_SENTENCE_ENDS = re.compile(r"[.!?…。！？][\"”»'*)]*(?=\s)|(?<=\S)(?=\n)")
 
 Beside: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
 
@@ -61,11 +67,19 @@ class LineFilter:
     `begun` runs beside the line from then on, and `settled` waits for it."""
 
     def __init__(
-        self, speaker: str, others: Sequence[str], buttons: Sequence[Button] = (), begun: Beside | None = None
+        self,
+        speaker: str,
+        others: Sequence[str],
+        buttons: Sequence[Button] = (),
+        begun: Beside | None = None,
+        *,
+        brief: bool = False,
     ) -> None:
         self._cleaner = LineCleaner(speaker, others)
         self._buttons = tuple(buttons)
         self._begun = begun
+        self._brief = brief
+        self._said = ""
         self._beside: asyncio.Task[None] | None = None
         self._has_begun = False
         self.answered = False
@@ -89,15 +103,31 @@ class LineFilter:
                 if not isinstance(piece, Text):
                     yield piece
                     continue
-                if shown := self._cleaner.feed(piece.text):
+                shown, enough = self._enough(self._cleaner.feed(piece.text))
+                if shown:
                     for each in self._with_buttons(shown):
                         yield each
+                if enough:
+                    self.answered = True
+                    yield Done("stop")
+                    return
                 if self._cleaner.cut or self._cleaner.ended:
                     self.answered = True
                     for each in self._rest():
                         yield each
                     yield Done("stop")
                     return
+
+    def _enough(self, text: str) -> tuple[str, bool]:
+        """What of it still belongs to the line, and whether that is all."""
+        before, self._said = len(self._said), self._said + text
+        if not self._brief:
+            return text, False
+        for end in _SENTENCE_ENDS.finditer(self._said):
+            is_paragraph = self._said[end.end() : end.end() + 1] == "\n"
+            if end.end() >= before and (is_paragraph or end.end() >= BRIEF):
+                return self._said[before : end.end()], True
+        return text, False
 
     def _rest(self) -> list[Piece]:
         rest = self._cleaner.finish()
@@ -145,8 +175,9 @@ def choice_of(ctx: Context, role: Role) -> ModelChoice:
 
 
 def prompt_for(ctx: Context, scene: Scene, role: Role, lines: Sequence[SceneLine]) -> Prompt:
-    room = ctx.conversation.room(choice_of(ctx, role))
-    return view(scene, role, lines, room=room.prompt, count=ctx.models.count)
+    choice = choice_of(ctx, role)
+    room = ctx.conversation.room(choice).prompt
+    return view(scene, role, lines, room=room, count=ctx.models.count, small=_is_small(ctx, choice))
 
 
 def estimate(ctx: Context, role: Role, prompt: Prompt) -> Estimate:
@@ -182,7 +213,7 @@ async def speak(
     for attempt in (prompt, _nudged(prompt, role)):
         if before and is_too_dear(ctx, scene.spent(before, before_cost), role, attempt):
             break
-        through = LineFilter(role.name, others, buttons, begun)
+        through = LineFilter(role.name, others, buttons, begun, brief=_is_small(ctx, choice_of(ctx, role)))
         try:
             line = await ctx.say(
                 role.speaker,
@@ -209,9 +240,14 @@ async def speak(
 def _lively(ctx: Context, choice: ModelChoice) -> ModelChoice:
     """At the low temperature that is good for answers, a small model says the same lines again and again: where nobody
     chose one, it gets a higher one."""
-    if ctx.conversation.room(choice).prompt > SMALL_ROOM:
+    if not _is_small(ctx, choice):
         return choice
-    return ModelChoice(choice.provider, choice.model, {"temperature": LIVELY, **choice.parameters})
+    usual = {"temperature": LIVELY, "max_tokens": BRIEF_TOKENS}
+    return ModelChoice(choice.provider, choice.model, {**usual, **choice.parameters})
+
+
+def _is_small(ctx: Context, choice: ModelChoice) -> bool:
+    return ctx.conversation.room(choice).prompt <= SMALL_ROOM
 
 
 def paid(calls: Sequence[ModelCall]) -> tuple[int, float]:

@@ -8,6 +8,7 @@ from hashlib import sha256
 from pydantic import BaseModel
 
 from bot.api import (
+    BotError,
     ButtonPressed,
     Context,
     DeliveryError,
@@ -25,9 +26,10 @@ from bot.api import (
 from plugins.roleplay.billing import bill
 from plugins.roleplay.curtain import REASONS, clear_panel, end
 from plugins.roleplay.declared import plugin
+from plugins.roleplay.memory import learn
 from plugins.roleplay.performing import perform
 from plugins.roleplay.returning import come_back, was_ended
-from plugins.roleplay.scene import LOOKS_AT, NARRATOR, Performed, Role, Scene, left
+from plugins.roleplay.scene import LOOKS_AT, NARRATOR, Performed, Role, Scene, left, lines_of
 
 log = logging.getLogger(__name__)
 
@@ -170,6 +172,29 @@ async def hear(ctx: Context) -> Taken | None:
         await ctx.resume(scene_job)
         return Taken()
     return None
+
+
+# When somebody ended it.
+
+
+async def _learn_again(ctx: Context, scene: Scene) -> Scene:
+    await ctx.resume(learning_job)
+    return scene
+
+
+@plugin.job(back=_learn_again)
+async def learning_job(ctx: Context, scene: Scene) -> None:
+    await learn(ctx, scene, lines_of(scene, await ctx.conversation.path(LOOKS_AT)))
+
+
+async def learn_beside(ctx: Context, scene: Scene) -> None:
+    """What personas keep of a scene, after everybody was told that it is over."""
+    if scene.root is None or not any(role.remembers for role in scene.roles):
+        return
+    try:
+        await ctx.start(learning_job, scene)
+    except BotError as error:
+        log.info("nothing is learned of a scene: %r", error)
 
 
 # When nobody comes.

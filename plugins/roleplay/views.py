@@ -22,6 +22,8 @@ PER_MESSAGE = 4
 EXAMPLES_SHARE, LORE_SHARE = 0.25, 0.2
 # However short the room is, so many of the newest lines are sent.
 LEAST_LINES = 2
+# For small models, which talk about long rules instead of following them, and about any scene that they are told of.
+_SHORT_RULES = "Say only what {name} says next to {others}: one or two short sentences, something new each time."
 _RULES = """\
 You are {name}, a character in a scene that is performed live for an audience. Write only what {name} says and does \
 next, as one line of the scene: a few sentences at most, in the language of the scene.
@@ -32,11 +34,13 @@ Lines in [square brackets] are directions: follow them, and do not mention them.
 When the scene has truly come to its end, write {end} after your last words."""
 
 
-def view(scene: Scene, role: Role, lines: Sequence[SceneLine], *, room: int, count: Count) -> Prompt:
+def view(
+    scene: Scene, role: Role, lines: Sequence[SceneLine], *, room: int, count: Count, small: bool = False
+) -> Prompt:
     """`room` is in tokens, of which nothing is kept for the answer here."""
     macros = Macros(role.name, _other(scene, role), seed=str(scene.root))
     lore = _lore(role, lines, macros, int(room * LORE_SHARE), count)
-    head = [PromptMessage("system", _system(scene, role, macros))]
+    head = [PromptMessage("system", (_short_system if small else _system)(scene, role, macros))]
     tail = _tail(scene, role, macros, lore)
     left = room - sum(count(each.text) + PER_MESSAGE for each in head) - count(tail)
     examples = macros.fill(role.examples).strip()
@@ -46,7 +50,7 @@ def view(scene: Scene, role: Role, lines: Sequence[SceneLine], *, room: int, cou
             head[0] = PromptMessage("system", f"{head[0].text}\n\n{said}")
             left -= cost
     shown = _within(lines, left, count)
-    told = _transcript(scene, role, shown, lines)
+    told = _transcript(scene, role, shown, lines, bare=small)
     return Prompt((*head, *_ending_with(told, tail, role)))
 
 
@@ -61,6 +65,12 @@ def _system(scene: Scene, role: Role, macros: Macros) -> str:
         _RULES.format(name=role.name, others=names, end=END),
     ]
     return "\n\n".join(part for part in parts if part)
+
+
+def _short_system(scene: Scene, role: Role, macros: Macros) -> str:
+    names = ", ".join(each.name for each in scene.roles if each.id != role.id) or "others"
+    parts = [macros.fill(scene.setting), macros.fill(role.prompt), _SHORT_RULES.format(name=role.name, others=names)]
+    return "\n\n".join(part.strip() for part in parts if part.strip())
 
 
 def _tail(scene: Scene, role: Role, macros: Macros, lore: Sequence[str]) -> str:
@@ -92,10 +102,11 @@ def _within(lines: Sequence[SceneLine], room: int, count: Count) -> Sequence[Sce
 
 
 def _transcript(
-    scene: Scene, role: Role, shown: Sequence[SceneLine], lines: Sequence[SceneLine]
+    scene: Scene, role: Role, shown: Sequence[SceneLine], lines: Sequence[SceneLine], *, bare: bool
 ) -> list[PromptMessage]:
-    """Own lines as the assistant's; what others said one after the other is one message."""
-    told = [BEGINS]
+    """Own lines as the assistant's; what others said one after the other is one message. A `bare` one is a talk of two
+    as small models know it, without names and directions where nobody else says anything."""
+    told = [] if bare and shown and shown[0].role != role.id else [BEGINS]
     if len(shown) < len(lines) and scene.summary.strip():
         told.append(f"[What happened before: {scene.summary.strip()}]")
     found: list[PromptMessage] = []
@@ -106,7 +117,9 @@ def _transcript(
                 told = []
             found.append(PromptMessage("assistant", line.text))
         elif line.narrated:
-            told.append(f"[{line.text}]")
+            told.append(line.text if bare else f"[{line.text}]")
+        elif bare and line.role and len(scene.roles) == 2:
+            told.append(line.text)
         else:
             told.append(f"{line.name}: {line.text}")
     return [*found, PromptMessage("user", "\n\n".join(told))] if told else found

@@ -30,7 +30,7 @@ def performing(summary: str | Exception) -> TestBot:
     def answer(prompt: Prompt) -> Answer:
         return summary if "Tell in at most eight" in str(prompt) else next(said)
 
-    settings = {"memory": {"budget_tokens": 1600, "reserve_tokens": 200}}
+    settings = {"memory": {"budget_tokens": 1300, "reserve_tokens": 200}}
     return TestBot(Scripted(answer), plugins=[roleplay], capabilities=STAGE, settings=settings)
 
 
@@ -94,3 +94,26 @@ async def test_a_persona_keeps_what_it_learned_only_if_told_to() -> None:
         assert kept[2] == ("Bo owes Ada a coat.", "It rains a lot here.", "A third thing.")
         assert "Bo: I owe you a coat." in str(bot.model.prompts[0])
         assert Learned(notes=kept[2]).notes == kept[2]
+
+
+async def test_what_was_learned_is_kept_of_a_scene_that_somebody_ends() -> None:
+    def answer(prompt: Prompt) -> Answer:
+        return "The dog owes me a fish." if "still know from it" in str(prompt) else "I owe you a fish."
+
+    async with TestBot(Scripted(answer), plugins=[roleplay], capabilities=STAGE) as bot:
+        persona = Persona(id="cat", name="Cat", prompt="You are a cat.", keeps_memory=True)
+        kept = "workspace:fake:workspace", "Persona:cat"
+        await bot.app.store.save_state("roleplay", *kept, persona.model_dump(mode="json"))
+        await bot.runs("/roleplay start Cat and a dog --turns=9 --pace=600", user=BOB)
+        await bot.presses("▶ Begin", user=BOB)
+        await bot.until("The curtain rises.")
+        await bot.idle()
+        await bot.runs("/roleplay next", user=BOB)
+        await bot.until("I owe you a fish.")
+        await bot.runs("/roleplay stop", user=BOB)
+        await bot.until("somebody ended it")
+        for _ in range(2_000):
+            if learned := await bot.app.store.load_state("roleplay", "workspace:fake:workspace", "Learned:cat"):
+                break
+        assert learned is not None
+        assert learned[0] == {"notes": ["The dog owes me a fish."]}

@@ -185,3 +185,14 @@ async def test_what_was_said_is_shown_with_the_names_of_those_who_said_it() -> N
         await bot.runs("/history", user=CARL)
         told = [line.partition(" ")[2] for line in bot.shown_privately[-1].splitlines()]
         assert told[-3:] == ["**Narrator**: The curtain rises.", "**Carl**: I bring milk.", "**Cat**: One."]
+
+
+async def test_a_small_model_that_never_ends_is_cut_at_a_sentence() -> None:
+    begins_well = "I have counted every penny of it, captain, and the sum is short. You owe me a ship!"
+    settings = {"memory": {"budget_tokens": 1600, "reserve_tokens": 200}}
+    said = [f"{begins_well} And then I would say this, too. And this.", "No.\n\nDear captain, thank you for writing."]
+    async with TestBot(said, plugins=[roleplay], capabilities=STAGE, settings=settings) as bot:
+        await bot.runs("/roleplay start a cat and a dog --turns=2 --pace=0", user=BOB)
+        await bot.presses("▶ Begin", user=BOB)
+        await bot.until("all lines were said")
+        assert [each.text for each in bot.adapter.messages if each.author in ("Cat", "Dog")] == [begins_well, "No."]

@@ -109,6 +109,19 @@ def test_each_speaker_sees_the_same_from_their_side() -> None:
     ]
 
 
+def test_a_small_model_is_sent_a_talk_of_two_and_few_rules() -> None:
+    lines = said("a: Good evening.", "b: Is it?", "Ann: Hello!", "a: It is late.")
+    role = SCENE.role("b")
+    assert role is not None
+    prompt = view(SCENE, role, lines, room=4000, count=lambda text: len(text.split()), small=True)
+    system, *rest = [message.text for message in prompt.messages]
+    assert system == (
+        "A study at night. Bo has an idea.\n\nYou are Bo, who doubts.\n\n"
+        "Say only what Bo says next to Ada Lovelace: one or two short sentences, something new each time."
+    )
+    assert rest == ["Good evening.", "Is it?", "Ann: Hello!\n\nIt is late."]
+
+
 def test_the_beginning_stays_the_same_while_the_scene_goes_on() -> None:
     lines = said("a: One.", "b: Two.", "a: Three.")
     noted = whispered("b", "You are cold.")(SCENE)
