@@ -56,6 +56,8 @@ GO_ON = (
     "Your answer was cut off in the middle. Go on exactly where it stops, beginning with the very next character. "
     "Do not repeat anything, do not apologise, and do not comment on this."
 )
+# Some chat templates want a person to begin.
+BEFORE = "[What was said here before:]"
 INTERRUPTED = "Your last message was interrupted before its end."
 
 
@@ -125,7 +127,8 @@ def assemble(
     rows = [row for row in rows if _speaks(row)]
     # Of all people first, which is the longest it can get.
     tail_tokens = count(_tail(frame, rows)) + PER_MESSAGE
-    room = max(limits.input - head.tokens - tail_tokens, limits.input // 8, 1)
+    before_tokens = count(BEFORE) + PER_MESSAGE if rows and rows[0].role == "assistant" else 0
+    room = max(limits.input - head.tokens - tail_tokens - before_tokens, limits.input // 8, 1)
     pictures = newest_pictures(rows, int(room * PICTURES_SHARE))
     entries = [_entry(row, count, pictures.get(row.id, ()) if limits.sees else ()) for row in rows]
     chosen = window(entries, room, start, high_water=limits.high_water, low_water=limits.low_water, most=limits.most)
@@ -304,6 +307,8 @@ def _messages(
             continue
         images = pictures.get(row.id, ())
         messages.append(PromptMessage(row.role, text, tool_calls=calls, tool_call_id=_answers(row), images=images))
+    if messages and messages[0].role == "assistant":
+        messages.insert(0, PromptMessage("user", BEFORE))
     return messages
 
 

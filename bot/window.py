@@ -73,9 +73,10 @@ def window(
     low_water: float = LOW_WATER,
     most: int = 0,
 ) -> Window:
-    """`entries` oldest first, their ids rising; `start` is the stored one. What is kept begins with a person's message,
-    has every tool call together with its results, and never more than `budget` tokens. Past `most` messages it falls as
-    far as past the high water; 0 is no limit."""
+    """`entries` oldest first, their ids rising; `start` is the stored one. What is kept begins with a person's message
+    (or with what was said before anybody spoke, as long as nothing has left), has every tool call together with its
+    results, and never more than `budget` tokens. Past `most` messages it falls as far as past the high water; 0 is no
+    limit."""
     paired, bare = _paired(entries)
     first = next((at for at, entry in enumerate(paired) if start is None or entry.id >= start), len(paired))
     people = [at for at in range(first, len(paired)) if paired[at].role == "user"]
@@ -84,13 +85,13 @@ def window(
         people = [at for at in range(len(paired)) if paired[at].role == "user"][-1:]
     if not people:
         return Window(start, (), False, bare=bare)
-    begin = people[0]
+    begin = usual = people[0] if start is not None else 0
     if sum(entry.tokens for entry in paired[begin:]) > high_water * budget or 0 < most < _messages(paired[begin:]):
         fewer = max(int(most * low_water / high_water), 1) if most else len(paired)
         begin = _low_start(paired, people, low_water * budget, fewer)
     kept, cut = _within(paired[begin:], budget)
     new_start = paired[begin].id
-    moved = begin > people[0] or (start is not None and new_start != start)
+    moved = begin > usual or (start is not None and new_start != start)
     return Window(new_start if moved else start, tuple(entry.id for entry in kept), moved, cut, bare)
 
 

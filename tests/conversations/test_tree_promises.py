@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from bot.api import Context, Plugin, Prompt, ToolStart, Usage
+from bot.api import Context, Plugin, Prompt, PromptMessage, ToolStart, Usage
 from bot.model.scripted import Answer, Say, Scripted
 from bot.store import NewMessage
 from bot.testing.bot import ANN, BOB, TestBot
@@ -192,6 +192,17 @@ async def test_chats_of_other_programs_go_on_here(written: bytes) -> None:
         assert said == ["Who are you?", "Mara.", "And now?", "Still Mara."]
         await brings(bot, written)
         assert bot.last.text.startswith("This file is here already, so nothing changed")
+
+
+async def test_a_scene_in_an_empty_channel_is_known_to_whoever_asks_about_it() -> None:
+    async with TestBot(["Not to be, she said."], plugins=[commands]) as bot:
+        _, root = await bot.app.store.remember(bot.place, NewMessage("assistant", "To be?", speaker="Ada"))
+        await bot.app.store.remember(bot.place, NewMessage("assistant", "Not to be.", speaker="Ben", scene=root.id))
+        await bot.says("What did they decide?")
+        _, before, *said, question = bot.model.prompts[-1].messages
+        assert before == PromptMessage("user", "[What was said here before:]")
+        assert [message.text for message in said] == ["Ada: To be?", "Ben: Not to be."]
+        assert question.text.endswith("What did they decide?")
 
 
 # What is to be gone.

@@ -56,9 +56,15 @@ def test_a_start_that_is_gone_means_the_next_message_of_a_person() -> None:
     assert chosen.moved
 
 
-def test_it_never_begins_with_the_bot_or_a_tool() -> None:
+def test_once_something_has_left_it_begins_with_a_person() -> None:
     entries = [bot(1), bot(2, calls=("a",)), result(3, "a"), user(4), bot(5)]
-    assert window(entries, 100).kept == (4, 5)
+    assert window(entries, 100, start=2).kept == (4, 5)
+
+
+def test_what_was_said_before_anybody_spoke_is_read() -> None:
+    """A scene in an empty channel, or a talk that was taken in from elsewhere."""
+    entries = [bot(1), bot(2, calls=("a",)), result(3, "a"), user(4), bot(5)]
+    assert window(entries, 100).kept == (1, 2, 3, 4, 5)
 
 
 def test_only_the_bot_spoke() -> None:
@@ -134,7 +140,7 @@ def test_invariants_hold_while_a_conversation_grows(entries: list[Entry], budget
         assert sum(entry.tokens for entry in kept) <= budget
         assert bool(kept) == bool(people)
         if people:
-            assert kept[0].role == "user"
+            assert kept[0].role == "user" or (chosen.start is None and kept[0].role == "assistant")
             assert people[-1] in chosen.kept
         _pairs_are_whole(kept, chosen)
         assert list(chosen.kept) == sorted(chosen.kept)
