@@ -96,7 +96,7 @@ class Forgetting:
             await self._clock.sleep(BREATH)
         if done is None:
             return
-        for place, staged in await persons.places(done.places):
+        for place, staged in await persons.places(done.places, platform, user):
             await self._tell(
                 PersonForgotten(
                     id=uuid4().hex, user=User(user, ""), route=Route(place), at=self._clock.now(), staged=staged

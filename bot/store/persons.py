@@ -102,9 +102,9 @@ class Persons:
         now = self._clock.now()
         return await self._db.write(lambda c: _forget_some(c, platform, user, now))
 
-    async def places(self, numbers: Collection[int]) -> Sequence[tuple[Place, bool]]:
-        """Where somebody had written, and whether scenes were performed there."""
-        return await self._db.read(lambda c: _places(c, numbers))
+    async def places(self, numbers: Collection[int], platform: str, user: str) -> Sequence[tuple[Place, bool]]:
+        """Where somebody had written or plugins know of them, and whether scenes were performed there."""
+        return await self._db.read(lambda c: _places(c, numbers, platform, user))
 
     async def ended(self, platform: str, user: str) -> bool:
         """Nothing reminds of them any more, not even this. False where it was begun anew meanwhile."""
@@ -279,9 +279,36 @@ def _forget_by_id(connection: Connection, platform: str, user: str) -> None:
                 shelf.delete_state(connection, row.plugin, row.scope, row.key)
 
 
-def _places(connection: Connection, numbers: Collection[int]) -> Sequence[tuple[Place, bool]]:
+def _places(connection: Connection, numbers: Collection[int], platform: str, user: str) -> Sequence[tuple[Place, bool]]:
     staged = exists().where(message.c.conversation_id == conversation.c.id, message.c.scene_id.is_not(None))
-    rows = connection.execute(
-        select(conversation.c.place, staged.label("staged")).where(conversation.c.id.in_(numbers))
-    )
-    return [(Place.parse(row.place), bool(row.staged)) for row in rows]
+    columns = select(conversation.c.place, staged.label("staged"))
+    found = [*connection.execute(columns.where(conversation.c.id.in_(numbers)))]
+    known = _known_in(connection, platform, user) - {row.place for row in found}
+    found += connection.execute(columns.where(conversation.c.place.in_(known)))
+    places = [(Place.parse(row.place), bool(row.staged)) for row in found]
+    of = {place.workspace for place, _ in places}
+    for workspace in sorted(_known_of(connection, platform, user) - of):
+        there = inside(connection, conversation.c.place, str(Place(platform, workspace, "")))
+        if (row := connection.execute(columns.where(there).order_by(conversation.c.id).limit(1)).first()) is not None:
+            places.append((Place.parse(row.place), bool(row.staged)))
+    return places
+
+
+def _known_in(connection: Connection, platform: str, user: str) -> set[str]:
+    """Places of which plugins keep something that names the person."""
+    names = f'"{storable(user)}"'
+    there = inside(connection, job.c.place, f"{platform}:"), cast(job.c.state, Text).contains(names, autoescape=True)
+    of_jobs = connection.execute(select(job.c.place).where(*there)).scalars()
+    return {*of_jobs, *(scope.removeprefix("place:") for scope in _scopes(connection, "place", platform, names))}
+
+
+def _known_of(connection: Connection, platform: str, user: str) -> set[str]:
+    """The same of workspaces."""
+    scopes = _scopes(connection, "workspace", platform, f'"{storable(user)}"')
+    return {scope.removeprefix(f"workspace:{platform}:") for scope in scopes}
+
+
+def _scopes(connection: Connection, kind: str, platform: str, names: str) -> Sequence[str]:
+    there = inside(connection, state.c.scope, f"{kind}:{platform}:")
+    named = cast(state.c.value, Text).contains(names, autoescape=True)
+    return connection.execute(select(state.c.scope).where(there, named).distinct()).scalars().all()

@@ -198,6 +198,18 @@ async def test_personas_forget_what_they_learned_and_who_made_them() -> None:
         assert Persona.model_validate(left) == made.model_copy(update={"made_by": "", "maker": ""})
 
 
+async def test_who_never_wrote_anything_is_forgotten_by_plugins_too() -> None:
+    async with TestBot(talking(), plugins=[privacy, roleplay], capabilities=FILES) as bot:
+        store, scope = bot.app.store, "workspace:fake:other"
+        made = Persona(id="ada", name="Ada", prompt="You are Ada.", made_by=BOB.id, maker="Bob")
+        await store.save_state("roleplay", scope, "Persona:ada", made.model_dump(mode="json"))
+        await bot.says("hello", user=EVE, place=ELSEWHERE)
+        await bot.runs("/privacy delete yes", user=BOB)
+        await gone(bot)
+        (left,) = (await store.load_states("roleplay", scope, "Persona:")).values()
+        assert Persona.model_validate(left) == made.model_copy(update={"made_by": "", "maker": ""})
+
+
 async def test_files_that_somebody_sent_go_with_them() -> None:
     async with TestBot(talking(), plugins=[privacy], capabilities=FILES) as bot:
         note = Attachment("note.txt", "text/plain", 20, "fake://note")
