@@ -289,8 +289,9 @@ def _places(connection: Connection, numbers: Collection[int], platform: str, use
     of = {place.workspace for place, _ in places}
     for workspace in sorted(_known_of(connection, platform, user) - of):
         there = inside(connection, conversation.c.place, str(Place(platform, workspace, "")))
-        if (row := connection.execute(columns.where(there).order_by(conversation.c.id).limit(1)).first()) is not None:
-            places.append((Place.parse(row.place), bool(row.staged)))
+        row = connection.execute(columns.where(there).order_by(conversation.c.id).limit(1)).first()
+        # Where nothing was ever said, the workspace itself is the place.
+        places.append((Place.parse(row.place), bool(row.staged)) if row else (Place(platform, workspace, ""), False))
     return places
 
 

@@ -203,7 +203,6 @@ async def test_who_never_wrote_anything_is_forgotten_by_plugins_too() -> None:
         store, scope = bot.app.store, "workspace:fake:other"
         made = Persona(id="ada", name="Ada", prompt="You are Ada.", made_by=BOB.id, maker="Bob")
         await store.save_state("roleplay", scope, "Persona:ada", made.model_dump(mode="json"))
-        await bot.says("hello", user=EVE, place=ELSEWHERE)
         await bot.runs("/privacy delete yes", user=BOB)
         await gone(bot)
         (left,) = (await store.load_states("roleplay", scope, "Persona:")).values()
