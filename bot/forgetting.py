@@ -106,6 +106,7 @@ class Forgetting:
         if not gone.done():
             gone.set_result(Forgotten(done.messages, len(done.places)))
         await self._wait_for_quiet()
+        await persons.forget_late(platform, user)
         await persons.compact()
         if not await persons.ended(platform, user):
             # They asked again meanwhile, and may have written more.

@@ -102,6 +102,12 @@ class Persons:
         now = self._clock.now()
         return await self._db.write(lambda c: _forget_some(c, platform, user, now))
 
+    async def forget_late(self, platform: str, user: str) -> None:
+        """What answers cost that were under way when it began, and ended since."""
+        whose = Whose(user=user)
+        unnamed = update(usage).values(user_id=None)
+        await self._db.write(lambda c: c.execute(unnamed.where(*used_by(c, platform, whose))).rowcount)
+
     async def places(self, numbers: Collection[int], platform: str, user: str) -> Sequence[tuple[Place, bool]]:
         """Where somebody had written or plugins know of them, and whether scenes were performed there."""
         return await self._db.read(lambda c: _places(c, numbers, platform, user))

@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from bot.api import Attachment, Capabilities, Context, PersonForgotten, Place, Plugin, User
+from bot.loading import load_plugin
 from bot.model.scripted import Say, Scripted
 from bot.store import NewMessage
+from bot.store.places import Whose
 from bot.testing.bot import ANN, BOB, TestBot
 from bot.turn import Usage
 from plugins.privacy import plugin as privacy
@@ -207,6 +209,22 @@ async def test_who_never_wrote_anything_is_forgotten_by_plugins_too() -> None:
         await gone(bot)
         (left,) = (await store.load_states("roleplay", scope, "Persona:")).values()
         assert Persona.model_validate(left) == made.model_copy(update={"made_by": "", "maker": ""})
+
+
+async def test_an_answer_that_is_being_written_does_not_name_them_afterwards() -> None:
+    script = Scripted([Say("It goes on and on", hang=True), "Hello, Eve!"])
+    plugins = [privacy, load_plugin("commands", Path())]
+    async with TestBot(script, plugins=plugins, capabilities=FILES) as bot:
+        await bot.says("a secret", user=BOB, wait=False)
+        await bot.until("It goes on")
+        await bot.runs("/privacy delete yes", user=BOB, wait=False)
+        await bot.until("I have forgotten 1 message of yours.")
+        await bot.runs("/stop", wait=False)
+        await gone(bot)
+        await bot.says("hello", user=EVE)
+        assert await bot.app.store.spent("fake", Whose(user=BOB.id)) == ()
+        (all_of_it,) = await bot.app.store.spent("fake", Whose(workspace="workspace"))
+        assert all_of_it.calls == 2
 
 
 async def test_files_that_somebody_sent_go_with_them() -> None:
