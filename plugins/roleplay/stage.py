@@ -64,10 +64,7 @@ async def scene_job(ctx: Context, scene: Scene) -> Scene | Paused[Scene] | None:
         standing = await ctx.job(scene_job)
         return standing is None or not standing.running
 
-    performed = await perform(ctx, scene, is_ended)
-    if performed is None:
-        await ctx.end(quiet_job)
-    return performed
+    return await perform(ctx, scene, is_ended)
 
 
 async def begin(ctx: Context, scene: Scene) -> None:
