@@ -118,6 +118,11 @@ class Limits:
 
         return asked
 
+    async def forbids(self, turn: Turn) -> str | None:
+        """Between two calls of one answer: what people are told when a budget has nothing left for the next."""
+        over = await self.budgets.over(self._spender(turn)) if self._settings.any else None
+        return say("I stopped looking things up here, for a budget has nothing left.") if over is not None else None
+
     def _spender(self, turn: Turn) -> Spender:
         """Summaries are nobody's own."""
         user = turn.context.user if turn.context is not None and turn.context.user.id else None

@@ -20,6 +20,7 @@ from bot.words import phrase, say
 log = logging.getLogger(__name__)
 
 Run: TypeAlias = Callable[[Tool, dict[str, Any]], Awaitable[str]]
+Forbids: TypeAlias = Callable[[Turn], Awaitable[str | None]]
 
 LONGEST_RESULT = 8_000
 LONGEST_ARGUMENTS = 100_000
@@ -28,11 +29,17 @@ CAP_REACHED = phrase("I stopped looking things up here and answered with what I 
 
 
 def with_tools(
-    model: LanguageModel, run: Run, *, max_rounds: int = 8, max_seconds: float = 120.0
+    model: LanguageModel,
+    run: Run,
+    *,
+    max_rounds: int = 8,
+    max_seconds: float = 120.0,
+    forbids: Forbids | None = None,
 ) -> Callable[[Turn], AsyncGenerator[Piece, None]]:
     """A model that answers with the help of the turn's tools. `run` gets a tool and its bound arguments.
 
-    After `max_rounds` rounds of tools, or `max_seconds`, it is asked a last time, without tools.
+    After `max_rounds` rounds of tools, or `max_seconds`, it is asked a last time, without tools. `forbids` is looked at
+    before each round but the first; what it says ends the answer, and people read it.
     """
 
     async def ask(turn: Turn) -> AsyncGenerator[Piece, None]:
@@ -56,6 +63,9 @@ def with_tools(
                 async for end in finished:
                     results[end.id] = end.result
                     yield end
+            if forbids is not None and (why := await forbids(turn)):
+                yield Notice(why)
+                break
             turn.prompt = Prompt((*turn.prompt.messages, *answer.exchange(results)))
         yield answer.end()
 

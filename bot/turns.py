@@ -284,7 +284,7 @@ class Turns:
 
         ask = self._registry.stream
         fits = thinned(ask) if conversation is None else fitting(ask, self._composer, conversation.settings, until)
-        looped = with_tools(fits, run, max_rounds=self._tool_rounds)
+        looped = with_tools(fits, run, max_rounds=self._tool_rounds, forbids=self._limits.forbids)
         return self._limits.counting(filtered(looped, self._filters))
 
     async def show(self, speech: Speech, resume: Resume | None = None) -> Spoken:

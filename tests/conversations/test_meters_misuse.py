@@ -104,3 +104,18 @@ async def test_a_budget_is_the_same_in_all_threads_and_after_a_restart(tmp_path:
         ]
         await bot.says("hi", user=EVE, place=replace(bot.place, channel="elsewhere"))
         assert bot.screen[-1].startswith("bot: Answer.")
+
+
+async def test_between_two_looks_at_a_tool_the_budget_is_looked_at_too() -> None:
+    """A model that wants its tools again and again does not outrun what a person may use."""
+    look = Say("Let me see.", calls=(ToolStart("1", "roll", "{}"),), usage=Usage(900, 100))
+    settings = paying(place_tokens_per_day=0, tokens_per_day=1500)
+    async with TestBot([look, look, look, look], plugins=[asking(), meters], settings=settings) as bot:
+        await bot.says("Roll until it is a six.", user=BOB)
+        assert len(bot.model.turns) == 2
+        assert bot.last.text.splitlines()[-2:] == [
+            "[I stopped looking things up here, for a budget has nothing left.]",
+            "[You have used 100 % of your tokens for today.]",
+        ]
+        roles = [message.role for message in (await bot.app.store.path(bot.place, max_tokens=9999)).messages]
+        assert roles == ["user", "assistant", "tool", "assistant"]
