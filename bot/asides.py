@@ -90,7 +90,7 @@ class Asides:
             await answer.abandon()
             await self._memory.spend(event, turn.calls)
             raise
-        speech = Speech(event, draft, turn, answer, tool_messages(line.prompt))
+        speech = Speech(event, draft, turn, answer, tool_messages(line.prompt), told_by=line.told_by)
         spoken = await self._stage.show(speech, Resume(taking.sent, "") if taking is not None else None)
         remembered = await self._memory.conclude(speech, spoken)
         if spoken.error and not spoken.text:

@@ -237,9 +237,10 @@ class EngineContext:
         scene: int | None = None,
         instead_of: int | None = None,
         as_variant: bool = False,
+        told_by: str = "",
     ) -> Line:
         self.answered = True
-        line = Saying(speaker, prompt, model, through, scene, instead_of, as_variant)
+        line = Saying(speaker, prompt, model, through, scene, instead_of, as_variant, told_by)
         said = await self._house.speaking.say(self._event, line)
         self.stood = said.stood
         return said

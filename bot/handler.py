@@ -59,6 +59,7 @@ class Saying:
     scene: int | None = None
     instead_of: int | None = None
     as_variant: bool = False
+    told_by: str = ""
 
 
 class Models(Protocol):
@@ -163,13 +164,15 @@ class Context(Protocol):
         scene: int | None = None,
         instead_of: int | None = None,
         as_variant: bool = False,
+        told_by: str = "",
     ) -> Line:
         """The engine's own way: streamed, journaled, remembered, filtered, budgeted. Raises BotError, and nothing is
         shown, when the model does not say a word.
 
         `through` is a filter for this line alone, outermost. `scene` is the message that the scene begins with to
         which the line belongs. It may take the place of a message of the bot (`instead_of`), in its own messages;
-        `as_variant` keeps the old one beside it.
+        `as_variant` keeps the old one beside it. `told_by` is the id of the person whose words they are, where somebody
+        lets a speaker say them: they are that person's own data, and go when they want to be forgotten.
         """
         ...
 

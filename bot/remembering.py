@@ -78,6 +78,7 @@ class Remembering:
         answer = NewMessage(
             "assistant",
             spoken.text,
+            author_id=speech.told_by or None,
             speaker=turn.speaker.name if turn.speaker else None,
             tokens=await self._composer.count(spoken.text),
             status="interrupted" if speech.interrupted else status_of(spoken),

@@ -32,7 +32,8 @@ class DraftJournal:
 @dataclass(slots=True)
 class Speech:
     """What one answer needs from its beginning to its end. `known` are the tools' messages it was asked with, `below`
-    is what its buttons depend on, None for one that has none. What was `interrupted` is not gone on with."""
+    is what its buttons depend on, None for one that has none. What was `interrupted` is not gone on with. `told_by` is
+    the id of the person whose words they are, empty for the bot's own."""
 
     event: AnyEvent
     draft: Draft
@@ -42,6 +43,7 @@ class Speech:
     composed: Composed | None = None
     below: Below | None = None
     interrupted: bool = False
+    told_by: str = ""
 
     def ended(self, spoken: Spoken) -> Below:
         """What the buttons depend on now that the answer has ended."""

@@ -227,6 +227,8 @@ def _forget_messages(connection: Connection, platform: str, user: str, done: For
             first.setdefault(row.place, row.id)
         for place, since in first.items():
             summaries.drop(connection, Place.parse(place), since)
+            # What a scene is about may be what its first line says.
+            playbills.forget(connection, Place.parse(place), [row.id for row in rows if row.place == place])
     places = dict.fromkeys((*done.places, *(row.conversation_id for row in rows)))
     count = sum(row.status != "forgotten" for row in rows)
     return replace(done, after=reached, messages=done.messages + count, places=tuple(places))

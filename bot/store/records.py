@@ -112,7 +112,8 @@ class Playbill:
 
 @dataclass(frozen=True, slots=True)
 class Remembered:
-    """One message of the tree. `author_id`/`author` are of the person who said it, None for the bot's own.
+    """One message of the tree. `author_id`/`author` are of the person who said it, None for the bot's own; `author_id`
+    also of one whose words a speaker said.
 
     `variant_of` is the answer that this one was exchanged with, which stands in the tree.
     `tokens` is the cached count, None = not counted yet. `parts` holds tool calls and results:

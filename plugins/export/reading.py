@@ -303,7 +303,9 @@ def _excerpt(wanted: Wanted, *, branch: int | None = None, scene: int | None = N
 
 
 def voice_of(one: Remembered) -> Voice:
-    return Voice(one.role, one.author_id, one.author, one.speaker)
+    # What somebody had a speaker say is that speaker's.
+    author = one.author_id if one.role == "user" else None
+    return Voice(one.role, author, one.author, one.speaker)
 
 
 def _people(voices: Sequence[Voice], wanted: Wanted) -> _People:

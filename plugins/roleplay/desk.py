@@ -179,7 +179,7 @@ async def rewind(ctx: Context, lines: Annotated[int, Arg("How many lines to take
 async def tell(ctx: Context, text: Annotated[str, Arg("What happens", max_length=LONGEST_TEXT, rest=True)]) -> None:
     """Say what happens, as the narrator: everybody on stage sees it."""
     standing = await directed(ctx)
-    await narrate(ctx, standing.state, _something(text))
+    await narrate(ctx, standing.state, _something(text), ctx.user.id)
 
 
 @roleplay.command("event", immediate=True)
@@ -187,7 +187,7 @@ async def event(ctx: Context, text: Annotated[str, Arg("What happens", max_lengt
     """Let something happen that everybody on stage must react to."""
     standing = await directed(ctx)
     happens = _something(text)
-    await narrate(ctx, standing.state, happens)
+    await narrate(ctx, standing.state, happens, ctx.user.id)
     await ctx.change(scene_job, reacting(happens))
 
 

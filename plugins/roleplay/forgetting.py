@@ -25,6 +25,11 @@ async def forget_person(ctx: Context) -> None:
         if scene.ballot is not None and user in votes:
             kept = {id: vote for id, vote in votes.items() if id != user}
             scene = scene.changed(ballot=scene.ballot.model_copy(update={"votes": kept}))
+        for role in scene.roles:
+            # Whoever whispered is not known any more.
+            scene = scene.with_role(role.id, notes=())
+        if scene.started_by == user:
+            scene = _without_words(scene)
         mine = {name: "" for name in ("started_by", "waits_for") if getattr(scene, name) == user}
         return scene.changed(summary="", summary_until=0, **mine)
 
@@ -36,6 +41,15 @@ async def forget_person(ctx: Context) -> None:
         for persona in await ctx.load_all(Learned, scope=home(ctx)):
             await ctx.forget_state(Learned, scope=home(ctx), key=persona)
     await _leave_what_they_made(ctx, user)
+
+
+def _without_words(scene: Scene) -> Scene:
+    """What they said it is about, and what may happen in it. A template's title is nobody's own."""
+    ballot = scene.ballot
+    if ballot is not None and ballot.message is None:
+        ballot = None
+    title = scene.title if scene.template else ""
+    return scene.changed(title=title, setting="", opening="", ballot=ballot)
 
 
 async def _leave_what_they_made(ctx: Context, user: str) -> None:

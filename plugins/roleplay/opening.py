@@ -27,6 +27,8 @@ async def open_scene(ctx: Context, scene: Scene, path: Sequence[Remembered]) -> 
         Prompt(()),
         through=recited(text, panel(scene, running=True)),
         instead_of=begun.id if begun is not None else None,
+        # What the narrator says is what they said it is about; what a role says is the template's or the card's.
+        told_by=scene.started_by if speaker == narrator_of(scene) else "",
     )
     opened = scene.changed(root=line.message, panel=last_of(line))
     await bill(ctx, opened)

@@ -16,11 +16,11 @@ def narrator_of(scene: Scene) -> Speaker:
     return Speaker(NARRATOR, scene.narrator or NARRATOR)
 
 
-async def narrate(ctx: Context, scene: Scene, text: str) -> None:
-    """Everybody sees it and everybody on stage knows it."""
+async def narrate(ctx: Context, scene: Scene, text: str, told_by: str = "") -> None:
+    """Everybody sees it and everybody on stage knows it. `told_by` is the id of whose words they are."""
     if scene.root is None:
         raise UsageError(say("The scene is just about to begin. Try it again in a moment."))
-    await ctx.say(narrator_of(scene), Prompt(()), through=recited(f"*{text}*"), scene=scene.root)
+    await ctx.say(narrator_of(scene), Prompt(()), through=recited(f"*{text}*"), scene=scene.root, told_by=told_by)
 
 
 def reacting(text: str) -> Callable[[Scene], Scene | None]:

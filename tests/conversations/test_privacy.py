@@ -244,3 +244,24 @@ async def test_it_speaks_german() -> None:
         await bot.runs("/privacy delete yes", user=BOB)
         await gone(bot)
         assert bot.last.text.startswith("Ich habe 1 Nachricht von dir vergessen.")
+
+
+async def test_what_somebody_directed_is_forgotten_with_them(tmp_path: Path) -> None:
+    """What a scene is about, what they let the narrator say and whispered: it is nowhere in the file any more."""
+    lines = Scripted(["A first line.", "A second one."])
+    async with TestBot(lines, plugins=[privacy, roleplay], capabilities=FILES, folder=tmp_path) as bot:
+        start = "/roleplay start a cat and a dog --topic=SECRETTOPIC --turns=4 --pace=0 --order=manual"
+        await bot.runs(start, user=BOB)
+        await bot.presses("▶ Begin", user=BOB)
+        await bot.until("Who speaks next?")
+        await bot.runs("/roleplay narrate SECRETWORD", user=BOB)
+        await bot.runs("/roleplay event SECRETEVENT", user=BOB)
+        await bot.runs("/roleplay whisper cat SECRETWHISPER", user=BOB)
+        await bot.idle()
+        assert any("SECRETWORD" in text for text in await kept(bot))
+        await bot.runs("/privacy export", user=BOB)
+        assert "SECRETWORD" in json.dumps(files(bot))
+        await bot.runs("/privacy delete yes", user=BOB)
+        await gone(bot)
+    written = b"".join(path.read_bytes() for path in tmp_path.iterdir() if path.name.startswith("test.db"))
+    assert [word for word in (b"SECRETTOPIC", b"SECRETWORD", b"SECRETEVENT", b"SECRETWHISPER") if word in written] == []
