@@ -71,7 +71,7 @@ class Scene:
             async with BotProcess(self.setup(model)) as bot:
                 await self.discord.online()
                 await self.discord.wait_until(lambda: self.shows(SECOND, "🔄 Again", "2/2"), timeout=30)
-                assert not any(message.components for message in self.own[:-1])
+                await self.discord.wait_until(lambda: not any(message.components for message in self.own[:-1]))
                 await self.remembers()
                 bot.terminate()
                 await bot.gone()
