@@ -194,7 +194,7 @@ def _numbered(number: int) -> str:
 
 def _scene(archive: Archive, span: SceneSpan, people: _People, clean: Callable[[str], str], unnamed: str) -> Scene:
     bill, zone = span.bill, archive.zone
-    played = {voice.author_id: key for voice, key in people.keys.items() if voice.author_id}
+    played = {voice.author_id: key for voice, key in people.keys.items() if voice.role == "user" and voice.author_id}
     keys = {one.name: one.key for one in people.speakers if one.kind == "persona"}
     return Scene(
         span.root,
@@ -303,9 +303,7 @@ def _excerpt(wanted: Wanted, *, branch: int | None = None, scene: int | None = N
 
 
 def voice_of(one: Remembered) -> Voice:
-    # What somebody had a speaker say is that speaker's.
-    author = one.author_id if one.role == "user" else None
-    return Voice(one.role, author, one.author, one.speaker)
+    return Voice(one.role, one.author_id, one.author, one.speaker)
 
 
 def _people(voices: Sequence[Voice], wanted: Wanted) -> _People:

@@ -150,3 +150,11 @@ async def test_the_training_of_somebody_who_never_wrote_is_forgotten() -> None:
         await bot.idle()
         kept = await bot.app.store.load_states("export", "workspace:fake:workspace", "Agreed:")
         assert [*kept] == [f"Agreed:{BOB.id}"]
+
+
+async def test_what_somebody_lets_the_narrator_say_is_the_narrators() -> None:
+    async with bot_with("Arr!") as bot:
+        await opens(bot, "--turns=1 --pace=0")
+        await bot.until("all lines were said")
+        by = [(one.name, one.kind) for one in (await header(bot)).speakers]
+        assert by == [("Narrator", "persona"), ("Pirate", "persona")]
