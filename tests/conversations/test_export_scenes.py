@@ -157,4 +157,4 @@ async def test_what_somebody_lets_the_narrator_say_is_the_narrators() -> None:
         await opens(bot, "--turns=1 --pace=0")
         await bot.until("all lines were said")
         by = [(one.name, one.kind) for one in (await header(bot)).speakers]
-        assert by == [("Narrator", "persona"), ("Pirate", "persona")]
+        assert by == [("Narrator", "persona"), ("Pirate", "persona"), ("Librarian", "persona")]
