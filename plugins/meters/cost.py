@@ -84,6 +84,9 @@ def _spender(ctx: Context, by: By | None, whose: Literal["me", "channel", "serve
         whose = "server" if by == "user" and not ctx.capabilities.direct else "me"
     if whose == "me":
         return "person"
+    if ctx.capabilities.direct and whose == "channel":
+        # With its summaries, which belong to nobody alone.
+        return whose
     if ctx.capabilities.direct:
         raise UsageError(say("There is only you here: `/cost` tells what you use everywhere."))
     if not ctx.user.leads:

@@ -96,6 +96,9 @@ async def test_alone_with_somebody_there_is_only_them() -> None:
     async with TestBot(costing(1000), plugins=[meters], settings=PRICED, capabilities=alone) as bot:
         await bot.says("hi", user=EVE, place=Place("fake", "workspace", "elsewhere"))
         assert "There is only you here" in await told(bot, "/cost model month server", ANN)
+        summary = replace(bot.model.turns[-1].calls[0], feature="summary")
+        await bot.app.store.spend(bot.place, [summary])
+        assert "- summaries of what I remember: $0.0100" in await told(bot, "/cost feature month channel", ANN)
         assert "nothing" in await told(bot, "/cost", ANN)
 
 
