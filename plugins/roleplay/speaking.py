@@ -175,9 +175,8 @@ def choice_of(ctx: Context, role: Role) -> ModelChoice:
 
 
 def prompt_for(ctx: Context, scene: Scene, role: Role, lines: Sequence[SceneLine]) -> Prompt:
-    choice = choice_of(ctx, role)
-    room = ctx.conversation.room(choice).prompt
-    return view(scene, role, lines, room=room, count=ctx.models.count, small=_is_small(ctx, choice))
+    room = ctx.conversation.room(choice_of(ctx, role)).prompt
+    return view(scene, role, lines, room=room, count=ctx.models.count, small=room <= SMALL_ROOM)
 
 
 def estimate(ctx: Context, role: Role, prompt: Prompt) -> Estimate:
@@ -209,16 +208,18 @@ async def speak(
 ) -> Spoken:
     """Once more only where the budget allows it. Raises BotError when the model cannot be asked."""
     others = [each.name for each in scene.roles if each.id != role.id]
+    choice = choice_of(ctx, role)
+    small = ctx.conversation.room(choice).prompt <= SMALL_ROOM
     before, before_cost = 0, 0.0
     for attempt in (prompt, _nudged(prompt, role)):
         if before and is_too_dear(ctx, scene.spent(before, before_cost), role, attempt):
             break
-        through = LineFilter(role.name, others, buttons, begun, brief=_is_small(ctx, choice_of(ctx, role)))
+        through = LineFilter(role.name, others, buttons, begun, brief=small)
         try:
             line = await ctx.say(
                 role.speaker,
                 attempt,
-                model=_lively(ctx, choice_of(ctx, role)),
+                model=_lively(choice) if small else choice,
                 through=through,
                 scene=scene.root,
                 instead_of=instead_of,
@@ -237,17 +238,11 @@ async def speak(
     return Spoken(None, False, before, before_cost)
 
 
-def _lively(ctx: Context, choice: ModelChoice) -> ModelChoice:
-    """At the low temperature that is good for answers, a small model says the same lines again and again: where nobody
-    chose one, it gets a higher one."""
-    if not _is_small(ctx, choice):
-        return choice
+def _lively(choice: ModelChoice) -> ModelChoice:
+    """At the low temperature that is good for answers, a small model says the same lines again and again, and without
+    a limit it never ends: where nobody chose them, it gets others."""
     usual = {"temperature": LIVELY, "max_tokens": BRIEF_TOKENS}
     return ModelChoice(choice.provider, choice.model, {**usual, **choice.parameters})
-
-
-def _is_small(ctx: Context, choice: ModelChoice) -> bool:
-    return ctx.conversation.room(choice).prompt <= SMALL_ROOM
 
 
 def paid(calls: Sequence[ModelCall]) -> tuple[int, float]:
