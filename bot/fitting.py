@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from functools import partial
+from typing import TypeAlias
 
 import structlog
 from pydantic import JsonValue
@@ -19,6 +21,10 @@ log = structlog.get_logger(__name__)
 SHRINK = 0.7
 
 
+# What to ask with instead; None where there is nothing that could be left out.
+Less: TypeAlias = Callable[[Turn], Awaitable[Prompt | None]]
+
+
 def fitting(
     model: LanguageModel, composer: Composer, settings: Mapping[str, JsonValue], until: int | None = None
 ) -> LanguageModel:
@@ -26,24 +32,18 @@ def fitting(
     known: Sequence[PromptMessage] | None = None
     shrink = 1.0
 
-    async def asked(turn: Turn) -> AsyncIterator[Piece]:
+    async def less(turn: Turn) -> Prompt:
         nonlocal known, shrink
-        known = tool_messages(turn.prompt) if known is None else known
-        try:
-            async with reading(model(turn)) as pieces:
-                async for piece in pieces:
-                    yield piece
-            return
-        except ContextTooLong as error:
-            log.info("prompt was too long, asking with less", error=repr(error))
         shrink *= SHRINK
         composed = await composer.compose(turn.place, settings, shrink=shrink, until=until)
-        added = added_by_tools(turn.prompt, known)
+        added = added_by_tools(turn.prompt, known or ())
         known = tool_messages(composed.prompt)
-        turn.prompt = Prompt((*composed.prompt.messages, *added))
-        async with reading(model(turn)) as pieces:
-            async for piece in pieces:
-                yield piece
+        return Prompt((*composed.prompt.messages, *added))
+
+    def asked(turn: Turn) -> AsyncIterator[Piece]:
+        nonlocal known
+        known = tool_messages(turn.prompt) if known is None else known
+        return _once_more(model, less, turn)
 
     return asked
 
@@ -52,23 +52,28 @@ def thinned(model: LanguageModel) -> LanguageModel:
     """For a prompt that is not the conversation's own: the oldest of what was said goes, never what a system message
     says, nor the end."""
 
-    async def asked(turn: Turn) -> AsyncIterator[Piece]:
-        try:
-            async with reading(model(turn)) as pieces:
-                async for piece in pieces:
-                    yield piece
-            return
-        except ContextTooLong as error:
-            less = without_oldest(turn.prompt)
-            if less == turn.prompt:
-                raise
-            log.info("prompt was too long, asking with less", error=repr(error))
-        turn.prompt = less
+    async def less(turn: Turn) -> Prompt | None:
+        thin = without_oldest(turn.prompt)
+        return thin if thin != turn.prompt else None
+
+    return partial(_once_more, model, less)
+
+
+async def _once_more(model: LanguageModel, less: Less, turn: Turn) -> AsyncIterator[Piece]:
+    try:
         async with reading(model(turn)) as pieces:
             async for piece in pieces:
                 yield piece
-
-    return asked
+        return
+    except ContextTooLong as error:
+        prompt = await less(turn)
+        if prompt is None:
+            raise
+        log.info("prompt was too long, asking with less", error=repr(error))
+    turn.prompt = prompt
+    async with reading(model(turn)) as pieces:
+        async for piece in pieces:
+            yield piece
 
 
 def without_oldest(prompt: Prompt) -> Prompt:

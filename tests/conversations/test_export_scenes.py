@@ -16,6 +16,7 @@ from plugins.export import Header, commands
 from plugins.export import plugin as export
 from plugins.export.imported import parse
 from plugins.roleplay import plugin as roleplay
+from tests.conversations.staging import says_next, settles
 from tests.samples import png
 
 STAGE = Capabilities(max_chars=2000, edits=True, private=True, buttons=True, speakers=True, max_file_bytes=8_000_000)
@@ -32,19 +33,6 @@ async def opens(bot: TestBot, more: str) -> None:
     await bot.runs(f'/roleplay start a pirate and a librarian --topic="A late book." {more}', user=BOB)
     await bot.presses("▶ Begin", user=BOB)
     await bot.until("A late book.", 2)
-
-
-async def settles(bot: TestBot) -> None:
-    """Whatever is being said is said to its end."""
-    async with bot.app.runner.turn(bot.place):
-        pass
-
-
-async def says_next(bot: TestBot, line: str) -> None:
-    await bot.idle()
-    await bot.runs("/roleplay next", user=BOB)
-    await bot.until(line)
-    await settles(bot)
 
 
 async def exported(bot: TestBot, line: str, *, locale: str = "") -> str:

@@ -13,6 +13,7 @@ from bot.api import Capabilities, User
 from bot.model.scripted import Scripted
 from bot.testing.bot import BOB, TestBot
 from plugins.roleplay import plugin as roleplay
+from tests.conversations.staging import says_next, settles
 from tests.conversations.test_personas import ADA, imports
 
 STAGE = Capabilities(max_chars=2000, edits=True, private=True, buttons=True, speakers=True, max_file_bytes=1_000_000)
@@ -37,19 +38,6 @@ async def opens(bot: TestBot, cast: str = "a cat and a dog", first: str = "The c
     await bot.runs(f"/roleplay start {cast} --turns=9 --pace=600", user=BOB)
     await bot.presses("▶ Begin", user=BOB)
     await bot.until(first)
-    await settles(bot)
-
-
-async def settles(bot: TestBot) -> None:
-    """Whatever is being said is said to its end."""
-    async with bot.app.runner.turn(bot.place):
-        pass
-
-
-async def says_next(bot: TestBot, line: str) -> None:
-    await bot.idle()
-    await bot.runs("/roleplay next", user=BOB)
-    await bot.until(line)
     await settles(bot)
 
 
