@@ -252,6 +252,7 @@ async def test_it_speaks_german() -> None:
 
 async def test_what_somebody_directed_is_forgotten_with_them(tmp_path: Path) -> None:
     """What a scene is about, what they let the narrator say and whispered: it is nowhere in the file any more."""
+    words = [b"SECRETTOPIC", b"SECRETWORD", b"SECRETEVENT", b"SECRETWHISPER"]
     lines = Scripted(["A first line.", "A second one."])
     async with TestBot(lines, plugins=[privacy, roleplay], capabilities=FILES, folder=tmp_path) as bot:
         start = "/roleplay start a cat and a dog --topic=SECRETTOPIC --turns=4 --pace=0 --order=manual"
@@ -263,9 +264,9 @@ async def test_what_somebody_directed_is_forgotten_with_them(tmp_path: Path) -> 
         await bot.runs("/roleplay whisper cat SECRETWHISPER", user=BOB)
         await bot.idle()
         assert any("SECRETWORD" in text for text in await kept(bot))
+        assert [word for word in words if word in written_to(tmp_path)] == words
         await bot.runs("/privacy export", user=BOB)
         assert "SECRETWORD" in json.dumps(files(bot))
         await bot.runs("/privacy delete yes", user=BOB)
         await gone(bot)
-    words = [b"SECRETTOPIC", b"SECRETWORD", b"SECRETEVENT", b"SECRETWHISPER"]
     assert [word for word in words if word in written_to(tmp_path)] == []
